@@ -1,0 +1,196 @@
+//! Writes an export: a directory that anybody can verify without a database.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    checkpoint::Checkpoint,
+    format,
+    handover::EpochHandover,
+    hash::LogHash,
+    leaf::{Leaf, LogHead, LogId},
+};
+
+pub(crate) const LOG: &str = "log.jsonl";
+pub(crate) const CHECKPOINTS: &str = "checkpoints.jsonl";
+pub(crate) const HANDOVERS: &str = "handovers.jsonl";
+pub(crate) const MANIFEST: &str = "manifest.json";
+pub(crate) const SCHEMA: &str = "hsk.log_export@0.1";
+
+/// `manifest.json`: one line, like the others. It is not signed; everything in it is checked against the
+/// rest.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// `hsk.log_export@0.1`.
+    pub schema: String,
+    /// The log.
+    pub log_id: LogId,
+    /// How many leaves were written.
+    pub size: u64,
+    /// The hash of the last one, or the genesis hash.
+    pub head: LogHash,
+    /// How many handovers were written.
+    pub handovers: u64,
+    /// How many checkpoints were written.
+    pub checkpoints: u64,
+}
+
+/// An export could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The directory exists and is not empty.
+    #[error("the export directory exists and is not empty")]
+    NotEmpty,
+    /// A file could not be written.
+    #[error("{file} cannot be written")]
+    Io {
+        /// Which file of the export.
+        file: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Writes an export record by record. It writes what it is given, a damaged log too: judging is the
+/// verifier's work. Files are readable by their owner only.
+#[derive(Debug)]
+pub struct ExportWriter {
+    directory: PathBuf,
+    log: BufWriter<File>,
+    checkpoints: BufWriter<File>,
+    handovers: BufWriter<File>,
+    manifest: Manifest,
+}
+
+impl ExportWriter {
+    /// Begins an export in `directory`, which must not exist or be empty.
+    ///
+    /// # Errors
+    /// [`ExportError`] when the directory is in use or cannot be written.
+    pub fn create(directory: &Path, log_id: &LogId) -> Result<Self, ExportError> {
+        make_directory(directory)?;
+        let head = LogHead::genesis(log_id).hash;
+        Ok(Self {
+            log: BufWriter::new(new_file(directory, LOG)?),
+            checkpoints: BufWriter::new(new_file(directory, CHECKPOINTS)?),
+            handovers: BufWriter::new(new_file(directory, HANDOVERS)?),
+            directory: directory.to_owned(),
+            manifest: Manifest {
+                schema: SCHEMA.to_owned(),
+                log_id: log_id.clone(),
+                size: 0,
+                head,
+                handovers: 0,
+                checkpoints: 0,
+            },
+        })
+    }
+
+    /// Writes the next leaf.
+    ///
+    /// # Errors
+    /// [`ExportError::Io`].
+    pub fn leaf(&mut self, leaf: &Leaf) -> Result<(), ExportError> {
+        write_line(&mut self.log, LOG, leaf.to_line())?;
+        self.manifest.size += 1;
+        self.manifest.head = leaf.hash;
+        Ok(())
+    }
+
+    /// Writes the next checkpoint, in the order in which they were made.
+    ///
+    /// # Errors
+    /// [`ExportError::Io`].
+    pub fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), ExportError> {
+        write_record(&mut self.checkpoints, CHECKPOINTS, checkpoint)?;
+        self.manifest.checkpoints += 1;
+        Ok(())
+    }
+
+    /// Writes the next handover, in the order in which they were made.
+    ///
+    /// # Errors
+    /// [`ExportError::Io`].
+    pub fn handover(&mut self, handover: &EpochHandover) -> Result<(), ExportError> {
+        write_record(&mut self.handovers, HANDOVERS, handover)?;
+        self.manifest.handovers += 1;
+        Ok(())
+    }
+
+    /// Writes the manifest and makes all of it durable.
+    ///
+    /// # Errors
+    /// [`ExportError::Io`].
+    pub fn finish(self) -> Result<Manifest, ExportError> {
+        let mut manifest = BufWriter::new(new_file(&self.directory, MANIFEST)?);
+        write_record(&mut manifest, MANIFEST, &self.manifest)?;
+        let files = [
+            (LOG, self.log),
+            (CHECKPOINTS, self.checkpoints),
+            (HANDOVERS, self.handovers),
+            (MANIFEST, manifest),
+        ];
+        for (file, writer) in files {
+            let inner = writer
+                .into_inner()
+                .map_err(|e| io_error(file)(e.into_error()))?;
+            inner.sync_all().map_err(io_error(file))?;
+        }
+        Ok(self.manifest)
+    }
+}
+
+fn make_directory(directory: &Path) -> Result<(), ExportError> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mut entries = fs::read_dir(directory).map_err(io_error("the directory"))?;
+            if entries.next().is_none() {
+                Ok(())
+            } else {
+                Err(ExportError::NotEmpty)
+            }
+        }
+        other => other.map_err(io_error("the directory")),
+    }
+}
+
+fn new_file(directory: &Path, file: &'static str) -> Result<File, ExportError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(directory.join(file)).map_err(io_error(file))
+}
+
+fn write_record<T: Serialize>(
+    to: &mut impl Write,
+    file: &'static str,
+    record: &T,
+) -> Result<(), ExportError> {
+    let line = format::to_line(record).map_err(|e| io_error(file)(io::Error::other(e)))?;
+    write_line(to, file, line)
+}
+
+fn write_line(
+    to: &mut impl Write,
+    file: &'static str,
+    mut line: Vec<u8>,
+) -> Result<(), ExportError> {
+    line.push(b'\n');
+    to.write_all(&line).map_err(io_error(file))
+}
+
+fn io_error(file: &'static str) -> impl Fn(io::Error) -> ExportError {
+    move |source| ExportError::Io { file, source }
+}

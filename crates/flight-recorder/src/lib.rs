@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod anchor;
+mod checkpoint;
+mod export;
+mod format;
+mod handover;
+mod hash;
+mod hex;
+mod key;
+mod leaf;
+mod lines;
+mod offline;
+mod verdict;
+mod verify;
+
+pub use anchor::{Anchor, InvalidAnchor, SHORT_ANCHOR_DIGITS};
+pub use checkpoint::Checkpoint;
+pub use export::{ExportError, ExportWriter, Manifest};
+pub use format::{MAX_LINE, MalformedLine};
+pub use handover::EpochHandover;
+pub use hash::LogHash;
+pub use hex::InvalidHex;
+pub use key::{InvalidKey, KeyId, PublicKey, Sign, SignError, SignatureText};
+pub use leaf::{AppendError, InvalidLogId, Leaf, LogHead, LogId, MAX_PAYLOAD, append, leaf_hash};
+pub use offline::{VerifyError, verify_export, verify_leaves};
+pub use verdict::{Evidence, Status, TamperKind, Tampering, Verdict};
+pub use verify::{Trust, Verifier};

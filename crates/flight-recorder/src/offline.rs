@@ -1,0 +1,191 @@
+//! Reads an export that somebody else may have made, and hands it to the verifier.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::Path,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    checkpoint::Checkpoint,
+    export::{CHECKPOINTS, HANDOVERS, LOG, MANIFEST, Manifest, SCHEMA},
+    format,
+    handover::EpochHandover,
+    leaf::Leaf,
+    lines::{Line, Lines},
+    verdict::{Evidence, TamperKind, Tampering, Verdict},
+    verify::{Trust, Verifier},
+};
+
+/// The most checkpoints or handovers that are read: they are held in memory.
+const MAX_RECORDS: usize = 1_000_000;
+
+/// There is nothing to give a verdict on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// A file is missing, unreadable or not a regular file.
+    #[error("{file} cannot be read")]
+    Unreadable {
+        /// Which file of the export.
+        file: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The export names a format that this program does not know.
+    #[error("the export has a format that this program does not know")]
+    UnknownFormat,
+    /// More records than this program reads.
+    #[error("{file} holds more than {MAX_RECORDS} records")]
+    TooMany {
+        /// Which file of the export.
+        file: &'static str,
+    },
+}
+
+/// Verifies an export directory, as [`ExportWriter`](crate::ExportWriter) writes it.
+///
+/// # Errors
+/// [`VerifyError`] when a file cannot be read at all. What can be read and is wrong is a verdict.
+pub fn verify_export(directory: &Path, trust: Trust) -> Result<Verdict, VerifyError> {
+    let manifest = read_manifest(directory)?;
+    let (handovers, bad_handover) = read_records::<EpochHandover>(directory, HANDOVERS)?;
+    let (checkpoints, bad_checkpoint) = read_records::<Checkpoint>(directory, CHECKPOINTS)?;
+    let counts = (handovers.len() as u64, checkpoints.len() as u64);
+    let signed_to = checkpoints.last().map_or(0, |checkpoint| checkpoint.size);
+    let log_id = manifest.as_ref().map(|m| m.log_id.clone());
+    let log_id = log_id.or_else(|| checkpoints.first().map(|c| c.log_id.clone()));
+
+    let mut verifier = Verifier::new(trust, log_id, &handovers, checkpoints);
+    read_leaves(open(directory, LOG)?, LOG, &mut verifier)?;
+
+    let malformed = [
+        (manifest.is_none(), 0, Evidence::Manifest),
+        (bad_handover, signed_to, Evidence::Handover),
+        (bad_checkpoint, signed_to, Evidence::Checkpoint),
+    ];
+    for (_, after, by) in malformed.into_iter().filter(|(bad, ..)| *bad) {
+        verifier.note(Tampering::vague(TamperKind::Malformed, after + 1, by));
+    }
+    if let Some(manifest) = manifest {
+        let promised = (manifest.handovers, manifest.checkpoints);
+        let short = promised.0 > counts.0 || promised.1 > counts.1;
+        if !bad_handover && !bad_checkpoint && promised != counts {
+            let kind = if short {
+                TamperKind::Removed
+            } else {
+                TamperKind::Inserted
+            };
+            verifier.note(Tampering::vague(kind, signed_to + 1, Evidence::Manifest));
+        }
+        compare_manifest(&manifest, &mut verifier);
+    }
+    Ok(verifier.finish())
+}
+
+/// Verifies leaves alone, one a line. There is no identity, no checkpoint and no handover, so only an
+/// outside anchor can confirm anything.
+///
+/// # Errors
+/// [`VerifyError::Unreadable`] when reading fails.
+pub fn verify_leaves(input: impl BufRead, trust: Trust) -> Result<Verdict, VerifyError> {
+    let mut verifier = Verifier::new(trust, None, &[], Vec::new());
+    read_leaves(input, "the file", &mut verifier)?;
+    Ok(verifier.finish())
+}
+
+fn read_leaves(
+    input: impl BufRead,
+    file: &'static str,
+    verifier: &mut Verifier,
+) -> Result<(), VerifyError> {
+    let mut lines = Lines::new(input);
+    while let Some(line) = lines.next_line().map_err(unreadable(file))? {
+        match line {
+            Line::Whole(bytes) => match Leaf::from_line(bytes) {
+                Ok(leaf) => verifier.push(&leaf),
+                Err(_) => verifier.push_malformed(),
+            },
+            Line::Broken => verifier.push_malformed(),
+        }
+    }
+    Ok(())
+}
+
+/// The manifest is not signed, but whoever altered the log and forgot it is found out here.
+fn compare_manifest(manifest: &Manifest, verifier: &mut Verifier) {
+    if verifier.is_broken() {
+        return;
+    }
+    let size = verifier.size();
+    let (kind, first) = match manifest.size.cmp(&size) {
+        std::cmp::Ordering::Greater => (TamperKind::Truncated, size + 1),
+        std::cmp::Ordering::Less => (TamperKind::Inserted, manifest.size + 1),
+        std::cmp::Ordering::Equal if verifier.head() != Some(manifest.head) => {
+            (TamperKind::Rewritten, size.max(1))
+        }
+        std::cmp::Ordering::Equal => return,
+    };
+    verifier.note(Tampering::vague(kind, first, Evidence::Manifest));
+}
+
+/// `None` when it is malformed.
+fn read_manifest(directory: &Path) -> Result<Option<Manifest>, VerifyError> {
+    let (manifests, bad) = read_records::<Manifest>(directory, MANIFEST)?;
+    let mut manifests = manifests.into_iter();
+    match (manifests.next(), manifests.next()) {
+        (Some(manifest), None) if !bad && manifest.schema == SCHEMA => Ok(Some(manifest)),
+        (Some(manifest), None) if !bad && is_other_version(&manifest.schema) => {
+            Err(VerifyError::UnknownFormat)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether a schema id is ours with another version, rather than a damaged one.
+fn is_other_version(schema: &str) -> bool {
+    schema
+        .strip_prefix("hsk.log_export@")
+        .is_some_and(|version| {
+            !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        })
+}
+
+/// Reads records up to the first malformed line. True when there was one.
+fn read_records<T: Serialize + DeserializeOwned>(
+    directory: &Path,
+    file: &'static str,
+) -> Result<(Vec<T>, bool), VerifyError> {
+    let mut lines = Lines::new(open(directory, file)?);
+    let mut records = Vec::new();
+    while let Some(line) = lines.next_line().map_err(unreadable(file))? {
+        let Line::Whole(bytes) = line else {
+            return Ok((records, true));
+        };
+        match format::from_line(bytes) {
+            Ok(record) if records.len() < MAX_RECORDS => records.push(record),
+            Ok(_) => return Err(VerifyError::TooMany { file }),
+            Err(_) => return Ok((records, true)),
+        }
+    }
+    Ok((records, false))
+}
+
+/// Opens a regular file. A link, a pipe or a device in an export is refused: it could be endless.
+fn open(directory: &Path, file: &'static str) -> Result<BufReader<File>, VerifyError> {
+    let path = directory.join(file);
+    let meta = path.symlink_metadata().map_err(unreadable(file))?;
+    if !meta.is_file() {
+        return Err(unreadable(file)(io::Error::other("not a regular file")));
+    }
+    File::open(path)
+        .map(BufReader::new)
+        .map_err(unreadable(file))
+}
+
+fn unreadable(file: &'static str) -> impl Fn(io::Error) -> VerifyError {
+    move |source| VerifyError::Unreadable { file, source }
+}
