@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     hash::LogHash,
-    key::{self, KeyId, PublicKey, Sign, SignError, SignatureText},
+    key::{self, CHECKPOINT_DOMAIN, KeyId, PublicKey, Sign, SignError, SignatureText},
     leaf::{LogHead, LogId, length},
 };
 
@@ -62,13 +62,14 @@ impl Checkpoint {
     }
 
     /// What is signed: `"hsk.checkpoint.v1\0" ‖ u32be len(log_id) ‖ log_id ‖ u64be size ‖ head ‖
-    /// u32be len(time) ‖ time ‖ key_id (16 bytes) ‖ prev_checkpoint_hash`.
+    /// u32be len(time) ‖ time ‖ key_id (8 bytes) ‖ prev_checkpoint_hash`.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         let (id, time) = (self.log_id.as_str().as_bytes(), self.time.as_bytes());
         let size = self.size.to_be_bytes();
         [
-            &b"hsk.checkpoint.v1\0"[..],
+            CHECKPOINT_DOMAIN.as_bytes(),
+            b"\0",
             &length(id),
             id,
             &size,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     checkpoint::Checkpoint,
     hash::LogHash,
-    key::{self, PublicKey, Sign, SignError, SignatureText},
+    key::{self, HANDOVER_DOMAIN, PublicKey, Sign, SignError, SignatureText},
     leaf::{LogHead, LogId, length},
     verdict::{Evidence, TamperKind, Tampering},
 };
@@ -68,7 +68,8 @@ impl EpochHandover {
         let id = self.log_id.as_str().as_bytes();
         let (epoch, size) = (self.epoch.to_be_bytes(), self.at_size.to_be_bytes());
         [
-            &b"hsk.epoch_handover.v1\0"[..],
+            HANDOVER_DOMAIN.as_bytes(),
+            b"\0",
             &length(id),
             id,
             &epoch,

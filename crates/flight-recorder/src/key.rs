@@ -38,12 +38,12 @@ impl PublicKey {
         &self.0
     }
 
-    /// The id of this key: the first 16 bytes of `SHA-256("hsk.log_key.v1\0" ‖ key)`.
+    /// The id of this key: the first 8 bytes of `SHA-256("hsk.key.v1\0" ‖ key)`.
     #[must_use]
     pub fn id(&self) -> KeyId {
-        let hash = LogHash::of(&[b"hsk.log_key.v1\0", &self.0]);
-        let mut id = [0; 16];
-        id.copy_from_slice(&hash.as_bytes()[..16]);
+        let hash = LogHash::of(&[b"hsk.key.v1\0", &self.0]);
+        let mut id = [0; 8];
+        id.copy_from_slice(&hash.as_bytes()[..8]);
         KeyId(id)
     }
 
@@ -71,17 +71,17 @@ impl TryFrom<String> for PublicKey {
     }
 }
 
-/// The id of a public key, 32 lower-case hex digits.
+/// The id of a public key, 16 lower-case hex digits.
 #[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct KeyId([u8; 16]);
+pub struct KeyId([u8; 8]);
 
 hex_text!(KeyId);
 
 impl KeyId {
-    /// The 16 bytes.
+    /// The 8 bytes.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 16] {
+    pub fn as_bytes(&self) -> &[u8; 8] {
         &self.0
     }
 }
@@ -107,8 +107,28 @@ impl TryFrom<String> for SignatureText {
     }
 }
 
-/// Signs the bytes it is given; the private key stays wherever it lives.
+/// Signs the bytes it is given; the private key stays wherever it lives. The bytes begin with their domain
+/// and a zero byte ([`split_domain`]), and a signer that cannot sign answers with anything: what does not
+/// verify is refused.
 pub type Sign<'a> = &'a dyn Fn(&[u8]) -> [u8; 64];
+
+/// The domain and the rest of bytes to sign, for a signer that puts `domain ‖ 0x00` before its message
+/// itself. `None` for bytes that are not of this crate.
+#[must_use]
+pub fn split_domain(bytes: &[u8]) -> Option<(&'static str, &[u8])> {
+    [CHECKPOINT_DOMAIN, HANDOVER_DOMAIN]
+        .into_iter()
+        .find_map(|domain| {
+            let rest = bytes.strip_prefix(domain.as_bytes())?.strip_prefix(b"\0")?;
+            Some((domain, rest))
+        })
+}
+
+/// The domain of checkpoints.
+pub const CHECKPOINT_DOMAIN: &str = "hsk.checkpoint.v1";
+
+/// The domain of handovers between epoch keys.
+pub const HANDOVER_DOMAIN: &str = "hsk.epoch_handover.v1";
 
 /// What came back from the signer is not a signature of the named key, so it is not used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

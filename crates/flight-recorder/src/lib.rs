@@ -21,7 +21,10 @@ pub use format::{MAX_LINE, MalformedLine};
 pub use handover::EpochHandover;
 pub use hash::LogHash;
 pub use hex::InvalidHex;
-pub use key::{InvalidKey, KeyId, PublicKey, Sign, SignError, SignatureText};
+pub use key::{
+    CHECKPOINT_DOMAIN, HANDOVER_DOMAIN, InvalidKey, KeyId, PublicKey, Sign, SignError,
+    SignatureText, split_domain,
+};
 pub use leaf::{AppendError, InvalidLogId, Leaf, LogHead, LogId, MAX_PAYLOAD, append, leaf_hash};
 pub use offline::{VerifyError, verify_export, verify_leaves};
 pub use verdict::{Evidence, Status, TamperKind, Tampering, Verdict};

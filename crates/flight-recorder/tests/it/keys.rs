@@ -1,8 +1,8 @@
 //! Signatures, epochs and who may sign what.
 
 use handshake_flight_recorder::{
-    Anchor, Checkpoint, Evidence, PublicKey, SignError, Status, TamperKind, Trust, Verdict,
-    Verifier,
+    Anchor, CHECKPOINT_DOMAIN, Checkpoint, Evidence, HANDOVER_DOMAIN, PublicKey, SignError, Status,
+    TamperKind, Trust, Verdict, Verifier, split_domain,
 };
 
 use crate::sample::{Sample, checkpoint, handover, public, sample, sample_of, secret};
@@ -195,4 +195,18 @@ fn p9_weak_public_keys_are_refused() {
             .parse::<PublicKey>()
             .is_err()
     );
+}
+
+#[test]
+fn p9_signed_bytes_begin_with_their_domain() {
+    let log = sample(10);
+    let bytes = log.checkpoints[0].signed_bytes();
+    let (domain, rest) = split_domain(&bytes).expect("a domain");
+    assert_eq!(
+        (domain, bytes.len()),
+        (CHECKPOINT_DOMAIN, domain.len() + 1 + rest.len())
+    );
+    let bytes = log.handovers[0].signed_bytes();
+    assert_eq!(split_domain(&bytes).expect("a domain").0, HANDOVER_DOMAIN);
+    assert_eq!(split_domain(b"hsk.consent_receipt.v1\0abc"), None);
 }
