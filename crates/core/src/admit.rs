@@ -1,0 +1,92 @@
+//! Admission: a request against what its model can do. Pure; unknown denies.
+
+use std::sync::Arc;
+
+use crate::{
+    capability::CapabilitySnapshot,
+    chat::{ChatRequest, ToolMode},
+    error::CallError,
+    ids::{ModelId, ModelRef},
+    provider::ProviderRecord,
+};
+
+mod check;
+
+/// Where a call goes: the provider, the model and what is known about it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The provider.
+    pub record: Arc<ProviderRecord>,
+    /// The model.
+    pub model: ModelId,
+    /// What is known about the model.
+    pub snapshot: Arc<CapabilitySnapshot>,
+}
+
+impl Route {
+    /// The qualified model.
+    #[must_use]
+    pub fn model_ref(&self) -> ModelRef {
+        ModelRef { provider: self.record.provider_id.clone(), model: self.model.clone() }
+    }
+}
+
+/// A request that its model can answer. Only [`admit`] makes one; adapters take nothing else.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    request: Arc<ChatRequest>,
+    route: Route,
+    tool_mode: ToolMode,
+    max_tokens: Option<u64>,
+}
+
+impl Admitted {
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &ChatRequest {
+        &self.request
+    }
+
+    /// The route.
+    #[must_use]
+    pub fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// How tools travel.
+    #[must_use]
+    pub fn tool_mode(&self) -> ToolMode {
+        self.tool_mode
+    }
+
+    /// The bound on the answer after clamping to the model's limit.
+    #[must_use]
+    pub fn max_tokens(&self) -> Option<u64> {
+        self.max_tokens
+    }
+}
+
+/// Whether tools may be emulated where the provider has no tool calling.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Emulation {
+    /// No: an explicit error instead.
+    #[default]
+    Off,
+    /// Yes: the operator configured it for this provider.
+    On,
+}
+
+/// Checks a request against its route.
+///
+/// # Errors
+/// A capability error for everything that the model lacks (`HSK-501-*-UNSUPPORTED`), that nobody knows
+/// (`HSK-501-CAPABILITY-UNKNOWN`) or that is contested (`HSK-409-CAPABILITY-CONFLICT`);
+/// `HSK-404-MODEL` for a model that no person enabled; `HSK-400-INVALID-REQUEST` for a conversation
+/// that is malformed: no messages, an orphan tool result, a call without its result, an undeclared tool.
+pub fn admit(
+    request: Arc<ChatRequest>,
+    route: Route,
+    emulation: Emulation,
+) -> Result<Admitted, CallError> {
+    check::admit(request, route, emulation)
+}

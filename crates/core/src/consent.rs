@@ -1,0 +1,20 @@
+//! Consent: what a person is shown, what they sign, and what it covers.
+
+mod cover;
+mod outline;
+mod plan;
+mod receipt;
+
+pub use self::{
+    cover::{AskReason, Coverage, ReceiptEvidence, ReceiptProblem, Wanted, judge},
+    outline::{Block, ContentKind, Outline, OutlineDiff},
+    plan::{
+        CloudEscalationRequest, Destination, EscalationReason, FindingCount, PlanExt, ProjectionPlan,
+    },
+    receipt::{
+        Assurance, ConsentReceipt, DemoBinding, LeaseTerms, ReceiptExt, ReceiptScope, SignedReceipt,
+    },
+};
+
+/// The schema id of our additions to published consent types.
+pub const EGRESS_EXT: &str = "hsk.egress_ext@0.1";

@@ -1,0 +1,74 @@
+//! Payload-free calls: versions, listings, loading. They pass the gate like everything else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{event::ControlKind, ids::ModelId, tier::Residence};
+
+/// A payload-free call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ControlCall {
+    /// The server's version.
+    Version,
+    /// Its models.
+    ListModels,
+    /// One model.
+    ShowModel(ModelId),
+    /// Loaded models.
+    Running,
+    /// Load a model, with so many tokens of context where the server takes that.
+    Load(ModelId, Option<u64>),
+    /// Unload a model.
+    Unload(ModelId),
+}
+
+impl ControlCall {
+    /// The kind, as recorded.
+    #[must_use]
+    pub fn kind(&self) -> ControlKind {
+        match self {
+            Self::Version => ControlKind::Version,
+            Self::ListModels => ControlKind::ListModels,
+            Self::ShowModel(_) => ControlKind::ShowModel,
+            Self::Running => ControlKind::Running,
+            Self::Load(..) => ControlKind::Load,
+            Self::Unload(_) => ControlKind::Unload,
+        }
+    }
+}
+
+/// What a server says about one of its models.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelListing {
+    /// The model.
+    pub model_id: ModelId,
+    /// Its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Its size in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// Where it runs, as far as the server says.
+    pub residence: Residence,
+    /// What the server claims about it.
+    #[serde(default)]
+    pub claims: crate::capability::Claims,
+    /// Its family, as far as the server says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<crate::ids::Token>,
+}
+
+/// The answer to a payload-free call.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ControlReport {
+    /// The server's version: visible ASCII, at most 64 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Models.
+    #[serde(default)]
+    pub models: Vec<ModelListing>,
+    /// Whether the server had more to say than we read or understood.
+    #[serde(default)]
+    pub partial: bool,
+}

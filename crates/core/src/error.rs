@@ -1,0 +1,107 @@
+//! The failures of a call. No provider text, no payload, no URL: codes, phases and bounded words.
+
+use std::{fmt, time::Duration};
+
+use crate::code::{ErrorClass, ErrorCode, Phase};
+
+/// A failure of one call, at any step of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallError {
+    /// The stable code.
+    pub code: ErrorCode,
+    /// The class; usually the code's own, stricter where the status says more.
+    pub class: ErrorClass,
+    /// Where it happened.
+    pub phase: Phase,
+    /// The HTTP status, if there was one.
+    pub http_status: Option<u16>,
+    /// How long the provider asks to wait.
+    pub retry_after: Option<Duration>,
+    /// The name of the field, parameter, feature or step at fault: our own words, never the provider's.
+    pub subject: Option<&'static str>,
+}
+
+impl CallError {
+    /// A failure with the code's own class.
+    #[must_use]
+    pub fn new(code: ErrorCode, phase: Phase) -> Self {
+        Self { code, class: code.class(), phase, http_status: None, retry_after: None, subject: None }
+    }
+
+    /// The same failure, naming what it is about.
+    #[must_use]
+    pub fn about(mut self, subject: &'static str) -> Self {
+        self.subject = Some(subject);
+        self
+    }
+
+    /// The same failure in another class.
+    #[must_use]
+    pub fn class(mut self, class: ErrorClass) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// The same failure with the HTTP status that showed it.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.http_status = Some(status);
+        self
+    }
+
+    /// The same failure with the wait that the provider asked for.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = wait;
+        self
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.code.title())?;
+        match self.subject {
+            Some(subject) => write!(f, " ({subject})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// A failure before or at the response head.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{error}")]
+pub struct SendError {
+    /// What failed.
+    pub error: CallError,
+    /// Whether bytes of the request may have reached the peer. Never retried towards Cloud.
+    pub in_doubt: bool,
+}
+
+impl SendError {
+    /// A failure before any byte of the request left.
+    #[must_use]
+    pub fn unsent(error: CallError) -> Self {
+        Self { error, in_doubt: false }
+    }
+
+    /// A failure after bytes of the request may have left.
+    #[must_use]
+    pub fn in_doubt(error: CallError) -> Self {
+        Self { error, in_doubt: true }
+    }
+}
+
+/// A request that cannot be turned into an envelope.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct PrepareError(pub CallError);
+
+impl PrepareError {
+    /// The code, in phase `Prepare`, naming what it is about.
+    #[must_use]
+    pub fn new(code: ErrorCode, subject: &'static str) -> Self {
+        Self(CallError::new(code, Phase::Prepare).about(subject))
+    }
+}

@@ -1,0 +1,159 @@
+//! Leakage findings: class, rule, place, confidence. Never the matched text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{digest::Digest, ids::RuleId};
+
+/// What kind of thing was found.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FindingClass {
+    /// A secret that a person enrolled, found exactly.
+    Enrolled,
+    /// A planted canary: proof that a label was bypassed.
+    Canary,
+    /// A credential by its published form.
+    Secret,
+    /// Private key material.
+    PrivateKey,
+    /// Something that looks like a credential.
+    GenericSecret,
+    /// Personal data.
+    Personal,
+    /// A field that makes the provider fetch, store, defer or contact a third party.
+    SecondHandEgress,
+    /// Text hidden from a reader: tag characters, invisible marks.
+    Hidden,
+    /// A part that cannot be inspected.
+    Uninspectable,
+}
+
+/// What a finding means for the call.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingLevel {
+    /// Worth knowing.
+    Warn,
+    /// A person must look at this very call.
+    Ask,
+    /// Not consentable.
+    Block,
+}
+
+/// How sure the rule is.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// A guess.
+    Low,
+    /// Likely.
+    Medium,
+    /// As good as certain.
+    High,
+}
+
+/// One finding.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeakageFinding {
+    /// The rule.
+    pub rule: RuleId,
+    /// The class.
+    pub class: FindingClass,
+    /// What it means for the call.
+    pub level: FindingLevel,
+    /// How sure.
+    pub confidence: Confidence,
+    /// Where: JSON pointer of the leaf or key. Absent for enrolled secrets, which give no position away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// First byte in the leaf, where it was found undecoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<u64>,
+    /// One past the last byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
+    /// How the text was decoded to see it, outermost first: `base64`, `percent`, … Empty: as it stands.
+    #[serde(default)]
+    pub views: Vec<String>,
+}
+
+/// Everything that the validators found on one envelope.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Findings {
+    /// The findings, in order of place.
+    pub items: Vec<LeakageFinding>,
+    /// The digest of the rules that looked.
+    pub ruleset: Digest,
+    /// The generation of the enrolled set that looked.
+    pub enrolment: u64,
+}
+
+impl Findings {
+    /// Nothing found.
+    #[must_use]
+    pub fn none(ruleset: Digest, enrolment: u64) -> Self {
+        Self { items: Vec::new(), ruleset, enrolment }
+    }
+
+    /// The worst level, if anything was found.
+    #[must_use]
+    pub fn worst(&self) -> Option<FindingLevel> {
+        self.items.iter().map(|finding| finding.level).max()
+    }
+}
+
+/// Why a validator gave no verdict. Every case blocks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ValidatorError {
+    /// The work budget ran out.
+    #[error("the work budget of the leakage check ran out")]
+    Budget,
+    /// Something could not be decoded or resolved.
+    #[error("a part could not be inspected")]
+    Undecodable,
+    /// The validator itself failed.
+    #[error("the validator failed")]
+    Failed,
+}
+
+/// A budget of bytes that a validator may look at, decoded views included. Deterministic, unlike a timer.
+#[derive(Debug)]
+pub struct WorkBudget {
+    left: u64,
+}
+
+impl WorkBudget {
+    /// A budget of so many bytes of work.
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
+        Self { left: bytes }
+    }
+
+    /// Takes work from the budget.
+    ///
+    /// # Errors
+    /// [`ValidatorError::Budget`] when less is left; the rest is gone then.
+    pub fn spend(&mut self, bytes: u64) -> Result<(), ValidatorError> {
+        match self.left.checked_sub(bytes) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                self.left = 0;
+                Err(ValidatorError::Budget)
+            }
+        }
+    }
+}

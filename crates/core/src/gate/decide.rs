@@ -1,0 +1,295 @@
+//! The decision: total, pure, an ordered list of steps. The first that denies decides; the driver asks
+//! again as facts come in, and `explain` asks with the peer unresolved.
+
+use serde::Serialize;
+
+use super::facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, SecretFact};
+use crate::{
+    code::ErrorCode,
+    finding::FindingLevel,
+    net::AddressClass,
+    policy::AutomationLevel,
+    tier::{self, ModelTier},
+};
+
+/// The steps, in order.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepName {
+    /// Declared Cloud and LOCKED.
+    DeclaredLocked,
+    /// Declared Cloud and policy or profile forbids Cloud.
+    DeclaredPolicy,
+    /// The body's size.
+    SizeCaps,
+    /// The envelope's URL and manifest.
+    CanonicalUrl,
+    /// The secret's binding.
+    SecretBinding,
+    /// Every address that may be dialled.
+    Peer,
+    /// Effective = declared.
+    Tier,
+    /// LOCKED and policy on the effective tier.
+    EffectivePolicy,
+    /// Contact with the origin, for payload-free calls.
+    Contact,
+    /// Labels.
+    Labels,
+    /// Findings.
+    Findings,
+    /// The receipt's size.
+    MaxBytes,
+    /// The receipt.
+    Receipt,
+}
+
+/// What one step said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepResult {
+    /// It passes.
+    Pass,
+    /// It does not apply to this call.
+    NotApplicable,
+    /// It denies.
+    Deny(ErrorCode),
+    /// A fact is missing.
+    Unknown,
+}
+
+/// One step and what it said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Step {
+    /// The step.
+    pub step: StepName,
+    /// What it said.
+    pub result: StepResult,
+}
+
+/// What the steps come to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every step passes: the call may be committed and dialled.
+    Allow,
+    /// Everything but the receipt passes: a person may be asked.
+    AskPerson,
+    /// A step denies.
+    Deny(StepName, ErrorCode),
+    /// No step denies, and this one lacks a fact.
+    NeedsFact(StepName),
+}
+
+/// A decision and its reasons.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Decision {
+    /// What it comes to.
+    pub outcome: Outcome,
+    /// The effective tier, once the peer is known.
+    pub effective: Option<ModelTier>,
+    /// The steps up to the one that decided.
+    pub steps: Vec<Step>,
+}
+
+impl Decision {
+    /// The code of a denial.
+    #[must_use]
+    pub fn denied_with(&self) -> Option<ErrorCode> {
+        match self.outcome {
+            Outcome::Deny(_, code) => Some(code),
+            _ => None,
+        }
+    }
+}
+
+/// Decides. Total: every combination of facts has exactly one outcome, and a missing fact is never a yes.
+#[must_use]
+pub fn decide(facts: &EgressFacts) -> Decision {
+    use StepName as S;
+    let effective = effective(facts);
+    let order: [(StepName, fn(&EgressFacts, Option<ModelTier>) -> StepResult); 13] = [
+        (S::DeclaredLocked, declared_locked),
+        (S::DeclaredPolicy, declared_policy),
+        (S::SizeCaps, size_caps),
+        (S::CanonicalUrl, canonical_url),
+        (S::SecretBinding, secret_binding),
+        (S::Peer, peer),
+        (S::Tier, tier_matches),
+        (S::EffectivePolicy, effective_policy),
+        (S::Contact, contact),
+        (S::Labels, labels),
+        (S::Findings, findings),
+        (S::MaxBytes, max_bytes),
+        (S::Receipt, receipt),
+    ];
+    let mut steps = Vec::with_capacity(order.len());
+    for (name, judge) in order {
+        let result = judge(facts, effective);
+        steps.push(Step { step: name, result });
+        let outcome = match result {
+            StepResult::Pass | StepResult::NotApplicable => continue,
+            // A missing receipt is the one denial that a person can turn into a yes.
+            StepResult::Deny(ErrorCode::CloudConsentRequired) if name == S::Receipt => {
+                Outcome::AskPerson
+            }
+            StepResult::Deny(code) => Outcome::Deny(name, code),
+            StepResult::Unknown => Outcome::NeedsFact(name),
+        };
+        return Decision { outcome, effective, steps };
+    }
+    Decision { outcome: Outcome::Allow, effective, steps }
+}
+
+fn effective(facts: &EgressFacts) -> Option<ModelTier> {
+    match &facts.peer {
+        PeerFact::Unresolved => None,
+        PeerFact::NoAddress | PeerFact::OwnListener => Some(ModelTier::Cloud),
+        PeerFact::Classes(classes) => Some(tier::effective(classes, facts.reach, facts.residence)),
+    }
+}
+
+fn locked(facts: &EgressFacts) -> bool {
+    facts.posture.locked || facts.governance.automation_level == AutomationLevel::Locked
+}
+
+fn cloud_allowed(facts: &EgressFacts) -> bool {
+    facts.posture.cloud_allowed && facts.governance.allow_cloud_escalation
+}
+
+fn declared_locked(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
+    match facts.declared {
+        ModelTier::Local => StepResult::NotApplicable,
+        ModelTier::Cloud if locked(facts) => StepResult::Deny(ErrorCode::GovernanceLocked),
+        ModelTier::Cloud => StepResult::Pass,
+    }
+}
+
+fn declared_policy(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
+    match facts.declared {
+        ModelTier::Local => StepResult::NotApplicable,
+        ModelTier::Cloud if cloud_allowed(facts) => StepResult::Pass,
+        ModelTier::Cloud => StepResult::Deny(ErrorCode::CloudEscalationDenied),
+    }
+}
+
+fn size_caps(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
+    if facts.body_bytes <= facts.posture.max_body_bytes {
+        StepResult::Pass
+    } else {
+        StepResult::Deny(ErrorCode::MaxBytes)
+    }
+}
+
+fn canonical_url(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
+    if facts.envelope_ok { StepResult::Pass } else { StepResult::Deny(ErrorCode::InvalidBaseUrl) }
+}
+
+fn secret_binding(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
+    match facts.secret {
+        SecretFact::NotNeeded => StepResult::NotApplicable,
+        SecretFact::Bound => StepResult::Pass,
+        SecretFact::Refused(why) => StepResult::Deny(why.code()),
+    }
+}
+
+fn peer(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
+    match &facts.peer {
+        PeerFact::Unresolved => StepResult::Unknown,
+        PeerFact::NoAddress | PeerFact::OwnListener => StepResult::Deny(ErrorCode::SsrfBlocked),
+        PeerFact::Classes(classes) => {
+            let allowed = |class: &AddressClass| match class {
+                AddressClass::Private => facts.private_host_allowed,
+                other => other.is_dialable(),
+            };
+            if !classes.is_empty() && classes.iter().all(allowed) {
+                StepResult::Pass
+            } else {
+                StepResult::Deny(ErrorCode::SsrfBlocked)
+            }
+        }
+    }
+}
+
+fn tier_matches(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    match effective {
+        None => StepResult::Unknown,
+        Some(tier) if tier == facts.declared => StepResult::Pass,
+        Some(_) => StepResult::Deny(ErrorCode::TierMismatch),
+    }
+}
+
+fn effective_policy(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    match effective {
+        None => StepResult::Unknown,
+        Some(ModelTier::Local) => StepResult::NotApplicable,
+        Some(ModelTier::Cloud) if locked(facts) => StepResult::Deny(ErrorCode::GovernanceLocked),
+        Some(ModelTier::Cloud) if !cloud_allowed(facts) => {
+            StepResult::Deny(ErrorCode::CloudEscalationDenied)
+        }
+        Some(ModelTier::Cloud) => StepResult::Pass,
+    }
+}
+
+/// Steps that only Cloud content takes.
+fn for_cloud_content(
+    facts: &EgressFacts,
+    effective: Option<ModelTier>,
+    judge: impl FnOnce() -> StepResult,
+) -> StepResult {
+    match (effective, facts.purpose) {
+        (None, _) => StepResult::Unknown,
+        (Some(ModelTier::Local), _) | (_, Purpose::Control) => StepResult::NotApplicable,
+        (Some(ModelTier::Cloud), Purpose::Content) => judge(),
+    }
+}
+
+fn contact(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    match (effective, facts.purpose) {
+        (None, _) => StepResult::Unknown,
+        (Some(ModelTier::Local), _) | (_, Purpose::Content) => StepResult::NotApplicable,
+        (Some(ModelTier::Cloud), Purpose::Control) => match facts.contact {
+            Some(true) => StepResult::Pass,
+            Some(false) | None => StepResult::Deny(ErrorCode::ContactNotGranted),
+        },
+    }
+}
+
+fn labels(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    for_cloud_content(facts, effective, || match &facts.labels {
+        None => StepResult::Unknown,
+        Some(verdict) if verdict.passes() => StepResult::Pass,
+        Some(_) => StepResult::Deny(ErrorCode::LeakageBlocked),
+    })
+}
+
+fn findings(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    for_cloud_content(facts, effective, || match facts.findings {
+        FindingsFact::NotInspected => StepResult::Unknown,
+        FindingsFact::NoValidator | FindingsFact::NoVerdict(_) => {
+            StepResult::Deny(ErrorCode::LeakageUndecided)
+        }
+        FindingsFact::Worst(Some(FindingLevel::Block)) => StepResult::Deny(ErrorCode::LeakageBlocked),
+        FindingsFact::Worst(_) => StepResult::Pass,
+    })
+}
+
+/// The size that a receipt allows is judged with the receipt; this step is where an empty Cloud body would
+/// otherwise slip through unseen.
+fn max_bytes(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    for_cloud_content(facts, effective, || match facts.body_bytes {
+        0 => StepResult::Deny(ErrorCode::MaxBytes),
+        _ => StepResult::Pass,
+    })
+}
+
+fn receipt(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    for_cloud_content(facts, effective, || match &facts.receipt {
+        ReceiptFact::NotLooked => StepResult::Unknown,
+        ReceiptFact::Covered(_) => StepResult::Pass,
+        ReceiptFact::Uncovered(_) => StepResult::Deny(ErrorCode::CloudConsentRequired),
+        ReceiptFact::Denied => StepResult::Deny(ErrorCode::CloudEscalationDenied),
+        ReceiptFact::Forged => StepResult::Deny(ErrorCode::CloudConsentMismatch),
+        ReceiptFact::Unreadable => StepResult::Deny(ErrorCode::Storage),
+    })
+}

@@ -1,0 +1,491 @@
+//! The driver: fills facts from ports, asks [`decide`] after each, and acts on its word.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    Authorization, Awaiting, Cleared, ClearedControl, ControlRequest, Decision, Denied, EgressRequest,
+    Gate, Inspected, Located, Outcome, Scan, StepName,
+    clearance::Grant,
+    decide::decide,
+    facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, SecretFact},
+    plan::destination,
+};
+use crate::{
+    artifact::{LabelWalk, WalkBudget},
+    code::ErrorCode,
+    consent::{AskReason, Coverage, Outline, ReceiptProblem, Wanted, judge},
+    digest::Digest,
+    envelope::{Envelope, EnvelopeView},
+    event::{Actor, Body, ControlKind, EventScope},
+    finding::{FindingClass, FindingLevel, Findings, ValidatorError, WorkBudget},
+    ids::UseId,
+    net::AddressClass,
+    policy::Governance,
+    ports::{Epochs, Intent, LedgerError, ReceiptQuery, SecretUse, Spend},
+    provider::ProviderRecord,
+    tier::{ModelTier, Residence},
+};
+
+/// How long a clearance may wait before it is sent.
+const VALID_FOR: Duration = Duration::from_secs(5);
+
+/// What one call is about, for both kinds of call.
+struct Subject<'a> {
+    purpose: Purpose,
+    envelope: &'a Envelope,
+    record: &'a ProviderRecord,
+    governance: Governance,
+    residence: Residence,
+}
+
+impl Gate {
+    /// Chains the three steps, for callers with small bodies.
+    pub async fn clear(&self, request: EgressRequest) -> Authorization {
+        match self.locate(request).await {
+            Ok(located) => self.authorize(self.inspect(located, None)).await,
+            Err(denied) => Authorization::Denied(denied),
+        }
+    }
+
+    /// Judges everything that needs no network, then finds the peers and judges them.
+    ///
+    /// # Errors
+    /// [`Denied`], with its events recorded. No name is looked up after a denial.
+    pub async fn locate(&self, request: EgressRequest) -> Result<Located, Box<Denied>> {
+        let subject = Subject {
+            purpose: Purpose::Content,
+            envelope: &request.prepared.envelope,
+            record: &request.record,
+            governance: request.context.governance,
+            residence: request.context.residence,
+        };
+        let scope = &request.context.scope;
+        let (facts, peers, epochs) = self.find_peers(&subject, scope).await?;
+        let mut labels = Vec::new();
+        if decide(&facts).effective == Some(ModelTier::Cloud) {
+            let mut walk = LabelWalk::new(request.context.artifacts.clone(), WalkBudget::default());
+            while let Some(artifact) = walk.next() {
+                // A store that fails has not resolved anything: the walk reports it as unknown.
+                let meta = self.ports.artifacts.meta(&artifact).await.unwrap_or(None);
+                walk.resolved(artifact, meta);
+            }
+            labels = walk.finish();
+        }
+        Ok(Located { request, facts, peers, epochs, labels })
+    }
+
+    /// Looks at the exact bytes. Pure computation; run it off the reactor for large bodies. Local calls are
+    /// not looked at. `earlier` is the scan of an earlier attempt.
+    #[must_use]
+    pub fn inspect(&self, located: Located, earlier: Option<Scan>) -> Inspected {
+        let (mut located, earlier) = located.reuse(earlier);
+        if located.effective_tier() == ModelTier::Local {
+            return Inspected { located, scan: None, outline: None };
+        }
+        let envelope = Arc::clone(&located.request.prepared.envelope);
+        let context = located.request.context.context_label;
+        located.facts.labels = Some(self.ports.policy.labels(context, &located.labels));
+        let scan = match earlier {
+            Some(scan) if scan.epochs == self.validator_epochs() => scan,
+            _ => self.scan(&envelope, envelope.envelope_sha256(&located.request.salt)),
+        };
+        // Another process enrolled a secret that our validators do not know yet: theirs is no verdict.
+        let newest = scan.epochs.iter().map(|(_, enrolment)| *enrolment).max().unwrap_or(0);
+        let behind = located.epochs.as_ref().is_some_and(|epochs| epochs.enrolled > newest);
+        located.facts.findings = match &scan.findings {
+            _ if self.ports.validators.is_empty() => FindingsFact::NoValidator,
+            _ if behind => FindingsFact::NoVerdict(ValidatorError::Failed),
+            Ok(findings) => FindingsFact::Worst(findings.worst()),
+            Err(error) => FindingsFact::NoVerdict(*error),
+        };
+        let outline = Outline::of(&envelope.body, &self.ports.commitments);
+        Inspected { located, scan: Some(scan), outline }
+    }
+
+    /// Finds a receipt, commits the spend, and clears. Never waits for a person.
+    pub async fn authorize(&self, inspected: Inspected) -> Authorization {
+        let facts = &inspected.located.facts;
+        let decision = decide(facts);
+        match decision.outcome {
+            Outcome::Allow => self.clear_local(inspected).await,
+            Outcome::NeedsFact(StepName::Receipt) => self.authorize_cloud(inspected).await,
+            _ => {
+                let findings = inspected.scan.as_ref().and_then(Scan::findings).cloned();
+                let scope = &inspected.located.request.context.scope;
+                Authorization::Denied(Box::new(self.deny(scope, facts, decision, findings, None).await))
+            }
+        }
+    }
+
+    /// Clears a payload-free call.
+    ///
+    /// # Errors
+    /// [`Denied`], with its events recorded.
+    pub async fn clear_control(&self, request: ControlRequest) -> Result<ClearedControl, Box<Denied>> {
+        let subject = Subject {
+            purpose: Purpose::Control,
+            envelope: &request.envelope,
+            record: &request.record,
+            governance: request.governance,
+            residence: Residence::Local,
+        };
+        let (facts, peers, epochs) = self.find_peers(&subject, &request.scope).await?;
+        let decision = decide(&facts);
+        let effective = match decision {
+            Decision { outcome: Outcome::Allow, effective: Some(tier), .. } => tier,
+            _ => return Err(Box::new(self.deny(&request.scope, &facts, decision, None, None).await)),
+        };
+        let body = self.attempt(
+            &request.envelope,
+            (request.use_id, 1),
+            effective,
+            Some(request.call.kind()),
+        );
+        let intent = match self.commit(&request.scope, body, &request.record, epochs.as_ref(), None).await {
+            Ok(intent) => intent,
+            Err(code) => return Err(self.deny_late(&request.scope, &facts, code).await),
+        };
+        let grant = self.grant(request.record, peers, effective, (request.use_id, 1), intent, epochs);
+        Ok(ClearedControl { grant, envelope: Arc::new(request.envelope), call: request.call })
+    }
+
+    async fn find_peers(
+        &self,
+        subject: &Subject<'_>,
+        scope: &EventScope,
+    ) -> Result<(EgressFacts, Arc<[SocketAddr]>, Option<Epochs>), Box<Denied>> {
+        let (envelope, record) = (subject.envelope, subject.record);
+        // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
+        let epochs = match record.tier {
+            ModelTier::Local => None,
+            ModelTier::Cloud => self.ports.ledger.epochs(&record.provider_id).await.ok(),
+        };
+        let mut posture = self.ports.policy.posture();
+        posture.locked |= epochs.as_ref().is_some_and(|epochs| epochs.locked);
+        let host = envelope.base_url.host();
+        let mut facts = EgressFacts {
+            purpose: subject.purpose,
+            declared: record.tier,
+            reach: record.reach,
+            private_host_allowed: posture.private_hosts.contains(&host.to_string()),
+            posture,
+            governance: subject.governance,
+            body_bytes: envelope.body.len() as u64,
+            envelope_ok: envelope.check().is_ok()
+                && envelope.base_url == record.base_url
+                && envelope.provider_id == record.provider_id
+                && envelope.revision == record.revision
+                && epochs.as_ref().is_none_or(|epochs| epochs.provider_revision == record.revision)
+                && (subject.purpose == Purpose::Content) == envelope.model_id.is_some(),
+            peer: PeerFact::Unresolved,
+            residence: subject.residence,
+            labels: None,
+            findings: FindingsFact::NotInspected,
+            secret: SecretFact::NotNeeded,
+            contact: None,
+            receipt: ReceiptFact::NotLooked,
+        };
+        if let Some(secret_ref) = envelope.secret_ref() {
+            let wanted = SecretUse { secret_ref: secret_ref.clone(), origin: envelope.origin() };
+            facts.secret = match self.ports.secrets.check(&wanted) {
+                Ok(()) => SecretFact::Bound,
+                Err(error) => SecretFact::Refused(error),
+            };
+        }
+        if subject.purpose == Purpose::Control && record.tier == ModelTier::Cloud {
+            let granted = self.ports.contacts.granted(&record.provider_id, record.revision).await;
+            facts.contact = granted.ok();
+            // Contact is what a lookup of the name would already be.
+            if facts.contact != Some(true) {
+                let decision = decide(&EgressFacts {
+                    peer: PeerFact::Classes(vec![AddressClass::Global]),
+                    ..facts.clone()
+                });
+                return Err(Box::new(self.deny(scope, &facts, decision, None, None).await));
+            }
+        }
+        let early = decide(&facts);
+        if early.outcome != Outcome::NeedsFact(StepName::Peer) {
+            return Err(Box::new(self.deny(scope, &facts, early, None, None).await));
+        }
+        let resolved = self.ports.peers.resolve(host, envelope.base_url.port()).await;
+        let peers: Arc<[SocketAddr]> = resolved.unwrap_or_default().into();
+        facts.peer = if peers.is_empty() {
+            PeerFact::NoAddress
+        } else if peers.iter().any(|peer| self.ports.own_listeners.contains(peer)) {
+            PeerFact::OwnListener
+        } else {
+            PeerFact::Classes(peers.iter().map(|peer| AddressClass::of(peer.ip())).collect())
+        };
+        let decision = decide(&facts);
+        match decision.outcome {
+            Outcome::Deny(..) => Err(Box::new(self.deny(scope, &facts, decision, None, None).await)),
+            _ => Ok((facts, peers, epochs)),
+        }
+    }
+
+    fn validator_epochs(&self) -> Vec<(Digest, u64)> {
+        self.ports.validators.iter().map(|validator| validator.epoch()).collect()
+    }
+
+    /// Runs every validator; all of them, so that what is reported does not depend on their order.
+    fn scan(&self, envelope: &Envelope, envelope_sha256: Digest) -> Scan {
+        let view = EnvelopeView::new(envelope);
+        let mut budget = WorkBudget::new(self.ports.work_budget);
+        let mut all = Findings::none(Digest::of(&[]), 0);
+        let mut failed = None;
+        for validator in &self.ports.validators {
+            // A panic of a validator is a missing verdict. Its state is not used again within this scan.
+            let looked = catch_unwind(AssertUnwindSafe(|| validator.inspect(&view, &mut budget)));
+            match looked {
+                Ok(Ok(findings)) => all.items.extend(findings.items),
+                Ok(Err(error)) => failed = failed.or(Some(error)),
+                Err(_) => failed = failed.or(Some(ValidatorError::Failed)),
+            }
+        }
+        let blocked = all.worst() == Some(FindingLevel::Block);
+        Scan {
+            envelope: envelope_sha256,
+            epochs: self.validator_epochs(),
+            // A certain leak is reported as such even when another validator gave no verdict.
+            findings: match failed {
+                Some(error) if !blocked => Err(error),
+                _ => Ok(all),
+            },
+        }
+    }
+
+    async fn authorize_cloud(&self, mut inspected: Inspected) -> Authorization {
+        let mut uncovered = BTreeSet::new();
+        let mut new = None;
+        // Somebody may spend between judging and committing: judge again, a bounded number of times.
+        for _ in 0..3 {
+            let fact = self.look_for_receipt(&inspected, &mut uncovered, &mut new).await;
+            inspected.located.facts.receipt = fact;
+            let facts = &inspected.located.facts;
+            let decision = decide(facts);
+            let coverage = match (&decision.outcome, &facts.receipt) {
+                (Outcome::Allow, ReceiptFact::Covered(coverage)) => coverage.clone(),
+                (Outcome::AskPerson, _) => return self.ask(inspected, new, uncovered),
+                _ => {
+                    let scope = &inspected.located.request.context.scope;
+                    let denied = self.deny(scope, facts, decision, None, None).await;
+                    return Authorization::Denied(Box::new(denied));
+                }
+            };
+            match self.spend(&inspected, &coverage).await {
+                Ok(intent) => {
+                    let Located { request, peers, epochs, .. } = inspected.located;
+                    let what = (request.use_id, request.attempt);
+                    let grant =
+                        self.grant(request.record, peers, ModelTier::Cloud, what, Some(intent), epochs);
+                    return Authorization::Cleared(Box::new(Cleared {
+                        grant,
+                        prepared: request.prepared,
+                        receipt: Some(coverage.receipt_id),
+                    }));
+                }
+                Err(LedgerError::Contended) => {}
+                Err(LedgerError::Stale) => {
+                    return self.deny_spend(&inspected, ErrorCode::CloudConsentMismatch).await;
+                }
+                Err(LedgerError::Store(error)) => {
+                    return self.deny_spend(&inspected, error.code()).await;
+                }
+            }
+        }
+        self.deny_spend(&inspected, ErrorCode::CloudConsentMismatch).await
+    }
+
+    async fn look_for_receipt(
+        &self,
+        inspected: &Inspected,
+        uncovered: &mut BTreeSet<AskReason>,
+        new: &mut Option<(u32, u64)>,
+    ) -> ReceiptFact {
+        let request = &inspected.located.request;
+        let envelope = &request.prepared.envelope;
+        let outline = inspected.outline.as_ref();
+        let destination = destination(request, ModelTier::Cloud);
+        let query = ReceiptQuery {
+            principal: request.context.principal.clone(),
+            session_id: request.context.consent_session.clone(),
+            provider_id: envelope.provider_id.clone(),
+            origin: envelope.origin(),
+            envelope_sha256: envelope.envelope_sha256(&request.salt),
+            blocks: outline.iter().flat_map(|o| &o.blocks).map(|block| block.commitment).collect(),
+        };
+        let Ok(evidence) = self.ports.consent.find(&query).await else {
+            return ReceiptFact::Unreadable;
+        };
+        let findings = inspected.scan.as_ref().and_then(Scan::findings);
+        let has = |class| findings.is_some_and(|f| f.items.iter().any(|item| item.class == class));
+        let wanted = Wanted {
+            principal: &request.context.principal,
+            session_id: &request.context.consent_session,
+            destination: &destination,
+            envelope_sha256: query.envelope_sha256,
+            body_bytes: envelope.body.len() as u64,
+            outline,
+            worst_finding: findings.and_then(Findings::worst),
+            uninspectable: has(FindingClass::Uninspectable),
+            second_hand: has(FindingClass::SecondHandEgress),
+            use_id: request.use_id,
+            attempt: request.attempt,
+            peers: &inspected.located.peers,
+            now: self.ports.clock.now(),
+            run: self.ports.clock.run(),
+            min_assurance: inspected.located.facts.posture.min_assurance,
+        };
+        let known: BTreeSet<_> = evidence.iter().flat_map(|e| &e.known_blocks).collect();
+        let fresh = outline.iter().flat_map(|o| &o.blocks).filter(|b| !known.contains(&b.commitment));
+        let (count, bytes) = fresh.fold((0u32, 0u64), |(n, sum), b| (n + 1, sum + b.bytes));
+        *new = Some((count, bytes));
+        let Some(key) = &self.ports.approval_key else {
+            return ReceiptFact::Uncovered(BTreeSet::from([AskReason::NoReceipt]));
+        };
+        let mut worst = ReceiptFact::Uncovered(BTreeSet::new());
+        for row in &evidence {
+            match judge(row, &wanted, key) {
+                Ok(coverage) => return ReceiptFact::Covered(coverage),
+                Err(ReceiptProblem::NotAReceipt) => {
+                    if !matches!(worst, ReceiptFact::Denied) {
+                        worst = ReceiptFact::Forged;
+                    }
+                }
+                Err(ReceiptProblem::Denied) => worst = ReceiptFact::Denied,
+                Err(ReceiptProblem::Ask(reasons)) => uncovered.extend(reasons),
+                Err(ReceiptProblem::Mismatch) => {}
+            }
+        }
+        if uncovered.is_empty() {
+            uncovered.insert(AskReason::NoReceipt);
+        }
+        match worst {
+            ReceiptFact::Uncovered(_) => ReceiptFact::Uncovered(uncovered.clone()),
+            other => other,
+        }
+    }
+
+    fn ask(
+        &self,
+        inspected: Inspected,
+        new: Option<(u32, u64)>,
+        uncovered: BTreeSet<AskReason>,
+    ) -> Authorization {
+        let (escalation, plan) = self.plan(&inspected, new.unwrap_or_default(), uncovered);
+        let Located { request, facts, .. } = inspected.located;
+        Authorization::AwaitingConsent(Box::new(Awaiting { request, facts, escalation, plan }))
+    }
+
+    async fn spend(&self, inspected: &Inspected, coverage: &Coverage) -> Result<u64, LedgerError> {
+        let request = &inspected.located.request;
+        let envelope = &request.prepared.envelope;
+        let epochs = inspected.located.epochs.clone().ok_or(LedgerError::Stale)?;
+        let what = (request.use_id, request.attempt);
+        let body = self.attempt(envelope, what, ModelTier::Cloud, None);
+        let intent = Intent {
+            event: self.event(&request.context.scope, Actor::System, body),
+            provider_id: envelope.provider_id.clone(),
+            epochs,
+            spend: Some(Spend {
+                receipt_id: coverage.receipt_id,
+                seen_uses: coverage.seen_uses,
+                use_id: request.use_id,
+                attempt: request.attempt,
+                max_attempts: coverage.max_attempts,
+                envelope_sha256: envelope.envelope_sha256(&request.salt),
+                body_bytes: envelope.body.len() as u64,
+                new_blocks: coverage.new_blocks.clone(),
+            }),
+        };
+        self.ports.ledger.commit(intent).await.map(|committed| committed.seq)
+    }
+
+    async fn clear_local(&self, inspected: Inspected) -> Authorization {
+        let Located { request, facts, peers, epochs, .. } = inspected.located;
+        let what = (request.use_id, request.attempt);
+        let body = self.attempt(&request.prepared.envelope, what, ModelTier::Local, None);
+        // Only a call that the decision itself found to be Local gets here; Cloud always needs a receipt.
+        if decide(&facts).effective != Some(ModelTier::Local) {
+            let scope = &request.context.scope;
+            return Authorization::Denied(self.deny_late(scope, &facts, ErrorCode::TierMismatch).await);
+        }
+        // An overflow is a gap that the recorder itself counts: Local events are queued.
+        let _counted = self.ports.recorder.submit(self.event(&request.context.scope, Actor::System, body));
+        let grant = self.grant(request.record, peers, ModelTier::Local, what, None, epochs);
+        Authorization::Cleared(Box::new(Cleared { grant, prepared: request.prepared, receipt: None }))
+    }
+
+    fn attempt(
+        &self,
+        envelope: &Envelope,
+        (use_id, attempt): (UseId, u32),
+        effective_tier: ModelTier,
+        control: Option<ControlKind>,
+    ) -> Body {
+        let manifest = envelope.manifest();
+        Body::CallAttempt {
+            use_id,
+            attempt,
+            effective_tier,
+            body_bytes: envelope.body.len() as u64,
+            envelope_hash: self.ports.commitments.commit("hsk.event.envelope.v1", &[&manifest, &envelope.body]),
+            control,
+        }
+    }
+
+    async fn commit(
+        &self,
+        scope: &EventScope,
+        body: Body,
+        record: &ProviderRecord,
+        epochs: Option<&Epochs>,
+        spend: Option<Spend>,
+    ) -> Result<Option<u64>, ErrorCode> {
+        let event = self.event(scope, Actor::System, body);
+        if record.tier == ModelTier::Local {
+            // Overflow is a counted gap, as for every Local event.
+            let _counted = self.ports.recorder.submit(event);
+            return Ok(None);
+        }
+        let epochs = epochs.cloned().ok_or(ErrorCode::Storage)?;
+        let intent = Intent { event, provider_id: record.provider_id.clone(), epochs, spend };
+        match self.ports.ledger.commit(intent).await {
+            Ok(committed) => Ok(Some(committed.seq)),
+            Err(LedgerError::Store(error)) => Err(error.code()),
+            Err(LedgerError::Stale | LedgerError::Contended) => Err(ErrorCode::Revision),
+        }
+    }
+
+    fn grant(
+        &self,
+        record: Arc<ProviderRecord>,
+        peers: Arc<[SocketAddr]>,
+        effective: ModelTier,
+        (use_id, attempt): (UseId, u32),
+        intent: Option<u64>,
+        epochs: Option<Epochs>,
+    ) -> Grant {
+        let valid_until = self.ports.clock.monotonic() + VALID_FOR;
+        Grant { record, peers, effective, use_id, attempt, intent, epochs, valid_until }
+    }
+
+    async fn deny_spend(&self, inspected: &Inspected, code: ErrorCode) -> Authorization {
+        let scope = &inspected.located.request.context.scope;
+        Authorization::Denied(self.deny_late(scope, &inspected.located.facts, code).await)
+    }
+
+    /// Denies after the decision itself said yes: the commit refused.
+    async fn deny_late(&self, scope: &EventScope, facts: &EgressFacts, code: ErrorCode) -> Box<Denied> {
+        let mut decision = decide(facts);
+        decision.outcome = Outcome::Deny(StepName::Receipt, code);
+        Box::new(self.deny(scope, facts, decision, None, None).await)
+    }
+}

@@ -1,0 +1,111 @@
+//! The facts that a decision rests on. The driver fills them in; an absent fact is never a yes.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    artifact::LabelVerdict,
+    consent::{AskReason, Coverage},
+    finding::{FindingLevel, ValidatorError},
+    net::AddressClass,
+    policy::{Governance, Posture},
+    ports::SecretError,
+    tier::{ModelTier, Reach, Residence},
+};
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// It carries content.
+    Content,
+    /// It carries no content: needs contact, not consent.
+    Control,
+}
+
+/// What is known about the addresses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PeerFact {
+    /// Nobody asked yet (and `explain` never does).
+    Unresolved,
+    /// The host has no address.
+    NoAddress,
+    /// One of the addresses is our own listener.
+    OwnListener,
+    /// The classes of every address.
+    Classes(Vec<AddressClass>),
+}
+
+/// What is known about the secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SecretFact {
+    /// The call needs none.
+    NotNeeded,
+    /// It is bound to this origin.
+    Bound,
+    /// It is not usable.
+    Refused(SecretError),
+}
+
+/// What the validators said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FindingsFact {
+    /// They did not look yet.
+    NotInspected,
+    /// There is no validator at all.
+    NoValidator,
+    /// One of them gave no verdict.
+    NoVerdict(ValidatorError),
+    /// The worst level, if anything was found.
+    Worst(Option<FindingLevel>),
+}
+
+/// What is known about receipts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ReceiptFact {
+    /// Nobody looked yet.
+    NotLooked,
+    /// The store failed.
+    Unreadable,
+    /// None covers the call; why not, as far as one came close.
+    Uncovered(BTreeSet<AskReason>),
+    /// A person said no to this very envelope.
+    Denied,
+    /// A row that is no receipt was found, and nothing else covers the call.
+    Forged,
+    /// One covers it.
+    Covered(Coverage),
+}
+
+/// The facts.
+#[derive(Clone, Debug)]
+pub struct EgressFacts {
+    /// What the call is for.
+    pub purpose: Purpose,
+    /// The declared tier.
+    pub declared: ModelTier,
+    /// The declared reach.
+    pub reach: Reach,
+    /// The operator's rules.
+    pub posture: Posture,
+    /// The pinned profile's rules.
+    pub governance: Governance,
+    /// The size of the body.
+    pub body_bytes: u64,
+    /// Whether the envelope keeps its own rules and stays below the record's base URL and revision.
+    pub envelope_ok: bool,
+    /// Whether the host is one that a person allowed although it is private.
+    pub private_host_allowed: bool,
+    /// The addresses.
+    pub peer: PeerFact,
+    /// Where the model runs.
+    pub residence: Residence,
+    /// The labels; `None` when nobody looked yet.
+    pub labels: Option<LabelVerdict>,
+    /// The findings.
+    pub findings: FindingsFact,
+    /// The secret.
+    pub secret: SecretFact,
+    /// Whether contact was granted; `None` when nobody looked or the store failed.
+    pub contact: Option<bool>,
+    /// The receipts.
+    pub receipt: ReceiptFact,
+}

@@ -1,0 +1,125 @@
+//! Rendering the projection plan from the envelope and the facts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{EgressRequest, Gate, steps::Inspected};
+use crate::{
+    consent::{
+        AskReason, CloudEscalationRequest, Destination, EGRESS_EXT, FindingCount, Outline, PlanExt,
+        ProjectionPlan,
+    },
+    envelope::HeaderValue,
+    finding::{FindingClass, Findings},
+    ids::{ModelId, ModelRef, PlanId, RequestId},
+    ports::EntropyExt,
+    tier::ModelTier,
+};
+
+/// Where a request goes, as receipts name it.
+pub(super) fn destination(request: &EgressRequest, tier: ModelTier) -> Destination {
+    let envelope = &request.prepared.envelope;
+    Destination {
+        provider_id: envelope.provider_id.clone(),
+        revision: envelope.revision,
+        tier,
+        reach: request.record.reach,
+        origin: envelope.origin(),
+        path: envelope.path.clone(),
+        model_id: envelope.model_id.clone(),
+    }
+}
+
+impl Gate {
+    pub(super) fn plan(
+        &self,
+        inspected: &Inspected,
+        new: (u32, u64),
+        asked_because: BTreeSet<AskReason>,
+    ) -> (CloudEscalationRequest, ProjectionPlan) {
+        let request = &inspected.located.request;
+        let envelope = &request.prepared.envelope;
+        let scope = &request.context.scope;
+        let findings = inspected.scan.as_ref().and_then(|scan| scan.findings());
+        let outline = inspected.outline.as_ref();
+        let plan_id = PlanId::from_entropy(self.ports.entropy.bytes());
+        let plan = ProjectionPlan {
+            projection_plan_id: plan_id,
+            include_artifact_refs: request.context.artifacts.clone(),
+            include_fields: outline.map(|o| o.fields.iter().cloned().collect()),
+            redactions_applied: Vec::new(),
+            max_bytes: envelope.body.len() as u64,
+            payload_sha256: envelope.payload_sha256(&request.salt),
+            created_at: self.ports.clock.now(),
+            job_id: scope.job_id.clone(),
+            wp_id: scope.wp_id.clone(),
+            mt_id: scope.mt_id.clone(),
+            ext: PlanExt {
+                schema: EGRESS_EXT.to_owned(),
+                destination: destination(request, inspected.effective_tier()),
+                envelope_sha256: envelope.envelope_sha256(&request.salt),
+                principal: request.context.principal.clone(),
+                session_id: request.context.consent_session.clone(),
+                blocks: outline.map_or(0, |o| u32::try_from(o.blocks.len()).unwrap_or(u32::MAX)),
+                new_blocks: new.0,
+                new_bytes: new.1,
+                provenance: outline.map(|o| o.provenance.clone()).unwrap_or_default(),
+                client_metadata: client_metadata(request),
+                findings: counts(findings),
+                uninspectable: count_of(findings, FindingClass::Uninspectable),
+                second_hand: second_hand(findings),
+                kinds: outline.map(|o: &Outline| o.kinds.clone()).unwrap_or_default(),
+                asked_because: asked_because.into_iter().collect(),
+            },
+        };
+        let model = envelope.model_id.clone().unwrap_or_else(no_model);
+        let escalation = CloudEscalationRequest {
+            request_id: RequestId::from_entropy(self.ports.entropy.bytes()),
+            wp_id: scope.wp_id.clone(),
+            mt_id: scope.mt_id.clone(),
+            session_id: request.context.consent_session.clone(),
+            reason: request.context.reason,
+            local_attempts: request.context.local_attempts,
+            requested_model_id: ModelRef { provider: envelope.provider_id.clone(), model },
+            projection_plan_id: plan_id,
+            consent_receipt_id: None,
+        };
+        (escalation, plan)
+    }
+}
+
+fn no_model() -> ModelId {
+    ModelId::new("-").expect("a dash is a model id")
+}
+
+fn client_metadata(request: &EgressRequest) -> Vec<String> {
+    const OURS: &[&str] = &["accept", "accept-encoding", "content-type", "user-agent"];
+    let plain = |(name, value): (&String, &HeaderValue)| match value {
+        HeaderValue::Plain(_) if !OURS.contains(&name.as_str()) => Some(name.clone()),
+        _ => None,
+    };
+    request.prepared.envelope.headers.iter().filter_map(plain).collect()
+}
+
+fn counts(findings: Option<&Findings>) -> Vec<FindingCount> {
+    let mut counts = BTreeMap::new();
+    for finding in findings.iter().flat_map(|f| &f.items) {
+        *counts.entry((finding.class, finding.level)).or_insert(0u32) += 1;
+    }
+    counts
+        .into_iter()
+        .map(|((class, level), count)| FindingCount { class, level, count })
+        .collect()
+}
+
+fn count_of(findings: Option<&Findings>, class: FindingClass) -> u32 {
+    counts(findings).iter().filter(|c| c.class == class).map(|c| c.count).sum()
+}
+
+fn second_hand(findings: Option<&Findings>) -> Vec<String> {
+    findings
+        .iter()
+        .flat_map(|f| &f.items)
+        .filter(|finding| finding.class == FindingClass::SecondHandEgress)
+        .filter_map(|finding| finding.pointer.clone())
+        .collect()
+}

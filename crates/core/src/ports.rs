@@ -1,0 +1,45 @@
+//! The ports: what the runtime needs from the world. Narrow, dyn-safe, named in core types only. The doc
+//! of each is its contract; testkit holds a conformance suite for each.
+
+mod adapter;
+mod approval;
+mod artifact;
+mod clock;
+mod compiler;
+mod consent;
+mod leakage;
+mod ledger;
+mod peers;
+mod policy;
+mod profile;
+mod provider;
+mod recorder;
+mod sealer;
+mod secret;
+mod session;
+mod signer;
+mod tool;
+
+pub use self::{
+    adapter::{Adapter, AdapterFactory, AdapterError, ChatStream, LlmClient, ProviderControl},
+    approval::{
+        ApprovalQueue, Decided, PendingContent, PendingRecord, QueueError, SignedDecision, Submission,
+        Submitted,
+    },
+    artifact::ArtifactStore,
+    clock::{Clock, Entropy, EntropyExt},
+    compiler::{CompileError, CompileRequest, CompiledContext, ContextCompiler},
+    consent::{ConsentStore, ContactGrants, ReceiptQuery},
+    leakage::LeakageValidator,
+    ledger::{Committed, EgressLedger, Epochs, Intent, LedgerError, Spend},
+    peers::{PeerResolver, ResolveError},
+    policy::EgressPolicy,
+    profile::ProfileStore,
+    provider::{ProviderStore, StoreError},
+    recorder::{FlightRecorder, RecordError},
+    sealer::{SealError, Sealer},
+    secret::{SecretError, SecretStore, SecretUse},
+    session::{SessionError, SessionLease, SessionStore},
+    signer::{SignError, Signer},
+    tool::{ToolExecutor, ToolGate, ToolInvocation, ToolRefusal, ToolVerdict},
+};

@@ -1,0 +1,147 @@
+//! The person's side of consent: what waits, what was decided.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::StoreError;
+use crate::{
+    consent::{CloudEscalationRequest, ProjectionPlan, SignedReceipt},
+    envelope::Salt,
+    ids::{ReceiptId, RequestId},
+    time::UtcTime,
+};
+
+/// A call that waits for a person.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The request.
+    pub request: CloudEscalationRequest,
+    /// What the person is shown.
+    pub plan: ProjectionPlan,
+    /// The body to show, and the manifest. Sealed at rest.
+    pub content: PendingContent,
+    /// When waiting ends.
+    pub deadline: UtcTime,
+}
+
+/// The bytes that a plan was rendered from.
+#[derive(Clone)]
+pub struct PendingContent {
+    /// The envelope's manifest (canonical JSON).
+    pub manifest: Bytes,
+    /// The body.
+    pub body: Bytes,
+    /// The salt of the hashes.
+    pub salt: Salt,
+}
+
+impl std::fmt::Debug for PendingContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PendingContent").field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+/// Whether a submission waits on its own or joined an identical one of the same principal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Submitted {
+    /// The request to wait for.
+    pub request_id: RequestId,
+    /// Whether an identical one waited already.
+    pub joined: bool,
+}
+
+/// One waiting request as an operator sees it. No content.
+#[derive(Clone, Debug)]
+pub struct PendingRecord {
+    /// The request.
+    pub request: CloudEscalationRequest,
+    /// The plan.
+    pub plan: ProjectionPlan,
+    /// Since when.
+    pub submitted_at: UtcTime,
+    /// Until when.
+    pub deadline: UtcTime,
+    /// Whether somebody still waits for it.
+    pub live: bool,
+}
+
+/// A decision to store.
+#[derive(Clone, Debug)]
+pub enum SignedDecision {
+    /// A signed receipt, which says yes or no.
+    Receipt(SignedReceipt),
+    /// A plain no. Denying needs no factor.
+    Deny(RequestId),
+    /// A receipt is withdrawn. Revoking needs no factor.
+    Revoke(ReceiptId),
+}
+
+/// What came of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Decided {
+    /// A receipt is there: start again at `locate`.
+    Approved(ReceiptId),
+    /// A person said no.
+    Denied,
+    /// Nobody decided in time.
+    Expired,
+}
+
+/// Why a submission was not taken.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum QueueError {
+    /// Too much waits already, or was denied a moment ago: `HSK-429-CONSENT-FLOOD`.
+    #[error("too many requests for consent")]
+    Flood,
+    /// No such request.
+    #[error("no such request")]
+    Unknown,
+    /// The receipt is not for a waiting request, or its signature does not verify.
+    #[error("the decision does not belong to a waiting request")]
+    Mismatch,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The queue of calls that wait for a person. Shared by all processes of a home.
+///
+/// # Contract
+/// Limits: 3 pending per principal, 16 in all; after one denial of a (principal, destination) nothing is
+/// taken for 60 s, after two until the person reopens it. Identical requests of one principal (same
+/// destination and body) join. When the last waiter left, a request is withdrawn after 60 s: deciding it
+/// afterwards is `Mismatch`. Content is sealed at rest and deleted when decided or expired.
+#[async_trait]
+pub trait ApprovalQueue: Send + Sync {
+    /// Puts a call into the queue.
+    ///
+    /// # Errors
+    /// [`QueueError::Flood`] at the limits.
+    async fn submit(&self, submission: Submission) -> Result<Submitted, QueueError>;
+
+    /// Waits for a decision, as one waiter; dropping the future is leaving.
+    ///
+    /// # Errors
+    /// [`QueueError::Unknown`] for a request that never was, or was withdrawn.
+    async fn wait(&self, request_id: RequestId, at_most: Duration) -> Result<Decided, QueueError>;
+
+    /// What waits, oldest first.
+    ///
+    /// # Errors
+    /// [`QueueError::Store`].
+    async fn pending(&self) -> Result<Vec<PendingRecord>, QueueError>;
+
+    /// The content of one waiting request, for showing it.
+    ///
+    /// # Errors
+    /// [`QueueError::Unknown`].
+    async fn open(&self, request_id: RequestId) -> Result<PendingContent, QueueError>;
+
+    /// Stores a decision.
+    ///
+    /// # Errors
+    /// [`QueueError::Mismatch`] for a receipt whose signature, request, plan or hashes do not match.
+    async fn decide(&self, decision: SignedDecision) -> Result<(), QueueError>;
+}

@@ -1,0 +1,114 @@
+//! The ledger: the only way to spend consent, in one transaction with the attempt's event.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{
+    consent::Block,
+    digest::Digest,
+    event::Event,
+    ids::{KeyId, ProviderId, ReceiptId, UseId},
+};
+
+/// The versions of everything that a verdict rests on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Epochs {
+    /// The confirmed policy.
+    pub policy: Digest,
+    /// The provider's revision; 0 when there is no such provider.
+    pub provider_revision: u64,
+    /// The generation of enabled models.
+    pub enabled_models: u64,
+    /// The leakage rules.
+    pub rules: Digest,
+    /// The generation of the enrolled set.
+    pub enrolled: u64,
+    /// Whether everything is locked.
+    pub locked: bool,
+    /// The approval key.
+    pub approval_key: Option<KeyId>,
+}
+
+/// What is about to happen.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// The attempt's event, to be appended in the same transaction.
+    pub event: Event,
+    /// The provider.
+    pub provider_id: ProviderId,
+    /// The epochs that the verdict was reached under.
+    pub epochs: Epochs,
+    /// What it spends; `None` for payload-free calls.
+    pub spend: Option<Spend>,
+}
+
+/// One attempt's share of a receipt.
+#[derive(Clone, Debug)]
+pub struct Spend {
+    /// The receipt.
+    pub receipt_id: ReceiptId,
+    /// Its uses when it was judged. Another number refuses the spend.
+    pub seen_uses: u32,
+    /// The use.
+    pub use_id: UseId,
+    /// Which attempt, from 1. The first begins the use.
+    pub attempt: u32,
+    /// The most attempts.
+    pub max_attempts: u32,
+    /// The envelope.
+    pub envelope_sha256: Digest,
+    /// The size of the body.
+    pub body_bytes: u64,
+    /// Blocks that are new under the receipt.
+    pub new_blocks: Vec<Block>,
+}
+
+/// A committed intent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Committed {
+    /// The use.
+    pub use_id: UseId,
+    /// The event's place in the log.
+    pub seq: u64,
+}
+
+/// An intent that was not committed. Nothing of it happened.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum LedgerError {
+    /// Somebody else spent meanwhile, or the receipt was revoked or is gone: judge again.
+    #[error("the receipt changed meanwhile")]
+    Contended,
+    /// An epoch changed meanwhile: start again at `locate`.
+    #[error("rules changed meanwhile")]
+    Stale,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The ledger.
+///
+/// # Contract
+/// `commit` is durable when it returns: event, spend, new blocks and a signed checkpoint are in one
+/// transaction, and either all or none of them is there, also after a crash. A receipt's use is begun once,
+/// whatever number of processes try.
+#[async_trait]
+pub trait EgressLedger: Send + Sync {
+    /// The current epochs, all processes' changes included.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the gate denies then.
+    async fn epochs(&self, provider: &ProviderId) -> Result<Epochs, StoreError>;
+
+    /// Commits an intent.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; the gate denies or starts again.
+    async fn commit(&self, intent: Intent) -> Result<Committed, LedgerError>;
+
+    /// Closes a use: no further attempt. At success, first content byte, in doubt, or after a crash.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn close(&self, use_id: UseId) -> Result<(), StoreError>;
+}

@@ -1,0 +1,76 @@
+//! Stored sessions.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{
+    chat::Message,
+    ids::SessionId,
+    label::Label,
+    time::UtcTime,
+};
+
+/// A session that cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SessionError {
+    /// Another call of this session is executing: `HSK-409-SESSION-BUSY`.
+    #[error("another call of this session is executing")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The right to execute in a session until a time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SessionLease {
+    /// The session.
+    pub session_id: SessionId,
+    /// The holder: random per call.
+    pub owner: u128,
+    /// Until when, unless it is renewed.
+    pub expires_at: UtcTime,
+}
+
+/// Conversations. Messages are sealed at rest.
+///
+/// # Contract
+/// One lease per session across all processes of a home; an expired lease may be taken over.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// The conversation, oldest first, and the join of its labels.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`]. An unknown session is empty and inline.
+    async fn load(&self, session: &SessionId) -> Result<(Vec<Message>, Label), SessionError>;
+
+    /// Appends messages and joins the label, in one transaction.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`].
+    async fn append(
+        &self,
+        session: &SessionId,
+        messages: Vec<Message>,
+        label: Label,
+    ) -> Result<(), SessionError>;
+
+    /// Takes or, with the same owner, renews the lease.
+    ///
+    /// # Errors
+    /// [`SessionError::Busy`] while another owner holds it.
+    async fn acquire(
+        &self,
+        session: &SessionId,
+        owner: u128,
+        ttl: Duration,
+    ) -> Result<SessionLease, SessionError>;
+
+    /// Gives the lease back. Giving back what one does not hold does nothing.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`].
+    async fn release(&self, lease: &SessionLease) -> Result<(), SessionError>;
+}

@@ -1,0 +1,56 @@
+//! Signing. Keys live in the vault, or behind a platform authenticator.
+
+use crate::{attest::PublicKey, code::ErrorCode, consent::Assurance, secret::Secret};
+
+/// A signature that was not made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SignError {
+    /// The factor is missing or wrong.
+    #[error("the approval factor is missing or wrong")]
+    Factor,
+    /// Too many wrong tries; wait a minute.
+    #[error("too many wrong tries")]
+    LockedOut,
+    /// The vault is closed.
+    #[error("the vault is locked")]
+    Locked,
+    /// The key is damaged or not there.
+    #[error("the key is damaged or missing")]
+    Damaged,
+}
+
+impl SignError {
+    /// The code to report.
+    #[must_use]
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Self::Factor | Self::LockedOut => ErrorCode::FactorRequired,
+            Self::Locked => ErrorCode::VaultLocked,
+            Self::Damaged => ErrorCode::Storage,
+        }
+    }
+}
+
+/// Signs with one key.
+///
+/// # Contract
+/// Ed25519 over [`crate::attest::signed_bytes`] of the domain and message. A key under a factor signs only
+/// when the factor is given, each time; the factor is never kept.
+pub trait Signer: Send + Sync {
+    /// The public part.
+    fn public_key(&self) -> PublicKey;
+
+    /// What the factor of this key is worth.
+    fn assurance(&self) -> Assurance;
+
+    /// Signs.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    fn sign(
+        &self,
+        domain: &str,
+        message: &[u8],
+        factor: Option<&Secret>,
+    ) -> Result<[u8; 64], SignError>;
+}

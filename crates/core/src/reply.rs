@@ -1,0 +1,105 @@
+//! What a decoder needs to know about the request that it decodes the answer of. Plain data; travels with
+//! the envelope; never hashed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    chat::{ChatEvent, ToolChoice, ToolMode},
+    error::CallError,
+    ids::{ModelId, Token, ToolName},
+};
+
+/// How thinking is told apart from text.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningPolicy {
+    /// Thinking comes in a field of its own; text is text.
+    #[default]
+    Channel,
+    /// A *leading* thinking block in the text is split off.
+    LeadingBlock,
+    /// The family's template opens the thinking block before the answer: text up to the first closing
+    /// tag is thinking.
+    Preopened,
+}
+
+/// The decoder's side of a request.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplySpec {
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// The model that was asked for; another one in the answer is an error where the dialect says so.
+    pub requested_model: Option<ModelId>,
+    /// Wire tool names and the tools that they stand for. `None`: nothing is known (offline decoding), and
+    /// the provider's own name stands for itself.
+    pub tool_names: Option<BTreeMap<String, ToolName>>,
+    /// How tools travel.
+    pub tool_mode: ToolMode,
+    /// Whether a call was required.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether a schema was asked for.
+    pub structured: bool,
+    /// How thinking is told apart.
+    pub reasoning: ReasoningPolicy,
+    /// The dialect.
+    pub dialect: Token,
+    /// The model's family.
+    pub family: Option<Token>,
+    /// Seed of our own tool call ids: makes them deterministic per request and unique within the session.
+    pub call_seed: [u8; 16],
+}
+
+impl ReplySpec {
+    /// What is known when only a recording is at hand.
+    #[must_use]
+    pub fn offline(dialect: Token, stream: bool) -> Self {
+        Self {
+            stream,
+            requested_model: None,
+            tool_names: None,
+            tool_mode: ToolMode::Native,
+            tool_choice: None,
+            structured: false,
+            reasoning: ReasoningPolicy::Channel,
+            dialect,
+            family: None,
+            call_seed: [0; 16],
+        }
+    }
+}
+
+/// The response head, reduced to what decoding needs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ResponseHead {
+    /// The status.
+    pub status: u16,
+    /// The media type without parameters, lower case.
+    pub content_type: Option<String>,
+    /// How long the provider asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// Sans-IO decoding of one answer. The same decoder serves the socket, recordings and fuzzing.
+///
+/// # Contract
+/// Any chunking of the same bytes gives the same events. After the first `Err`, or after an
+/// [`ChatEvent::Finished`], nothing more is called. `finish` is called once, when the body ended; a body
+/// without finish evidence is `HSK-502-STREAM-TRUNCATED`.
+pub trait ReplyDecoder: Send {
+    /// Takes the next bytes, appends what they complete to `events`.
+    ///
+    /// # Errors
+    /// The call's terminal failure. Events appended before it stand.
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), CallError>;
+
+    /// The body ended.
+    ///
+    /// # Errors
+    /// The call's terminal failure.
+    fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError>;
+}

@@ -1,0 +1,130 @@
+//! Small, readable values to build tests from.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use handshake_core::{
+    admit::{Admitted, Emulation, Route, admit},
+    base_url::BaseUrl,
+    capability::{Capabilities, CapabilitySnapshot, Claims, Feature, Limit, Provenance},
+    chat::{ChatRequest, Message, Params, Role, Target},
+    ids::{
+        ExternalId, MessageId, ModelId, ModelRef, Principal, PrincipalKind, ProviderId, SessionId, Token,
+        TraceId,
+    },
+    provider::{ProviderDraft, ProviderRecord},
+    tier::{ModelTier, Reach, Residence},
+    time::UtcTime,
+};
+
+/// The time at which all fixtures happen: 2026-01-01T00:00:00Z.
+#[must_use]
+pub fn epoch() -> UtcTime {
+    UtcTime::from_unix_millis(1_767_225_600_000)
+}
+
+/// A person at a terminal.
+#[must_use]
+pub fn principal() -> Principal {
+    Principal { kind: PrincipalKind::Terminal, name: ExternalId::new("tester").expect("valid") }
+}
+
+/// A provider record for a URL. Loopback URLs are local and direct unless `reach` says relay.
+///
+/// # Panics
+/// When the parts do not make a valid record.
+#[must_use]
+pub fn record(id: &str, kind: &str, base_url: &str, reach: Reach) -> Arc<ProviderRecord> {
+    let draft = ProviderDraft {
+        provider_id: ProviderId::new(id).expect("provider id"),
+        provider_kind: Token::new(kind).expect("kind"),
+        tier: None,
+        base_url: BaseUrl::parse(base_url).expect("base url"),
+        reach,
+        dialect: None,
+        default_model: None,
+        secret_ref: None,
+    };
+    Arc::new(draft.into_record(epoch()).expect("record"))
+}
+
+/// Claims for everything, with a context window of 32 Ki tokens.
+#[must_use]
+pub fn claims_all() -> Claims {
+    let plain = [Feature::RequiresToolIdSanitization, Feature::RequiresThinkingBlockScrubbing];
+    Claims {
+        features: Feature::ALL.into_iter().map(|f| (f, !plain.contains(&f))).collect(),
+        limits: BTreeMap::from([(Limit::MaxContextWindow, 32_768)]),
+    }
+}
+
+/// A snapshot of a model with the given claims.
+///
+/// # Panics
+/// When the model's name is not valid.
+#[must_use]
+pub fn snapshot(record: &ProviderRecord, model: &str, claims: Claims) -> Arc<CapabilitySnapshot> {
+    Arc::new(CapabilitySnapshot {
+        provider_id: record.provider_id.clone(),
+        provider_revision: record.revision,
+        model_id: ModelId::new(model).expect("model id"),
+        family: None,
+        digest: None,
+        server_version: None,
+        profile_version: 1,
+        capabilities: Capabilities::merge(&[(Provenance::Operator, claims)]),
+        residence: match record.tier {
+            ModelTier::Local => Residence::Local,
+            ModelTier::Cloud => Residence::Forwarded,
+        },
+        enabled: true,
+        fetched_at: epoch(),
+    })
+}
+
+/// A route to a model that can do everything.
+#[must_use]
+pub fn route(record: &Arc<ProviderRecord>, model: &str) -> Route {
+    let snapshot = snapshot(record, model, claims_all());
+    Route { record: Arc::clone(record), model: snapshot.model_id.clone(), snapshot }
+}
+
+/// A message with a deterministic id.
+#[must_use]
+pub fn message(n: u8, role: Role, text: &str) -> Message {
+    Message::text(MessageId::from_entropy([n; 16]), role, text, epoch())
+}
+
+/// A request with one user message.
+///
+/// # Panics
+/// When the model's name is not valid.
+#[must_use]
+pub fn request(provider: &ProviderId, model: &str, text: &str) -> ChatRequest {
+    ChatRequest {
+        session_id: SessionId::new("session-1").expect("valid"),
+        trace_id: TraceId::from_entropy([1; 16]),
+        principal: principal(),
+        target: Target::Model(ModelRef {
+            provider: provider.clone(),
+            model: ModelId::new(model).expect("model id"),
+        }),
+        messages: vec![message(1, Role::User, text)],
+        tools: Vec::new(),
+        tool_choice: None,
+        structured_output_schema: None,
+        stream: true,
+        params: Params::default(),
+        artifacts: Vec::new(),
+        verbatim: None,
+    }
+}
+
+/// An admitted request with one user message to a model that can do everything.
+///
+/// # Panics
+/// When the parts are not valid.
+#[must_use]
+pub fn admitted(record: &Arc<ProviderRecord>, model: &str, text: &str) -> Admitted {
+    let request = request(&record.provider_id, model, text);
+    admit(Arc::new(request), route(record, model), Emulation::Off).expect("admitted")
+}

@@ -1,0 +1,283 @@
+//! The real gate on ports in memory, receipts signed by a key in memory, and clearances from that gate.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use handshake_core::{
+    consent::{
+        Assurance, ConsentReceipt, EGRESS_EXT, EscalationReason, ReceiptExt, ReceiptScope, SignedReceipt,
+    },
+    attest::RECEIPT_DOMAIN,
+    control::ControlCall,
+    digest::{CommitmentKey, Digest},
+    envelope::{Envelope, EnvelopeView, Prepared, Salt},
+    event::EventScope,
+    finding::{Findings, ValidatorError, WorkBudget},
+    gate::{
+        Authorization, Awaiting, CallContext, Cleared, ClearedControl, ControlRequest, EgressRequest, Gate,
+        GatePorts,
+    },
+    ids::{ExternalId, ReceiptId, SessionId, TraceId, UseId},
+    label::Label,
+    policy::Governance,
+    ports::{Clock, EntropyExt, LeakageValidator, ProviderStore, Signer},
+    provider::ProviderRecord,
+    secret::Secret,
+    tier::{ModelTier, Reach, Residence},
+};
+
+use crate::{
+    fixture,
+    memory::{Memory, MemoryPolicy, MemorySigner},
+};
+
+/// The approval passphrase of every test home.
+pub const PASSPHRASE: &[u8] = b"correct horse battery staple";
+
+/// A validator that looks for one text and blocks on it. An empty text finds nothing.
+#[derive(Debug, Default)]
+pub struct Needle(pub String);
+
+impl LeakageValidator for Needle {
+    fn epoch(&self) -> (Digest, u64) {
+        (Digest::of(&[b"needle", self.0.as_bytes()]), 0)
+    }
+
+    fn inspect(
+        &self,
+        view: &EnvelopeView<'_>,
+        budget: &mut WorkBudget,
+    ) -> Result<Findings, ValidatorError> {
+        use handshake_core::finding::{Confidence, FindingClass, FindingLevel, LeakageFinding};
+        budget.spend(view.body().len() as u64)?;
+        let (digest, generation) = self.epoch();
+        let mut findings = Findings::none(digest, generation);
+        let needle = self.0.as_bytes();
+        if !needle.is_empty() && view.body().windows(needle.len()).any(|w| w == needle) {
+            findings.items.push(LeakageFinding {
+                rule: handshake_core::ids::RuleId::new("needle").expect("valid"),
+                class: FindingClass::Secret,
+                level: FindingLevel::Block,
+                confidence: Confidence::High,
+                pointer: None,
+                start: None,
+                end: None,
+                views: Vec::new(),
+            });
+        }
+        Ok(findings)
+    }
+}
+
+/// A home in memory with its real gate.
+pub struct World {
+    /// The stores, the log, the clock.
+    pub memory: Memory,
+    /// The rules.
+    pub policy: MemoryPolicy,
+    /// The approval key.
+    pub signer: Arc<MemorySigner>,
+    /// The gate.
+    pub gate: Arc<Gate>,
+}
+
+impl World {
+    /// A home whose validator finds nothing.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::with_validators(seed, vec![Arc::new(Needle::default())])
+    }
+
+    /// A home with these validators.
+    #[must_use]
+    pub fn with_validators(seed: u64, validators: Vec<Arc<dyn LeakageValidator>>) -> Self {
+        let memory = Memory::new(seed);
+        let policy = MemoryPolicy::default();
+        let signer = Arc::new(MemorySigner::new(7, PASSPHRASE));
+        let gate = Arc::new(Gate::new(GatePorts {
+            policy: Arc::new(policy.clone()),
+            peers: Arc::new(memory.clone()),
+            artifacts: Arc::new(memory.clone()),
+            validators,
+            consent: Arc::new(memory.clone()),
+            contacts: Arc::new(memory.clone()),
+            ledger: Arc::new(memory.clone()),
+            recorder: Arc::new(memory.clone()),
+            secrets: Arc::new(memory.clone()),
+            clock: Arc::new(memory.clone()),
+            entropy: Arc::new(memory.clone()),
+            approval_key: Some(signer.public_key()),
+            commitments: CommitmentKey::new([5; 32]).expect("a key"),
+            work_budget: 64 << 20,
+            own_listeners: Vec::new(),
+        }));
+        Self { memory, policy, signer, gate }
+    }
+
+    /// Registers a provider.
+    pub async fn register(&self, record: &Arc<ProviderRecord>) {
+        ProviderStore::put(&self.memory, (**record).clone(), None).await.expect("registered");
+    }
+
+    /// Asks for an envelope to leave, as the person of [`fixture::principal`].
+    #[must_use]
+    pub fn egress(&self, record: &Arc<ProviderRecord>, prepared: Prepared) -> EgressRequest {
+        let session = SessionId::new("session-1").expect("valid");
+        let scope = EventScope {
+            principal: Some(fixture::principal()),
+            session_id: Some(session.clone()),
+            trace_id: Some(TraceId::from_entropy([1; 16])),
+            provider_id: Some(record.provider_id.clone()),
+            model_id: prepared.envelope.model_id.clone(),
+            ..EventScope::default()
+        };
+        EgressRequest {
+            context: Arc::new(CallContext {
+                scope,
+                principal: fixture::principal(),
+                consent_session: session,
+                governance: Governance::NO_PROFILE,
+                artifacts: Vec::new(),
+                context_label: Label::INLINE,
+                residence: match record.reach {
+                    Reach::Direct if record.tier == ModelTier::Local => Residence::Local,
+                    _ => Residence::Forwarded,
+                },
+                reason: EscalationReason::Requested,
+                local_attempts: 0,
+            }),
+            prepared,
+            record: Arc::clone(record),
+            salt: Salt::new(self.memory.bytes()),
+            use_id: UseId::from_entropy(self.memory.bytes()),
+            attempt: 1,
+        }
+    }
+
+    /// What a person who read the plan and said yes to this one call signs.
+    #[must_use]
+    pub fn receipt(&self, awaiting: &Awaiting) -> ConsentReceipt {
+        let plan = &awaiting.plan;
+        let now = self.memory.now();
+        ConsentReceipt {
+            consent_receipt_id: ReceiptId::from_entropy(self.memory.bytes()),
+            projection_plan_id: plan.projection_plan_id,
+            payload_sha256: plan.payload_sha256,
+            approved: true,
+            approved_at: now,
+            user_id: ExternalId::new("tester").expect("valid"),
+            ui_surface: None,
+            notes: None,
+            ext: ReceiptExt {
+                schema: EGRESS_EXT.to_owned(),
+                envelope_sha256: plan.ext.envelope_sha256,
+                destination: plan.ext.destination.clone(),
+                principal: plan.ext.principal.clone(),
+                request_id: awaiting.escalation.request_id,
+                scope: ReceiptScope::SingleCall,
+                session_ids: [plan.ext.session_id.clone()].into(),
+                max_bytes: plan.max_bytes,
+                max_attempts: 3,
+                lease: None,
+                not_before: now,
+                expires_at: now.plus(Duration::from_secs(600)),
+                nonce: "00112233445566778899aabbccddeeff".to_owned(),
+                assurance: Assurance::A1,
+                recorder_checkpoint: None,
+                run: self.memory.run(),
+                demo: None,
+                key_id: self.signer.public_key().id().clone(),
+                signature: None,
+            },
+        }
+    }
+
+    /// Signs a receipt with the factor.
+    #[must_use]
+    pub fn sign(&self, receipt: &ConsentReceipt) -> SignedReceipt {
+        let payload = receipt.signing_payload().expect("canonical");
+        let factor = Secret::new(PASSPHRASE.to_vec());
+        let signature = self.signer.sign(RECEIPT_DOMAIN, &payload, Some(&factor)).expect("signed");
+        SignedReceipt { payload, signature }
+    }
+
+    /// Reads, approves and stores.
+    pub fn approve(&self, awaiting: &Awaiting) {
+        let receipt = self.receipt(awaiting);
+        self.memory.put_receipt(receipt.consent_receipt_id, self.sign(&receipt));
+    }
+
+    /// Clears a call through the gate; where a person is asked, they say yes.
+    ///
+    /// # Panics
+    /// When the gate denies.
+    pub async fn clear(&self, request: EgressRequest) -> Cleared {
+        match self.gate.clear(request.clone()).await {
+            Authorization::Cleared(cleared) => *cleared,
+            Authorization::Denied(denied) => panic!("denied: {}", denied.error),
+            Authorization::AwaitingConsent(awaiting) => {
+                self.approve(&awaiting);
+                match self.gate.clear(request).await {
+                    Authorization::Cleared(cleared) => *cleared,
+                    other => panic!("not cleared after consent: {other:?}"),
+                }
+            }
+        }
+    }
+
+    /// Clears a payload-free call; contact is granted where it is needed.
+    ///
+    /// # Panics
+    /// When the gate denies.
+    pub async fn clear_control(
+        &self,
+        record: &Arc<ProviderRecord>,
+        call: ControlCall,
+        envelope: Envelope,
+    ) -> ClearedControl {
+        use handshake_core::ports::ContactGrants;
+        self.memory.grant(&record.provider_id, record.revision).await.expect("granted");
+        let request = ControlRequest {
+            envelope,
+            call,
+            record: Arc::clone(record),
+            scope: EventScope { provider_id: Some(record.provider_id.clone()), ..EventScope::default() },
+            governance: Governance::NO_PROFILE,
+            use_id: UseId::from_entropy(self.memory.bytes()),
+        };
+        match self.gate.clear_control(request).await {
+            Ok(cleared) => cleared,
+            Err(denied) => panic!("denied: {}", denied.error),
+        }
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World(..)")
+    }
+}
+
+/// A clearance for an envelope, from the real gate of a fresh home where everybody says yes.
+///
+/// # Panics
+/// When the gate denies: the envelope or its record break a rule.
+pub async fn cleared(record: &Arc<ProviderRecord>, prepared: Prepared) -> Cleared {
+    let world = World::new(0);
+    world.register(record).await;
+    let request = world.egress(record, prepared);
+    world.clear(request).await
+}
+
+/// The listening address of a record's base URL, for records on loopback.
+///
+/// # Panics
+/// When the host is a name.
+#[must_use]
+pub fn address_of(record: &ProviderRecord) -> SocketAddr {
+    use handshake_core::base_url::Host;
+    let ip = match record.base_url.host() {
+        Host::Ip(ip) => *ip,
+        _ => panic!("not a literal address"),
+    };
+    SocketAddr::new(ip, record.base_url.port())
+}

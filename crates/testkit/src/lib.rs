@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+pub mod canary;
+pub mod capture;
+pub mod fixture;
+pub mod gate;
+pub mod memory;
+pub mod mock;
+pub mod suite;
+
+pub use self::gate::cleared;

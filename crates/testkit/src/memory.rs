@@ -1,0 +1,248 @@
+//! Every port in memory, behind one lock. Deterministic: the clock stands still until a test moves it, and
+//! entropy is a counter under a seed.
+
+mod artifacts;
+mod consent;
+mod ledger;
+mod policy;
+mod providers;
+mod queue;
+mod sessions;
+mod signer;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use handshake_core::{
+    artifact::Artifact,
+    base_url::Host,
+    capability::CapabilitySnapshot,
+    chat::Message,
+    consent::SignedReceipt,
+    digest::{Digest, KeyedHash},
+    event::Event,
+    ids::{ArtifactRef, KeyId, ModelRef, ProfileId, ProviderId, ReceiptId, RequestId, SessionId, UseId},
+    label::Label,
+    ports::{
+        Clock, Decided, Entropy, FlightRecorder, PeerResolver, RecordError, ResolveError, SecretError,
+        SecretStore, SecretUse, SessionLease, StoreError, Submission,
+    },
+    profile::WorkProfile,
+    provider::ProviderRecord,
+    secret::Secret,
+    time::UtcTime,
+};
+use sha2::{Digest as _, Sha256};
+
+pub use self::{policy::MemoryPolicy, signer::MemorySigner};
+
+/// Everything that a home would hold.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) providers: BTreeMap<ProviderId, ProviderRecord>,
+    pub(crate) snapshots: BTreeMap<ModelRef, CapabilitySnapshot>,
+    pub(crate) profiles: BTreeMap<ProfileId, WorkProfile>,
+    pub(crate) active_profile: Option<ProfileId>,
+    pub(crate) artifacts: BTreeMap<ArtifactRef, Artifact>,
+    pub(crate) sessions: BTreeMap<SessionId, (Vec<Message>, Option<Label>)>,
+    pub(crate) leases: BTreeMap<SessionId, SessionLease>,
+    pub(crate) receipts: BTreeMap<ReceiptId, StoredReceipt>,
+    pub(crate) contacts: BTreeSet<(ProviderId, u64)>,
+    pub(crate) pending: BTreeMap<RequestId, (Submission, UtcTime, Option<Decided>)>,
+    pub(crate) denials: Vec<(handshake_core::ids::Principal, ProviderId, UtcTime)>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) secrets: BTreeMap<String, (String, Vec<u8>)>,
+    pub(crate) enabled_models: u64,
+    pub(crate) locked: bool,
+    pub(crate) approval_key: Option<KeyId>,
+    pub(crate) fail_storage: bool,
+}
+
+/// A stored receipt and its uses.
+pub(crate) struct StoredReceipt {
+    pub(crate) signed: SignedReceipt,
+    pub(crate) uses: u32,
+    pub(crate) bytes: u64,
+    pub(crate) new_bytes: u64,
+    pub(crate) blocks: BTreeSet<KeyedHash>,
+    pub(crate) last_used: Option<UtcTime>,
+    pub(crate) revoked: Option<UtcTime>,
+    pub(crate) open_use: Option<(UseId, Digest, u32)>,
+}
+
+/// All stores, the log, the clock and entropy in memory. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Memory {
+    state: Arc<Mutex<State>>,
+    clock: Arc<AtomicU64>,
+    drawn: Arc<AtomicU64>,
+    lookups: Arc<AtomicU64>,
+    seed: u64,
+}
+
+impl Memory {
+    /// An empty home. Print the seed when a test fails.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            state: Arc::default(),
+            clock: Arc::default(),
+            drawn: Arc::default(),
+            lookups: Arc::default(),
+            seed,
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn store(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.state();
+        if state.fail_storage { Err(StoreError::Failed) } else { Ok(state) }
+    }
+
+    /// Moves both clocks.
+    pub fn advance(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.clock.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// The events so far.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.state().events.clone()
+    }
+
+    /// The published ids of the events so far.
+    #[must_use]
+    pub fn event_ids(&self) -> Vec<&'static str> {
+        self.state().events.iter().map(|event| event.body.family_id()).collect()
+    }
+
+    /// How many names were looked up.
+    #[must_use]
+    pub fn lookups(&self) -> u64 {
+        self.lookups.load(Ordering::SeqCst)
+    }
+
+    /// Binds a secret to an origin.
+    pub fn bind_secret(&self, secret_ref: &str, origin: &str, value: &[u8]) {
+        self.state().secrets.insert(secret_ref.to_owned(), (origin.to_owned(), value.to_vec()));
+    }
+
+    /// Locks or unlocks everything, as another process would.
+    pub fn set_locked(&self, locked: bool) {
+        self.state().locked = locked;
+    }
+
+    /// Makes every store fail from now on, or work again.
+    pub fn set_storage_failing(&self, failing: bool) {
+        self.state().fail_storage = failing;
+    }
+
+    /// Stores a receipt as an approver would, without asking any queue.
+    pub fn put_receipt(&self, id: ReceiptId, signed: SignedReceipt) {
+        let stored = StoredReceipt {
+            signed,
+            uses: 0,
+            bytes: 0,
+            new_bytes: 0,
+            blocks: BTreeSet::new(),
+            last_used: None,
+            revoked: None,
+            open_use: None,
+        };
+        self.state().receipts.insert(id, stored);
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+impl Clock for Memory {
+    fn now(&self) -> UtcTime {
+        crate::fixture::epoch().plus(self.monotonic())
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.clock.load(Ordering::SeqCst))
+    }
+
+    fn run(&self) -> u64 {
+        1
+    }
+}
+
+impl Entropy for Memory {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let n = self.drawn.fetch_add(1, Ordering::SeqCst);
+            let block = Sha256::digest([self.seed.to_be_bytes(), n.to_be_bytes()].concat());
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+    }
+}
+
+#[async_trait]
+impl FlightRecorder for Memory {
+    async fn append(&self, event: Event) -> Result<u64, RecordError> {
+        let mut state = self.store()?;
+        state.events.push(event);
+        Ok(state.events.len() as u64 - 1)
+    }
+
+    fn submit(&self, event: Event) -> Result<(), RecordError> {
+        self.store()?.events.push(event);
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<(), RecordError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PeerResolver for Memory {
+    /// Literals and `localhost` resolve to themselves, every name to 127.0.0.1.
+    async fn resolve(&self, host: &Host, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+        let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
+        let ip = match host {
+            Host::Ip(ip) => *ip,
+            Host::Localhost => loopback,
+            Host::Name(_) => {
+                self.lookups.fetch_add(1, Ordering::SeqCst);
+                loopback
+            }
+        };
+        Ok(vec![SocketAddr::new(ip, port)])
+    }
+}
+
+impl SecretStore for Memory {
+    fn check(&self, wanted: &SecretUse) -> Result<(), SecretError> {
+        let state = self.state();
+        let (origin, _) =
+            state.secrets.get(&wanted.secret_ref.to_string()).ok_or(SecretError::Missing)?;
+        if origin == wanted.origin.as_str() { Ok(()) } else { Err(SecretError::Unbound) }
+    }
+
+    fn fetch(&self, wanted: &SecretUse) -> Result<Secret, SecretError> {
+        self.check(wanted)?;
+        let state = self.state();
+        let (_, value) =
+            state.secrets.get(&wanted.secret_ref.to_string()).ok_or(SecretError::Missing)?;
+        Ok(Secret::new(value.clone()))
+    }
+}
