@@ -1,0 +1,40 @@
+//! `ci`: what has to hold before a change lands, the cheap steps first.
+
+use crate::{codes, generated, layers, permits, schema, steps::Step, test, tidy};
+
+/// The format of the sources.
+pub(crate) const FMT: Step = Step::cargo("fmt", &["fmt", "--all", "--check"], "cargo fmt --all");
+
+/// Every step, in order.
+pub(crate) const STEPS: &[Step] = &[
+    FMT,
+    Step::check("layers", layers::check),
+    Step::check("tidy", tidy::check),
+    Step::check("permits", permits::check),
+    Step::check("schema", |workspace| {
+        generated::run(workspace, &schema::ARTEFACT, false)
+    }),
+    Step::check("codes", |workspace| {
+        generated::run(workspace, &codes::ARTEFACT, false)
+    }),
+    Step::cargo(
+        "clippy",
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        "cargo clippy --workspace --all-targets, and mend what it names",
+    ),
+    Step::check("test", test::run),
+    Step::cargo(
+        "doc",
+        &["doc", "--no-deps", "--workspace", "--locked"],
+        "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace, and mend what it names",
+    )
+    .with(&[("RUSTDOCFLAGS", "-D warnings")]),
+];

@@ -1,0 +1,179 @@
+//! The command line: one command and two switches, so that no argument parser has to be compiled first.
+
+/// What to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Command {
+    /// Everything that has to hold before a change lands.
+    Ci,
+    /// What can be known in a minute.
+    Quick,
+    /// All tests.
+    Test,
+    /// The dependency rules.
+    Layers,
+    /// The shape of files, manifests and documents.
+    Tidy,
+    /// Who may call what is dangerous.
+    Permits,
+    /// The document of error codes.
+    Codes,
+    /// The committed schemas.
+    Schema,
+    /// Each crate on its own.
+    Isolate,
+    /// The list of commands.
+    Help,
+}
+
+/// Every command with its name and one line for `help`. The one table of them.
+pub(crate) const COMMANDS: &[(Command, &str, &str)] = &[
+    (
+        Command::Ci,
+        "ci",
+        "every step of continuous integration, in order, until the first that fails",
+    ),
+    (
+        Command::Quick,
+        "quick",
+        "format, layers, tidy, permits and a type check: under a minute when warm",
+    ),
+    (
+        Command::Test,
+        "test",
+        "all tests of the workspace, documentation examples included",
+    ),
+    (
+        Command::Layers,
+        "layers",
+        "who may depend on what, and who may open a socket or start a process",
+    ),
+    (
+        Command::Tidy,
+        "tidy",
+        "the shape of files, manifests, documents and test names",
+    ),
+    (
+        Command::Permits,
+        "permits",
+        "which files may build a gate, a clearance, or expose a secret",
+    ),
+    (
+        Command::Codes,
+        "codes",
+        "docs/codes.md equals what the code says (--write writes it)",
+    ),
+    (
+        Command::Schema,
+        "schema",
+        "schemas/*.json equal what the types say (--write writes them)",
+    ),
+    (
+        Command::Isolate,
+        "isolate",
+        "each published crate compiles alone, without and with all features",
+    ),
+    (Command::Help, "help", "this text"),
+];
+
+impl Command {
+    /// The word on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        COMMANDS
+            .iter()
+            .find(|(command, _, _)| *command == self)
+            .map_or("?", |(_, name, _)| name)
+    }
+
+    fn writes(self) -> bool {
+        matches!(self, Self::Codes | Self::Schema)
+    }
+}
+
+/// A parsed command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Cli {
+    /// What to do.
+    pub(crate) command: Command,
+    /// One JSON object on stdout instead of lines for people.
+    pub(crate) json: bool,
+    /// Write the generated files instead of comparing them.
+    pub(crate) write: bool,
+}
+
+impl Cli {
+    /// Reads the arguments after the program's name. The error is a message for a person.
+    pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let (mut command, mut json, mut write) = (None, false, false);
+        for arg in args {
+            match arg.as_str() {
+                "--json" => json = true,
+                "--write" => write = true,
+                "--help" | "-h" => command = command.or(Some(Command::Help)),
+                flag if flag.starts_with('-') => return Err(format!("unknown switch `{flag}`")),
+                word if command.is_some() => {
+                    return Err(format!("one command at a time, not also `{word}`"));
+                }
+                word => {
+                    let known = COMMANDS.iter().find(|(_, name, _)| *name == word);
+                    command = Some(known.ok_or_else(|| format!("unknown command `{word}`"))?.0);
+                }
+            }
+        }
+        let command = command.ok_or_else(|| "which command?".to_owned())?;
+        if write && !command.writes() {
+            return Err(format!(
+                "`{}` writes nothing, `--write` belongs to `codes` and `schema`",
+                command.name()
+            ));
+        }
+        Ok(Self {
+            command,
+            json,
+            write,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, String> {
+        Cli::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn every_command_parses_back_from_its_name() {
+        for (command, name, _) in COMMANDS {
+            assert_eq!(parse(name).expect(name).command, *command);
+            assert_eq!(command.name(), *name);
+        }
+    }
+
+    #[test]
+    fn switches_stand_anywhere() {
+        let cli = parse("--json schema --write").expect("parses");
+        assert_eq!(
+            cli,
+            Cli {
+                command: Command::Schema,
+                json: true,
+                write: true
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for bad in [
+            "",
+            "--json",
+            "laeyrs",
+            "layers tidy",
+            "layers --fix",
+            "layers --write",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}
