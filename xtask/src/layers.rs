@@ -2,8 +2,10 @@
 
 mod bans;
 mod closure;
+mod dev;
 mod edges;
 mod graph;
+mod links;
 mod metadata;
 mod names;
 mod rules;
@@ -27,10 +29,10 @@ pub(crate) fn check(workspace: &Workspace) -> CheckResult {
     let (sources, broken) = workspace.sources()?;
 
     let mut findings = broken.clone();
-    findings.extend(edges::between_members(&graph, &rules));
-    findings.extend(edges::dev(&graph, &rules, sources));
-    findings.extend(edges::links(&graph, &rules));
-    findings.extend(edges::direct(&graph, &rules));
+    findings.extend(edges::check(&graph, &rules));
+    findings.extend(dev::check(&graph, &rules, sources));
+    findings.extend(links::few_users(&graph, &rules));
+    findings.extend(links::few_crates(&graph, &rules));
     findings.extend(closure::check(&graph, &rules));
     for ban in &rules.bans {
         findings.extend(bans::check(sources, ban));

@@ -41,7 +41,7 @@ impl Cargo {
         }
         let status = command
             .status()
-            .map_err(|e| self.failed(args, &e.to_string()))?;
+            .map_err(|e| failed(&self.program, args, &e.to_string()))?;
         Ok(if status.success() {
             None
         } else {
@@ -66,15 +66,17 @@ impl Cargo {
             .command(program, args)
             .stdin(Stdio::null())
             .output()
-            .map_err(|e| self.failed(args, &e.to_string()))?;
+            .map_err(|e| failed(program, args, &e.to_string()))?;
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            return Err(self.failed(
+            return Err(failed(
+                program,
                 args,
                 &format!("{}\n{}", output.status, last_lines(&stderr, 12)),
             ));
         }
-        String::from_utf8(output.stdout).map_err(|_| self.failed(args, "its output is not UTF-8"))
+        String::from_utf8(output.stdout)
+            .map_err(|_| failed(program, args, "its output is not UTF-8"))
     }
 
     fn command(&self, program: &Path, args: &[&str]) -> Command {
@@ -87,14 +89,12 @@ impl Cargo {
         }
         command
     }
+}
 
-    fn failed(&self, args: &[&str], why: &str) -> CannotRun {
-        CannotRun::new(format!(
-            "`{} {}`: {why}",
-            self.program.display(),
-            args.join(" ")
-        ))
-    }
+/// Without the folder of the program, which differs from machine to machine.
+fn failed(program: &Path, args: &[&str], why: &str) -> CannotRun {
+    let name = program.file_stem().unwrap_or(program.as_os_str());
+    CannotRun::new(format!("`{} {}`: {why}", name.display(), args.join(" ")))
 }
 
 /// Variables that cargo set to describe this very package. Build scripts watch some of them, so a child that

@@ -44,6 +44,11 @@ impl Member {
     pub(crate) fn manifest(&self) -> String {
         format!("{}/Cargo.toml", self.folder)
     }
+
+    /// What ends up in what it ships: optional dependencies and those of other platforms too, dev ones not.
+    pub(crate) fn linked(&self) -> impl Iterator<Item = &Dep> {
+        self.deps.iter().filter(|d| d.kind != Kind::Dev)
+    }
 }
 
 /// A package of the resolved graph.
