@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::client::{OLLAMA, OPENAI, PATIENCE, begin, chat, exchange, get, post, scripted};
+use crate::client::{OLLAMA, OPENAI, PATIENCE, begin, chat, exchange, get, parse, post, scripted};
 
 #[tokio::test]
 async fn a8_a_connection_that_sends_nothing_counts_but_has_no_bytes() {
@@ -89,6 +89,26 @@ async fn requests_are_kept_as_they_came() {
         !shown.contains("Bearer") && !shown.contains("hello"),
         "{shown}"
     );
+}
+
+#[tokio::test]
+async fn a_connection_serves_several_requests() {
+    let sim = scripted(Script::new()).await;
+    let mut stream = TcpStream::connect(sim.addr()).await.expect("connects");
+    let body = chat(true).to_string();
+    for path in [OLLAMA, OPENAI] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.expect("writes");
+        let mut bytes = Vec::new();
+        while !parse(&bytes).is_some_and(|answer| answer.whole) {
+            let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut bytes)).await;
+            assert_ne!(read.expect("in time").expect("reads"), 0, "still open");
+        }
+    }
+    assert_eq!((sim.connections(), sim.requests()), (1, 2));
 }
 
 #[tokio::test]
