@@ -1,0 +1,168 @@
+//! The engine: a compiled rule pack and the scans that it runs.
+
+use std::sync::{Arc, LazyLock};
+
+use handshake_core::{
+    digest::Digest,
+    finding::{FindingLevel, LeakageFinding, ValidatorError, WorkBudget},
+};
+
+use crate::{
+    enroll::Enrolment,
+    error::PackError,
+    matcher::Matcher,
+    pack,
+    rule::{Rule, RuleInfo},
+    sample,
+    scan::Scan,
+};
+
+/// An immutable, compiled rule pack.
+pub struct Engine {
+    matcher: Matcher,
+    digest: Digest,
+}
+
+static BUILTIN: LazyLock<Arc<Engine>> = LazyLock::new(|| {
+    let files: Vec<&str> = pack::FILES.iter().map(|(_, text)| *text).collect();
+    Arc::new(Engine::from_toml(&files).expect("the pack of this crate is checked by its tests"))
+});
+
+impl Engine {
+    /// The engine of this crate's own rules; compiled once per process.
+    #[must_use]
+    pub fn builtin() -> Arc<Self> {
+        Arc::clone(&BUILTIN)
+    }
+
+    /// Compiles rule packs.
+    ///
+    /// # Errors
+    /// [`PackError`] names the rule that cannot be used.
+    pub fn from_toml(files: &[&str]) -> Result<Self, PackError> {
+        let specs = pack::parse(files)?;
+        let rules = specs
+            .into_iter()
+            .map(Rule::compile)
+            .collect::<Result<Vec<_>, _>>()?;
+        // The code is part of what decides: a new release of the engine is a new ruleset.
+        let mut parts = vec![concat!("hsk.leakage\0", env!("CARGO_PKG_VERSION"), "\0").as_bytes()];
+        parts.extend(files.iter().map(|file| file.as_bytes()));
+        let digest = Digest::of(&parts);
+        Ok(Self {
+            matcher: Matcher::new(rules)?,
+            digest,
+        })
+    }
+
+    /// The digest of the rules, for epochs and events.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// All rules, in order of their pack.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleInfo> {
+        self.matcher.rules.iter().map(RuleInfo::from).collect()
+    }
+
+    /// What one rule is. `None`: there is no such rule.
+    #[must_use]
+    pub fn explain(&self, rule: &str) -> Option<RuleInfo> {
+        self.matcher
+            .rules
+            .iter()
+            .find(|r| r.id.as_str() == rule)
+            .map(RuleInfo::from)
+    }
+
+    /// A synthetic value that the rule matches, the same for the same seed. For tests and demonstrations:
+    /// no such value was ever issued. `None`: there is no such rule.
+    #[must_use]
+    pub fn sample(&self, rule: &str, seed: u64) -> Option<String> {
+        let rule = self.matcher.rules.iter().find(|r| r.id.as_str() == rule)?;
+        Some(sample::render(&rule.spec.sample, seed))
+    }
+
+    /// Scans a text, or the JSON in it, against the rules alone, with a budget of its own.
+    ///
+    /// # Errors
+    /// [`ValidatorError::Budget`] where a text unfolds into far more than it is.
+    pub fn scan_text(&self, text: &str) -> Result<Vec<LeakageFinding>, ValidatorError> {
+        let mut budget = WorkBudget::new(default_budget(text.len()));
+        self.scan(text.as_bytes(), &Enrolment::default(), false, &mut budget)
+    }
+
+    /// Scans messages, or any other JSON value, as they would stand in a request.
+    ///
+    /// # Errors
+    /// As [`Engine::scan_text`].
+    pub fn scan_messages(
+        &self,
+        messages: &serde_json::Value,
+    ) -> Result<Vec<LeakageFinding>, ValidatorError> {
+        self.scan_text(&messages.to_string())
+    }
+
+    /// Scans bytes against the rules and an enrolled set. `envelope`: they are the body of a request, and
+    /// token ids in prompt positions are findings.
+    ///
+    /// # Errors
+    /// [`ValidatorError::Undecodable`] where the bytes are not UTF-8; [`ValidatorError::Budget`].
+    pub fn scan(
+        &self,
+        data: &[u8],
+        enrolment: &Enrolment,
+        envelope: bool,
+        budget: &mut WorkBudget,
+    ) -> Result<Vec<LeakageFinding>, ValidatorError> {
+        let mut scan = Scan::new(&self.matcher, enrolment, budget);
+        scan.document(data, envelope)?;
+        Ok(scan.finish())
+    }
+
+    pub(crate) fn matcher(&self) -> &Matcher {
+        &self.matcher
+    }
+}
+
+/// A budget that honest content of so many bytes does not reach.
+#[must_use]
+pub fn default_budget(bytes: usize) -> u64 {
+    (bytes as u64).saturating_mul(256).saturating_add(4 << 20)
+}
+
+/// What a scan means, in the words of `leak scan`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// At least one finding is not consentable.
+    Block,
+    /// A person should look.
+    Warn,
+    /// Nothing was found.
+    Clean,
+}
+
+impl Verdict {
+    /// The verdict over findings: any block blocks; anything else warns.
+    #[must_use]
+    pub fn of(findings: &[LeakageFinding]) -> Self {
+        match findings.iter().map(|f| f.level).max() {
+            Some(FindingLevel::Block) => Self::Block,
+            Some(FindingLevel::Ask | FindingLevel::Warn) => Self::Warn,
+            None => Self::Clean,
+        }
+    }
+
+    /// `block`, `warn` or `clean`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Warn => "warn",
+            Self::Clean => "clean",
+        }
+    }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod binary;
+mod checksum;
+mod engine;
+pub mod enroll;
+mod error;
+mod matcher;
+mod pack;
+mod rarity;
+mod redact;
+mod rule;
+mod sample;
+mod scan;
+mod tree;
+mod validator;
+mod view;
+
+pub use checksum::Checksum;
+pub use engine::{Engine, Verdict, default_budget};
+pub use enroll::{Enrolment, Refused, SharedEnrolment};
+pub use error::PackError;
+pub use redact::Redactor;
+pub use rule::RuleInfo;
+pub use validator::SecretValidator;

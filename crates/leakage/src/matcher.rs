@@ -1,0 +1,322 @@
+//! One automaton over all anchors, and the windowed check of each rule where an anchor stands.
+
+use std::collections::BTreeMap;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use handshake_core::finding::{Confidence, FindingClass, FindingLevel, ValidatorError, WorkBudget};
+use regex_automata::{Anchored, Input};
+
+use crate::{
+    checksum::{Checksum, Proof},
+    error::PackError,
+    rarity::{self, Rarity},
+    rule::{Rule, WINDOW},
+};
+
+/// A match of a rule, in bytes of the text that was searched.
+#[derive(Clone, Debug)]
+pub(crate) struct Match {
+    pub(crate) rule: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) level: FindingLevel,
+    pub(crate) confidence: Confidence,
+}
+
+/// An anchor whose token does not go on as the rule wants: the rest may stand elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) rule: usize,
+    pub(crate) at: usize,
+    pub(crate) anchor: usize,
+}
+
+/// What one pass found.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) matches: Vec<Match>,
+    pub(crate) heads: Vec<Head>,
+    /// An anchor stands there backwards.
+    pub(crate) reversed: bool,
+    /// An anchor stands there in rot13.
+    pub(crate) rot13: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Turn {
+    Plain,
+    Reversed,
+    Rot13,
+}
+
+struct Use {
+    rule: usize,
+    turn: Turn,
+    /// The anchor as it must stand; `None`: in any case.
+    exact: Option<Box<[u8]>>,
+}
+
+/// The compiled rules behind their anchors.
+pub(crate) struct Matcher {
+    automaton: AhoCorasick,
+    uses: Vec<Vec<Use>>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// How strictly the surroundings of a token are read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mode {
+    /// The text as somebody wrote it: word boundaries hold.
+    Written,
+    /// Put together from pieces: no boundary is left, so the value itself must look machine-made.
+    Pieced,
+}
+
+impl Matcher {
+    pub(crate) fn new(rules: Vec<Rule>) -> Result<Self, PackError> {
+        let mut by_text: BTreeMap<Vec<u8>, Vec<Use>> = BTreeMap::new();
+        for (rule, each) in rules.iter().enumerate() {
+            for anchor in &each.spec.anchors {
+                let bytes = anchor.as_bytes();
+                let mut add = |turn, text: Vec<u8>| {
+                    let exact = (!each.spec.ci).then(|| text.clone().into_boxed_slice());
+                    by_text
+                        .entry(text.to_ascii_lowercase())
+                        .or_default()
+                        .push(Use { rule, turn, exact });
+                };
+                add(Turn::Plain, bytes.to_vec());
+                if each.spec.pieces && !each.spec.ci && (bytes.len() > 3 || bytes.contains(&b'_')) {
+                    add(Turn::Reversed, bytes.iter().rev().copied().collect());
+                    add(Turn::Rot13, bytes.iter().map(|b| rot13(*b)).collect());
+                }
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(by_text.keys())
+            .map_err(|_| PackError::TooLarge)?;
+        Ok(Self {
+            automaton,
+            uses: by_text.into_values().collect(),
+            rules,
+        })
+    }
+
+    /// Searches a text once.
+    pub(crate) fn find(
+        &self,
+        data: &[u8],
+        mode: Mode,
+        budget: &mut WorkBudget,
+    ) -> Result<Found, ValidatorError> {
+        let mut found = Found::default();
+        for hit in self.automaton.find_overlapping_iter(data) {
+            for each in &self.uses[hit.pattern().as_usize()] {
+                if each
+                    .exact
+                    .as_ref()
+                    .is_some_and(|exact| **exact != data[hit.range()])
+                {
+                    continue;
+                }
+                match each.turn {
+                    Turn::Reversed => found.reversed = true,
+                    Turn::Rot13 => found.rot13 = true,
+                    Turn::Plain => self.at(
+                        each.rule,
+                        data,
+                        hit.start(),
+                        hit.len(),
+                        mode,
+                        &mut found,
+                        budget,
+                    )?,
+                }
+            }
+        }
+        drop_shadowed(&mut found.matches, &self.rules);
+        Ok(found)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one hit of the automaton, spelled out"
+    )]
+    fn at(
+        &self,
+        rule: usize,
+        data: &[u8],
+        at: usize,
+        anchor: usize,
+        mode: Mode,
+        found: &mut Found,
+        budget: &mut WorkBudget,
+    ) -> Result<(), ValidatorError> {
+        let spec = &self.rules[rule].spec;
+        if found
+            .matches
+            .iter()
+            .rev()
+            .take(8)
+            .any(|m| m.rule == rule && m.start <= at && at < m.end)
+        {
+            return Ok(());
+        }
+        budget.spend(if spec.before > 0 { 512 } else { 64 })?;
+        if let Some(hit) = self.verify(rule, data, at, anchor, mode) {
+            found.matches.push(hit);
+        } else if spec.pieces
+            && !spec.ci
+            && spec.before == 0
+            && boundary_before(spec.left_word, data, at)
+        {
+            found.heads.push(Head { rule, at, anchor });
+        }
+        Ok(())
+    }
+
+    /// Checks one rule where its anchor stands.
+    pub(crate) fn verify(
+        &self,
+        index: usize,
+        data: &[u8],
+        at: usize,
+        anchor: usize,
+        mode: Mode,
+    ) -> Option<Match> {
+        let rule = &self.rules[index];
+        let (start, end, value) = locate(rule, data, at)?;
+        let value = &data[value.0..value.1];
+        if mode == Mode::Written {
+            let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-';
+            if !boundary_before(rule.spec.left_word, data, start)
+                || rule.spec.right_word && data.get(end).is_some_and(word)
+            {
+                return None;
+            }
+        } else {
+            let body = data.get(at + anchor..end).unwrap_or_default();
+            if !rarity::is_random_piece(body) {
+                return None;
+            }
+        }
+        let (level, confidence) = judge(rule, &data[start..end], value)?;
+        Some(Match {
+            rule: index,
+            start,
+            end,
+            level,
+            confidence,
+        })
+    }
+}
+
+/// Where the rule's match around the anchor begins and ends, and where its secret does.
+fn locate(rule: &Rule, data: &[u8], at: usize) -> Option<(usize, usize, (usize, usize))> {
+    let spec = &rule.spec;
+    let anchored = if spec.before == 0 {
+        Anchored::Yes
+    } else {
+        Anchored::No
+    };
+    let mut from = at.saturating_sub(spec.before);
+    let to = data.len().min(at + WINDOW);
+    for _ in 0..8 {
+        let input = Input::new(data).range(from..to).anchored(anchored);
+        let whole = rule.regex.search(&input)?;
+        if whole.start() > at || whole.is_empty() {
+            return None;
+        }
+        if whole.end() <= at {
+            from = whole.end();
+            continue;
+        }
+        let mut value = (whole.start(), whole.end());
+        if rule.groups > 1 {
+            let mut captures = rule.regex.create_captures();
+            rule.regex.search_captures(&input, &mut captures);
+            // The first group that took part: alternatives may each have their own.
+            let group = (1..rule.groups).find_map(|g| captures.get_group(g));
+            value = group.map_or(value, |span| (span.start, span.end));
+        }
+        return Some((whole.start(), whole.end(), value));
+    }
+    None
+}
+
+/// Whether the value is a credential, how bad and how sure.
+fn judge(rule: &Rule, whole: &[u8], value: &[u8]) -> Option<(FindingLevel, Confidence)> {
+    let spec = &rule.spec;
+    if spec.negatives.iter().any(|n| n.as_bytes() == value) {
+        return None;
+    }
+    match spec.checksum {
+        Some(Checksum::Generic) => {
+            return match rarity::judge_key(value) {
+                Rarity::Common => None,
+                Rarity::Odd => Some((
+                    FindingLevel::Warn.max(spec.level.min(FindingLevel::Ask)),
+                    Confidence::Low,
+                )),
+                Rarity::Rare => Some((spec.level, spec.confidence)),
+            };
+        }
+        Some(Checksum::Password) => {
+            return match rarity::judge_password(value) {
+                Rarity::Common => None,
+                Rarity::Odd => Some((FindingLevel::Warn, Confidence::Low)),
+                Rarity::Rare => Some((spec.level, spec.confidence)),
+            };
+        }
+        _ => {}
+    }
+    if rarity::entropy(value) < spec.min_entropy
+        || spec.min_entropy > 0.0 && rarity::is_placeholder(value)
+    {
+        return None;
+    }
+    match spec.checksum.map(|sum| {
+        sum.verify(if sum_over_whole(spec.checksum) {
+            whole
+        } else {
+            value
+        })
+    }) {
+        Some(Proof::Refutes) => None,
+        Some(Proof::Holds) => Some((spec.level, Confidence::High)),
+        // A mistyped or truncated key is still a leak.
+        Some(Proof::Fails) => Some((spec.level, spec.confidence.min(Confidence::Medium))),
+        None => Some((spec.level, spec.confidence)),
+    }
+}
+
+fn sum_over_whole(sum: Option<Checksum>) -> bool {
+    matches!(sum, Some(Checksum::Pem | Checksum::Base62Crc32))
+}
+
+fn boundary_before(wanted: bool, data: &[u8], at: usize) -> bool {
+    !wanted || at == 0 || !data[at - 1].is_ascii_alphanumeric()
+}
+
+/// A generic match that lies within an exact one says nothing more.
+fn drop_shadowed(matches: &mut Vec<Match>, rules: &[Rule]) {
+    let generic = |m: &Match| rules[m.rule].spec.class == FindingClass::GenericSecret;
+    let exact: Vec<(usize, usize)> = matches
+        .iter()
+        .filter(|m| !generic(m))
+        .map(|m| (m.start, m.end))
+        .collect();
+    if !exact.is_empty() && exact.len() < 64 {
+        matches.retain(|m| !generic(m) || !exact.iter().any(|(s, e)| m.start < *e && *s < m.end));
+    }
+}
+
+pub(crate) fn rot13(byte: u8) -> u8 {
+    match byte {
+        b'a'..=b'z' => (byte - b'a' + 13) % 26 + b'a',
+        b'A'..=b'Z' => (byte - b'A' + 13) % 26 + b'A',
+        _ => byte,
+    }
+}

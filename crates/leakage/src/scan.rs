@@ -1,0 +1,456 @@
+//! One scan: leaves in, findings out, every byte of every view charged to the budget.
+
+mod stitch;
+
+use std::{collections::BTreeSet, hash::BuildHasher};
+
+use handshake_core::{
+    finding::{Confidence, FindingClass, FindingLevel, LeakageFinding, ValidatorError, WorkBudget},
+    ids::RuleId,
+};
+
+use crate::{
+    binary::{self, Kind},
+    enroll::Enrolment,
+    matcher::{Head, Match, Matcher, Mode},
+    rarity, tree,
+    tree::{Leaf, Role},
+    view,
+};
+
+/// How many decodings deep a text is followed.
+const DEPTH: usize = 4;
+/// How many findings of one rule and level one scan lists; more say nothing new.
+const PER_RULE: usize = 16;
+/// How many unfinished tokens one scan tries to put together.
+const HEADS: usize = 256;
+
+/// A scan under way.
+pub(crate) struct Scan<'a> {
+    matcher: &'a Matcher,
+    enrolment: &'a Enrolment,
+    budget: &'a mut WorkBudget,
+    findings: Vec<LeakageFinding>,
+    seen: BTreeSet<(usize, u64)>,
+    hasher: std::collections::hash_map::RandomState,
+    heads: Vec<Open>,
+    enrolled: bool,
+}
+
+/// A token that began and did not end as its rule wants.
+struct Open {
+    rule: usize,
+    anchor: usize,
+    /// The token from its anchor on, as far as it goes.
+    run: Vec<u8>,
+    leaf: usize,
+    /// Where the run ends in the leaf.
+    end: usize,
+    pointer: Option<String>,
+    chain: Vec<&'static str>,
+}
+
+/// Where a text stands.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    pointer: Option<&'p str>,
+    leaf: usize,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) fn new(
+        matcher: &'a Matcher,
+        enrolment: &'a Enrolment,
+        budget: &'a mut WorkBudget,
+    ) -> Self {
+        Self {
+            matcher,
+            enrolment,
+            budget,
+            findings: Vec::new(),
+            seen: BTreeSet::new(),
+            hasher: std::collections::hash_map::RandomState::new(),
+            heads: Vec::new(),
+            enrolled: false,
+        }
+    }
+
+    pub(crate) fn finish(self) -> Vec<LeakageFinding> {
+        self.findings
+    }
+
+    /// Scans a body or a text: JSON by its leaves, anything else as it stands.
+    pub(crate) fn document(&mut self, data: &[u8], envelope: bool) -> Result<(), ValidatorError> {
+        let text = std::str::from_utf8(data).map_err(|_| ValidatorError::Undecodable)?;
+        self.budget.spend(data.len() as u64)?;
+        let Some(root) = tree::parse(data) else {
+            return self.leaves(&[plain_leaf(text)], true);
+        };
+        let walk = tree::walk(&root);
+        if envelope {
+            for pointer in &walk.token_ids {
+                let id = own_rule("token-ids");
+                self.push(
+                    id,
+                    FindingClass::Uninspectable,
+                    FindingLevel::Block,
+                    Some(pointer),
+                    None,
+                    &[],
+                );
+            }
+        }
+        self.leaves(&walk.leaves, false)
+    }
+
+    /// Scans leaves, then what they say together.
+    pub(crate) fn leaves(&mut self, leaves: &[Leaf], bare: bool) -> Result<(), ValidatorError> {
+        for (index, leaf) in leaves.iter().enumerate() {
+            let pointer = (!bare).then_some(leaf.pointer.as_str());
+            let place = Place {
+                pointer,
+                leaf: index,
+            };
+            let mut chain: Vec<&'static str> = if leaf.codes {
+                vec!["codes"]
+            } else {
+                Vec::new()
+            };
+            self.hidden(&leaf.text, place)?;
+            self.binary(leaf, place)?;
+            self.text(leaf.text.as_bytes(), place, &mut chain, Mode::Written)?;
+        }
+        self.stitch(leaves)
+    }
+
+    /// One text and its views.
+    fn text(
+        &mut self,
+        data: &[u8],
+        place: Place<'_>,
+        chain: &mut Vec<&'static str>,
+        mode: Mode,
+    ) -> Result<(), ValidatorError> {
+        if data.len() < 8 {
+            return Ok(());
+        }
+        self.budget.spend(data.len() as u64)?;
+        let found = self.matcher.find(data, mode, self.budget)?;
+        for hit in &found.matches {
+            self.record(hit, data, place, chain);
+        }
+        self.enrolled(data);
+        if chain.len() >= DEPTH {
+            return Ok(());
+        }
+        for head in &found.heads {
+            self.head(head, data, place, chain)?;
+        }
+        if found.reversed {
+            let text: Vec<u8> = data.iter().rev().copied().collect();
+            self.turned("reversed", &text, place, chain)?;
+        }
+        if found.rot13 {
+            let text: Vec<u8> = data.iter().map(|b| crate::matcher::rot13(*b)).collect();
+            self.turned("rot13", &text, place, chain)?;
+        }
+        if tree::is_container(data)
+            && let Some(root) = tree::parse(data)
+        {
+            let walk = tree::walk(&root);
+            chain.push("json");
+            for leaf in &walk.leaves {
+                self.text(leaf.text.as_bytes(), place, chain, Mode::Written)?;
+            }
+            for text in stitch::together(&walk.leaves) {
+                self.text(&text, place, chain, Mode::Pieced)?;
+            }
+            chain.pop();
+        }
+        self.budget.spend(data.len() as u64)?;
+        for view in view::views(data) {
+            chain.push(view.name);
+            let mode = if view.pieced { Mode::Pieced } else { mode };
+            self.text(&view.text, place, chain, mode)?;
+            chain.pop();
+        }
+        Ok(())
+    }
+
+    /// A turned text is searched once: turning it again gives nothing new.
+    fn turned(
+        &mut self,
+        name: &'static str,
+        data: &[u8],
+        place: Place<'_>,
+        chain: &mut Vec<&'static str>,
+    ) -> Result<(), ValidatorError> {
+        self.budget.spend(data.len() as u64)?;
+        let found = self.matcher.find(data, Mode::Pieced, self.budget)?;
+        chain.push(name);
+        for hit in &found.matches {
+            self.record(hit, data, place, chain);
+        }
+        chain.pop();
+        Ok(())
+    }
+
+    /// A token that breaks off: without the glue between its pieces it may be whole.
+    fn head(
+        &mut self,
+        head: &Head,
+        data: &[u8],
+        place: Place<'_>,
+        chain: &mut Vec<&'static str>,
+    ) -> Result<(), ValidatorError> {
+        self.budget.spend(128)?;
+        let glued = view::compact_head(data, head.at);
+        if let Some(hit) = self
+            .matcher
+            .verify(head.rule, &glued, 0, head.anchor, Mode::Pieced)
+        {
+            chain.push("compact");
+            self.record(&hit, &glued, place, chain);
+            chain.pop();
+            return Ok(());
+        }
+        let run = data[head.at..]
+            .iter()
+            .take(1024)
+            .take_while(|b| is_token(**b))
+            .count();
+        let text = &data[head.at..head.at + run];
+        let body = text.get(head.anchor..).unwrap_or_default();
+        if self.heads.len() < HEADS && body.len() >= 2 && chain.len() <= 1 {
+            self.heads.push(Open {
+                rule: head.rule,
+                anchor: head.anchor,
+                run: text.to_vec(),
+                leaf: place.leaf,
+                end: head.at + run,
+                pointer: place.pointer.map(str::to_owned),
+                chain: chain.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, hit: &Match, data: &[u8], place: Place<'_>, chain: &[&'static str]) {
+        let value = self.hasher.hash_one(&data[hit.start..hit.end]);
+        if !chain.is_empty() && self.seen.contains(&(hit.rule, value)) {
+            return;
+        }
+        self.seen.insert((hit.rule, value));
+        let rule = &self.matcher.rules[hit.rule];
+        let span = chain
+            .is_empty()
+            .then_some((hit.start as u64, hit.end as u64));
+        let (id, class) = (rule.id.clone(), rule.spec.class);
+        self.push_sure(
+            id,
+            class,
+            hit.level,
+            hit.confidence,
+            place.pointer,
+            span,
+            chain,
+        );
+    }
+
+    fn enrolled(&mut self, data: &[u8]) {
+        if !self.enrolled && self.enrolment.is_in(data) {
+            // One finding without place, count or name: more would let a reader search for the value.
+            self.enrolled = true;
+            self.push(
+                own_rule("enrolled"),
+                FindingClass::Enrolled,
+                FindingLevel::Block,
+                None,
+                None,
+                &[],
+            );
+        }
+    }
+
+    /// Text that a reader does not see.
+    fn hidden(&mut self, text: &str, place: Place<'_>) -> Result<(), ValidatorError> {
+        if text.is_ascii() {
+            return Ok(());
+        }
+        let (kind, spelled) = view::hidden(text);
+        if let Some(kind) = kind {
+            let (rule, level) = match kind {
+                view::Hidden::Tags => ("hidden-tags", FindingLevel::Block),
+                view::Hidden::Selectors => ("hidden-selectors", FindingLevel::Ask),
+                view::Hidden::Invisible => ("hidden-invisible", FindingLevel::Ask),
+            };
+            self.push(
+                own_rule(rule),
+                FindingClass::Hidden,
+                level,
+                place.pointer,
+                None,
+                &[],
+            );
+        }
+        if let Some(bytes) = spelled {
+            self.text(&bytes, place, &mut vec!["selectors"], Mode::Written)?;
+        }
+        Ok(())
+    }
+
+    /// Binary parts: sniffed, their metadata scanned; what nobody can look into is a finding.
+    fn binary(&mut self, leaf: &Leaf, place: Place<'_>) -> Result<(), ValidatorError> {
+        let mut rest = leaf.text.as_str();
+        let mut uri = false;
+        while let Some((media, body)) = binary::data_uri(rest) {
+            uri = true;
+            let len = body
+                .bytes()
+                .take_while(|b| *b != b'%' && *b != b'"' && is_token(*b))
+                .count();
+            self.part(&body[..len], Some(media), true, place)?;
+            rest = &body[len..];
+        }
+        let text = leaf.text.trim();
+        let whole = !uri
+            && text.len() >= 64
+            && text.bytes().all(|b| {
+                crate::checksum::sextet(b).is_some() || b == b'=' || b.is_ascii_whitespace()
+            });
+        if whole && leaf.role != Role::State {
+            self.part(text, None, leaf.role == Role::Binary, place)?;
+        }
+        Ok(())
+    }
+
+    fn part(
+        &mut self,
+        base64: &str,
+        media: Option<&str>,
+        declared: bool,
+        place: Place<'_>,
+    ) -> Result<(), ValidatorError> {
+        self.budget.spend(base64.len() as u64)?;
+        let joined: Vec<u8> = base64
+            .bytes()
+            .filter(|b| !b.is_ascii_whitespace())
+            .collect();
+        let bytes = crate::checksum::decode64(&joined);
+        let kind = bytes.as_deref().map_or(Kind::Opaque, binary::sniff);
+        for text in bytes.as_deref().map(binary::png_text).unwrap_or_default() {
+            self.text(&text, place, &mut vec!["base64", "inflate"], Mode::Written)?;
+        }
+        let says_image =
+            media.is_none_or(|m| m.starts_with("image/") || m == "application/octet-stream");
+        let (rule, level) = match kind {
+            Kind::Text | Kind::Inflated => return Ok(()),
+            Kind::Image if says_image => ("binary-image", FindingLevel::Ask),
+            Kind::Image => ("binary-mistyped", FindingLevel::Block),
+            Kind::Opaque if declared || is_archive(bytes.as_deref().unwrap_or_default()) => {
+                ("binary-opaque", FindingLevel::Block)
+            }
+            Kind::Opaque if base64.len() >= 1024 => ("binary-blob", FindingLevel::Warn),
+            Kind::Opaque => return Ok(()),
+        };
+        self.push(
+            own_rule(rule),
+            FindingClass::Uninspectable,
+            level,
+            place.pointer,
+            None,
+            &[],
+        );
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        rule: RuleId,
+        class: FindingClass,
+        level: FindingLevel,
+        pointer: Option<&str>,
+        span: Option<(u64, u64)>,
+        chain: &[&'static str],
+    ) {
+        self.push_sure(rule, class, level, Confidence::High, pointer, span, chain);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one finding")]
+    fn push_sure(
+        &mut self,
+        rule: RuleId,
+        class: FindingClass,
+        level: FindingLevel,
+        confidence: Confidence,
+        pointer: Option<&str>,
+        span: Option<(u64, u64)>,
+        chain: &[&'static str],
+    ) {
+        let like = |f: &&LeakageFinding| f.rule == rule && f.level == level;
+        if self.findings.iter().filter(like).count() >= PER_RULE {
+            return;
+        }
+        self.findings.push(LeakageFinding {
+            rule,
+            class,
+            level,
+            confidence,
+            pointer: pointer.map(str::to_owned),
+            start: span.map(|s| s.0),
+            end: span.map(|s| s.1),
+            views: chain.iter().map(|name| (*name).to_owned()).collect(),
+        });
+    }
+}
+
+/// A text without a tree around it.
+pub(crate) fn plain_leaf(text: &str) -> Leaf {
+    Leaf {
+        pointer: String::new(),
+        group: String::new(),
+        text: text.to_owned(),
+        codes: false,
+        role: Role::Text,
+    }
+}
+
+/// What tokens are made of.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-.~+/=:".contains(&byte)
+}
+
+fn is_archive(bytes: &[u8]) -> bool {
+    const MAGIC: &[&[u8]] = &[
+        b"PK\x03\x04",
+        b"%PDF",
+        b"\x1f\x8b",
+        b"7z\xbc\xaf",
+        b"Rar!",
+        b"BZh",
+        b"\xfd7zXZ",
+        b"ID3",
+        b"OggS",
+        b"fLaC",
+        b"\x28\xb5\x2f\xfd",
+        b"SQLite format 3",
+        b"\x7fELF",
+        b"MZ\x90",
+    ];
+    MAGIC.iter().any(|magic| bytes.starts_with(magic))
+        || bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE")
+}
+
+/// The id of a rule that is code rather than pattern.
+fn own_rule(id: &str) -> RuleId {
+    RuleId::new(id).expect("a literal of the right form")
+}
+
+/// Whether a piece of an unfinished token could not be a word of a sentence.
+fn is_piece(token: &[u8]) -> bool {
+    let plain = token.iter().all(u8::is_ascii_lowercase)
+        || token[1..]
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || *b == b':' || *b == b'.');
+    !plain && rarity::is_random_piece(token)
+}
