@@ -17,6 +17,7 @@ pub mod event;
 pub mod finding;
 pub mod gate;
 pub mod ids;
+pub mod json;
 pub mod label;
 pub mod net;
 pub mod policy;

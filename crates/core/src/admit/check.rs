@@ -1,0 +1,208 @@
+//! The checks, in a fixed order, so that the same request always fails for the same reason.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{Admitted, Emulation, Route};
+use crate::{
+    capability::{CapabilitySnapshot, Feature, Limit, Support},
+    chat::{AttachmentKind, ChatRequest, Message, Params, Reasoning, Role, ToolChoice, ToolMode},
+    code::{ErrorCode, Phase},
+    digest::Digest,
+    error::CallError,
+    ids::ToolCallId,
+    tier::ModelTier,
+};
+
+/// The most tools in one request.
+const MAX_TOOLS: usize = 128;
+
+pub(super) fn admit(
+    request: Arc<ChatRequest>,
+    route: Route,
+    emulation: Emulation,
+) -> Result<Admitted, CallError> {
+    enabled(&route)?;
+    messages(&request)?;
+    tools(&request)?;
+    let tool_mode = features(&request, &route.snapshot, emulation)?;
+    params(&request.params)?;
+    let limit = route.snapshot.capabilities.limit(Limit::MaxOutputTokens);
+    let max_tokens = request
+        .params
+        .max_tokens
+        .map(|asked| limit.map_or(asked, |limit| asked.min(limit)));
+    Ok(Admitted {
+        request,
+        route,
+        tool_mode,
+        max_tokens,
+    })
+}
+
+fn invalid(subject: &'static str) -> CallError {
+    CallError::new(ErrorCode::InvalidRequest, Phase::Admit).about(subject)
+}
+
+fn ensure(holds: bool, subject: &'static str) -> Result<(), CallError> {
+    if holds { Ok(()) } else { Err(invalid(subject)) }
+}
+
+fn enabled(route: &Route) -> Result<(), CallError> {
+    let snapshot = &route.snapshot;
+    if snapshot.provider_id != route.record.provider_id || snapshot.model_id != route.model {
+        // What is known is about another model, so nothing is known about this one.
+        return Err(CallError::new(ErrorCode::CapabilityUnknown, Phase::Admit).about("snapshot"));
+    }
+    if route.record.tier == ModelTier::Cloud && !snapshot.enabled {
+        return Err(CallError::new(ErrorCode::Model404, Phase::Admit).about("model_id"));
+    }
+    Ok(())
+}
+
+fn messages(request: &ChatRequest) -> Result<(), CallError> {
+    ensure(!request.messages.is_empty(), "messages")?;
+    for message in &request.messages {
+        ensure(
+            message.content_hash == Digest::of(&[message.content.as_bytes()]),
+            "content_hash",
+        )?;
+    }
+    // A client's own body is sent as it is; the provider is the one to judge its conversation.
+    if request.verbatim.is_some() {
+        Ok(())
+    } else {
+        correlated(&request.messages)
+    }
+}
+
+/// Every call has its result before the next turn, every result its call before it, every id one use.
+fn correlated(messages: &[Message]) -> Result<(), CallError> {
+    let mut open: BTreeSet<ToolCallId> = BTreeSet::new();
+    let mut seen: BTreeSet<ToolCallId> = BTreeSet::new();
+    for message in messages {
+        match (message.role, message.tool_call_id, &message.tool_call) {
+            (Role::ToolCall, Some(id), Some(call)) => {
+                ensure(call.tool_call_id == id && seen.insert(id), "tool_call_id")?;
+                open.insert(id);
+            }
+            (Role::ToolResult, Some(id), None) => ensure(open.remove(&id), "tool_result")?,
+            (Role::User | Role::Assistant, None, None) => ensure(open.is_empty(), "tool_call")?,
+            (Role::System, None, None) => {}
+            _ => return Err(invalid("role")),
+        }
+    }
+    ensure(open.is_empty(), "tool_call")
+}
+
+fn tools(request: &ChatRequest) -> Result<(), CallError> {
+    ensure(request.tools.len() <= MAX_TOOLS, "tools")?;
+    let mut names = BTreeSet::new();
+    for tool in &request.tools {
+        ensure(
+            names.insert(&tool.tool_id) && tool.parameters.is_object(),
+            "tools",
+        )?;
+    }
+    match &request.tool_choice {
+        Some(ToolChoice::Named(name)) => ensure(names.contains(name), "tool_choice"),
+        Some(ToolChoice::Required) => ensure(!names.is_empty(), "tool_choice"),
+        Some(ToolChoice::Auto | ToolChoice::None) | None => Ok(()),
+    }?;
+    let schema = request.structured_output_schema.as_ref();
+    ensure(
+        schema.is_none_or(serde_json::Value::is_object),
+        "structured_output_schema",
+    )
+}
+
+fn features(
+    request: &ChatRequest,
+    snapshot: &CapabilitySnapshot,
+    emulation: Emulation,
+) -> Result<ToolMode, CallError> {
+    let of_role = |role| {
+        request
+            .messages
+            .iter()
+            .filter(move |m| m.role == role)
+            .count()
+    };
+    let tools =
+        !request.tools.is_empty() || of_role(Role::ToolCall) + of_role(Role::ToolResult) > 0;
+    let turns = of_role(Role::User) + of_role(Role::Assistant);
+    let images = request
+        .messages
+        .iter()
+        .flat_map(|message| &message.attachments)
+        .any(|attachment| attachment.kind == AttachmentKind::Image);
+    let thinking = request
+        .params
+        .reasoning
+        .is_some_and(|reasoning| reasoning != Reasoning::Off);
+
+    need(snapshot, Feature::SupportsStreaming, request.stream)?;
+    let tool_mode = match need(snapshot, Feature::SupportsToolCalling, tools) {
+        Ok(()) => ToolMode::Native,
+        // A contested feature stays contested: emulation helps only where there is none.
+        Err(error) if emulation == Emulation::On && error.code != ErrorCode::CapabilityConflict => {
+            ToolMode::EmulatedV1
+        }
+        Err(error) => return Err(error),
+    };
+    need(
+        snapshot,
+        Feature::SupportsStructuredOutput,
+        request.structured_output_schema.is_some(),
+    )?;
+    need(snapshot, Feature::SupportsMultiTurn, turns > 1)?;
+    need(snapshot, Feature::SupportsVision, images)?;
+    need(snapshot, Feature::SupportsThinking, thinking)?;
+    Ok(tool_mode)
+}
+
+fn need(snapshot: &CapabilitySnapshot, feature: Feature, needed: bool) -> Result<(), CallError> {
+    if !needed {
+        return Ok(());
+    }
+    let (unsupported, name) = match feature {
+        Feature::SupportsStreaming => (ErrorCode::StreamingUnsupported, "supports_streaming"),
+        Feature::SupportsToolCalling => {
+            (ErrorCode::ToolCallingUnsupported, "supports_tool_calling")
+        }
+        Feature::SupportsStructuredOutput => (
+            ErrorCode::StructuredOutputUnsupported,
+            "supports_structured_output",
+        ),
+        Feature::SupportsMultiTurn => (ErrorCode::MultiTurnUnsupported, "supports_multi_turn"),
+        Feature::SupportsVision => (ErrorCode::VisionUnsupported, "supports_vision"),
+        Feature::SupportsThinking => (ErrorCode::ThinkingUnsupported, "supports_thinking"),
+        // Precautions and routes: nothing that a request can need.
+        Feature::RequiresToolIdSanitization
+        | Feature::RequiresThinkingBlockScrubbing
+        | Feature::NativeStreamEndpoint => return Ok(()),
+    };
+    let code = match snapshot.capabilities.supports(feature) {
+        _ if snapshot.capabilities.conflicts.contains(&feature) => ErrorCode::CapabilityConflict,
+        Support::Yes => return Ok(()),
+        Support::No => unsupported,
+        Support::Unknown => ErrorCode::CapabilityUnknown,
+    };
+    Err(CallError::new(code, Phase::Admit).about(name))
+}
+
+fn params(params: &Params) -> Result<(), CallError> {
+    // A NaN is in no range.
+    ensure(
+        params.temperature.is_none_or(|t| (0.0..=2.0).contains(&t)),
+        "temperature",
+    )?;
+    ensure(
+        params.top_p.is_none_or(|p| (0.0..=1.0).contains(&p)),
+        "top_p",
+    )?;
+    ensure(params.max_tokens.is_none_or(|n| n >= 1), "max_tokens")?;
+    ensure(params.stop.iter().all(|text| !text.is_empty()), "stop")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,498 @@
+//! Resolution: target, profile and registry in, one model and the reasons out. Pure.
+
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+
+use super::{
+    ModelAssignment, ModelName, Reason, RoleExtension, SelectionPolicy, Unfit, WorkProfile,
+};
+use crate::{
+    admit::Route,
+    capability::{CapabilitySnapshot, Limit},
+    chat::Target,
+    code::{ErrorCode, Phase},
+    error::CallError,
+    ids::{ModelId, ModelRef, ProviderId, RoleId},
+    policy::{AutomationLevel, Governance},
+    provider::ProviderRecord,
+    tier::{ModelTier, Residence},
+};
+
+/// What the registry holds at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct RegistryView {
+    /// Providers.
+    pub providers: BTreeMap<ProviderId, Arc<ProviderRecord>>,
+    /// What is known about their models.
+    pub snapshots: BTreeMap<ModelRef, Arc<CapabilitySnapshot>>,
+    /// The active profile, or the one that the job pinned.
+    pub profile: Option<Arc<WorkProfile>>,
+}
+
+/// Where a request goes, and why.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    /// The model.
+    pub model: ModelRef,
+    /// Its provider.
+    pub record: Arc<ProviderRecord>,
+    /// What is known about it; `None` means that its models must be listed first.
+    pub snapshot: Option<Arc<CapabilitySnapshot>>,
+    /// Why, in order.
+    pub because: Vec<Reason>,
+    /// What to use when it fails. Never Cloud where the model is Local.
+    pub fallback: Option<ModelRef>,
+    /// Whether this request must stay on this machine whatever happens.
+    pub local_only: bool,
+    /// What the profile says about how far work may go.
+    pub governance: Governance,
+}
+
+impl Resolution {
+    /// The route, where something is known about the model.
+    #[must_use]
+    pub fn route(&self) -> Option<Route> {
+        Some(Route {
+            record: Arc::clone(&self.record),
+            model: self.model.model.clone(),
+            snapshot: Arc::clone(self.snapshot.as_ref()?),
+        })
+    }
+}
+
+/// A target that leads nowhere, or not by the rules.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{code}: {} ({subject})", code.title())]
+pub struct ResolveError {
+    /// The stable code.
+    pub code: ErrorCode,
+    /// The provider, role or model at fault: an id of the configuration.
+    pub subject: String,
+    /// What an ambiguous name could mean; empty where it could mean nothing.
+    pub candidates: Vec<ModelRef>,
+}
+
+impl ResolveError {
+    fn new(code: ErrorCode, subject: impl ToString) -> Self {
+        Self {
+            code,
+            subject: subject.to_string(),
+            candidates: Vec::new(),
+        }
+    }
+}
+
+impl From<ResolveError> for CallError {
+    fn from(error: ResolveError) -> Self {
+        Self::new(error.code, Phase::Resolve).about("target")
+    }
+}
+
+/// Resolves a target. Needs no network; the same view gives the same answer.
+///
+/// A model that the caller names is bound by the profile's governance only: `local_only` and
+/// `allowed_models` belong to roles.
+///
+/// # Errors
+/// `HSK-404-PROVIDER` naming the provider that is not registered; `HSK-404-PROFILE` for a role without an
+/// active profile; `HSK-400-INVALID-REQUEST` for a role that the profile lacks; `HSK-400-INVALID-CONFIG` for
+/// a role whose model its own bounds exclude, and for an id that was never qualified; `HSK-404-MODEL` where
+/// no candidate is fit; `HSK-403-GOVERNANCE-LOCKED` and `HSK-403-CLOUD-ESCALATION-DENIED` for a cloud model
+/// that governance forbids.
+pub fn resolve(target: &Target, view: &RegistryView) -> Result<Resolution, ResolveError> {
+    match target {
+        Target::Model(model) => {
+            let governance = view
+                .profile
+                .as_ref()
+                .map_or(Governance::NO_PROFILE, |p| p.governance);
+            let because = vec![Reason::NamedByCaller {
+                model: model.clone(),
+            }];
+            finish(view, governance, model.clone(), because, None, false)
+        }
+        Target::Role(role) => resolve_role(role, view),
+    }
+}
+
+fn resolve_role(role: &RoleId, view: &RegistryView) -> Result<Resolution, ResolveError> {
+    let profile = view
+        .profile
+        .as_ref()
+        .ok_or_else(|| ResolveError::new(ErrorCode::Profile404, role))?;
+    let assignment = profile
+        .model_assignments
+        .of(role)
+        .ok_or_else(|| ResolveError::new(ErrorCode::InvalidRequest, role))?;
+    let bounds = Bounds::new(&assignment, profile.governance)?;
+    let primary = qualified(&assignment.primary_model_id)?;
+    let mut because = vec![Reason::AssignedByProfile {
+        profile_id: profile.profile_id.clone(),
+        role: role.clone(),
+        model: primary.clone(),
+    }];
+    if let Some(extension) = profile.model_assignments.extensions.get(role) {
+        because.push(Reason::Inherited {
+            role: role.clone(),
+            from: extension.inherits,
+        });
+    }
+    if bounds.local_only {
+        because.push(Reason::LocalOnly);
+    }
+    if let Some(allowed) = &bounds.allowed {
+        because.push(Reason::Allowed {
+            models: u32::try_from(allowed.len()).unwrap_or(u32::MAX),
+        });
+    }
+    let routing = profile.routing.as_ref();
+    let model = match routing
+        .map(|routing| routing.selection_policy)
+        .unwrap_or_default()
+    {
+        SelectionPolicy::Explicit => primary,
+        SelectionPolicy::LargestAvailable => {
+            let candidates = routing.and_then(|routing| routing.candidate_models.as_deref());
+            largest(
+                view,
+                &assignment,
+                &primary,
+                candidates,
+                &bounds,
+                &mut because,
+            )?
+        }
+    };
+    bounds.hold(view, &model)?;
+    let fallback = fallback(view, &assignment, &model, &bounds, &mut because)?;
+    finish(
+        view,
+        profile.governance,
+        model,
+        because,
+        fallback,
+        bounds.local_only,
+    )
+}
+
+/// What a role may use.
+struct Bounds {
+    local_only: bool,
+    allowed: Option<Vec<ModelRef>>,
+    governance: Governance,
+}
+
+impl Bounds {
+    fn new(assignment: &ModelAssignment, governance: Governance) -> Result<Self, ResolveError> {
+        let allowed = assignment.allowed_models.as_ref();
+        let allowed = allowed
+            .map(|names| names.iter().map(qualified).collect())
+            .transpose()?;
+        Ok(Self {
+            local_only: assignment.local_only,
+            allowed,
+            governance,
+        })
+    }
+
+    /// Whether the *chosen* model keeps the hard bounds. Governance comes later, with codes of its own.
+    fn hold(&self, view: &RegistryView, model: &ModelRef) -> Result<(), ResolveError> {
+        let broken = match view.providers.get(&model.provider) {
+            None => return Err(ResolveError::new(ErrorCode::Provider404, &model.provider)),
+            Some(record) => {
+                (self.local_only && tier(view, record, model) == ModelTier::Cloud)
+                    || self
+                        .allowed
+                        .as_ref()
+                        .is_some_and(|allowed| !allowed.contains(model))
+            }
+        };
+        if broken {
+            Err(ResolveError::new(ErrorCode::InvalidConfig, model))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Why a model may not be chosen beside `beside`, if so.
+    fn unfit(&self, view: &RegistryView, model: &ModelRef, beside: ModelTier) -> Option<Unfit> {
+        let Some(record) = view.providers.get(&model.provider) else {
+            return Some(Unfit::NoProvider);
+        };
+        if self
+            .allowed
+            .as_ref()
+            .is_some_and(|allowed| !allowed.contains(model))
+        {
+            return Some(Unfit::NotAllowed);
+        }
+        if tier(view, record, model) == ModelTier::Local {
+            return None;
+        }
+        if self.local_only {
+            return Some(Unfit::LocalOnly);
+        }
+        if beside == ModelTier::Local {
+            return Some(Unfit::CrossesToCloud);
+        }
+        if forbidden(self.governance).is_some() {
+            return Some(Unfit::CloudForbidden);
+        }
+        let enabled = view.snapshots.get(model).is_some_and(|known| known.enabled);
+        if enabled {
+            None
+        } else {
+            Some(Unfit::NotEnabled)
+        }
+    }
+}
+
+fn largest(
+    view: &RegistryView,
+    assignment: &ModelAssignment,
+    primary: &ModelRef,
+    candidates: Option<&[ModelName]>,
+    bounds: &Bounds,
+    because: &mut Vec<Reason>,
+) -> Result<ModelRef, ResolveError> {
+    let mut names: Vec<ModelRef> = match (candidates, &bounds.allowed) {
+        (Some(names), _) => names.iter().map(qualified).collect::<Result<_, _>>()?,
+        (None, Some(allowed)) => allowed.clone(),
+        (None, None) => {
+            let named = [
+                Some(&assignment.primary_model_id),
+                assignment.fallback_model_id.as_ref(),
+            ];
+            named
+                .into_iter()
+                .flatten()
+                .map(qualified)
+                .collect::<Result<_, _>>()?
+        }
+    };
+    names.sort();
+    names.dedup();
+    // The assignment says how far the role goes: a role that was given a local model does not wander off.
+    let beside = match view.providers.get(&primary.provider) {
+        Some(record) => tier(view, record, primary),
+        None => ModelTier::Local,
+    };
+    let mut fit: Vec<(Reverse<u64>, ModelRef, Option<u64>)> = Vec::new();
+    for model in names {
+        let known = view.snapshots.get(&model);
+        match (bounds.unfit(view, &model, beside), known) {
+            (Some(unfit), _) => because.push(Reason::CandidateLeftOut {
+                model,
+                because: unfit,
+            }),
+            (None, None) => because.push(Reason::CandidateLeftOut {
+                model,
+                because: Unfit::NotListed,
+            }),
+            (None, Some(known)) => {
+                let window = known.capabilities.limit(Limit::MaxContextWindow);
+                fit.push((Reverse(window.unwrap_or(0)), model, window));
+            }
+        }
+    }
+    fit.sort();
+    let candidates = u32::try_from(fit.len()).unwrap_or(u32::MAX);
+    let (_, model, context_window) = fit
+        .into_iter()
+        .next()
+        .ok_or_else(|| ResolveError::new(ErrorCode::Model404, primary))?;
+    because.push(Reason::Largest {
+        model: model.clone(),
+        context_window,
+        candidates,
+    });
+    Ok(model)
+}
+
+fn fallback(
+    view: &RegistryView,
+    assignment: &ModelAssignment,
+    model: &ModelRef,
+    bounds: &Bounds,
+    because: &mut Vec<Reason>,
+) -> Result<Option<ModelRef>, ResolveError> {
+    let named = assignment
+        .fallback_model_id
+        .as_ref()
+        .map(qualified)
+        .transpose()?;
+    let Some(fallback) = named.filter(|fallback| fallback != model) else {
+        return Ok(None);
+    };
+    let beside = match view.providers.get(&model.provider) {
+        Some(record) => tier(view, record, model),
+        None => ModelTier::Local,
+    };
+    Ok(match bounds.unfit(view, &fallback, beside) {
+        Some(unfit) => {
+            because.push(Reason::FallbackLeftOut {
+                model: fallback,
+                because: unfit,
+            });
+            None
+        }
+        None => {
+            because.push(Reason::FallbackKept {
+                model: fallback.clone(),
+            });
+            Some(fallback)
+        }
+    })
+}
+
+fn finish(
+    view: &RegistryView,
+    governance: Governance,
+    model: ModelRef,
+    mut because: Vec<Reason>,
+    fallback: Option<ModelRef>,
+    local_only: bool,
+) -> Result<Resolution, ResolveError> {
+    let record = view
+        .providers
+        .get(&model.provider)
+        .ok_or_else(|| ResolveError::new(ErrorCode::Provider404, &model.provider))?;
+    let tier = tier(view, record, &model);
+    if tier == ModelTier::Cloud
+        && let Some(code) = forbidden(governance)
+    {
+        return Err(ResolveError::new(code, &model));
+    }
+    because.push(Reason::Tier { tier });
+    Ok(Resolution {
+        record: Arc::clone(record),
+        snapshot: view.snapshots.get(&model).cloned(),
+        model,
+        because,
+        fallback,
+        local_only,
+        governance,
+    })
+}
+
+/// The code under which governance forbids Cloud, if it does.
+fn forbidden(governance: Governance) -> Option<ErrorCode> {
+    match governance {
+        Governance {
+            automation_level: AutomationLevel::Locked,
+            ..
+        } => Some(ErrorCode::GovernanceLocked),
+        Governance {
+            allow_cloud_escalation: false,
+            ..
+        } => Some(ErrorCode::CloudEscalationDenied),
+        _ => None,
+    }
+}
+
+/// The tier as far as it is declared: by the provider, and by a server that says that it forwards the model.
+/// The gate derives the effective one and refuses a difference.
+fn tier(view: &RegistryView, record: &ProviderRecord, model: &ModelRef) -> ModelTier {
+    let forwarded = view
+        .snapshots
+        .get(model)
+        .is_some_and(|known| known.residence == Residence::Forwarded);
+    if forwarded {
+        ModelTier::Cloud
+    } else {
+        record.tier
+    }
+}
+
+fn qualified(name: &ModelName) -> Result<ModelRef, ResolveError> {
+    name.qualified()
+        .ok_or_else(|| ResolveError::new(ErrorCode::InvalidConfig, name))
+}
+
+/// Qualifies every id of a profile: `provider/model` where the provider is registered stays as it is, any
+/// other name is a model that exactly one provider must offer. Done once; the result is what is stored.
+///
+/// # Errors
+/// `HSK-400-INVALID-CONFIG` with the name and what it could mean.
+pub fn apply(profile: &WorkProfile, view: &RegistryView) -> Result<WorkProfile, ResolveError> {
+    let name = |name: &ModelName| qualify(name, view);
+    let names = |names: &std::collections::BTreeSet<ModelName>| {
+        names.iter().map(name).collect::<Result<_, _>>()
+    };
+    let assignment = |old: &ModelAssignment| {
+        Ok(ModelAssignment {
+            primary_model_id: name(&old.primary_model_id)?,
+            fallback_model_id: old.fallback_model_id.as_ref().map(name).transpose()?,
+            local_only: old.local_only,
+            allowed_models: old.allowed_models.as_ref().map(names).transpose()?,
+            compute: old.compute,
+        })
+    };
+    let extension = |old: &RoleExtension| {
+        Ok(RoleExtension {
+            inherits: old.inherits,
+            primary_model_id: old.primary_model_id.as_ref().map(name).transpose()?,
+            fallback_model_id: old.fallback_model_id.as_ref().map(name).transpose()?,
+            local_only: old.local_only,
+            allowed_models: old.allowed_models.as_ref().map(names).transpose()?,
+            compute: old.compute,
+        })
+    };
+    let mut applied = profile.clone();
+    let roles = &mut applied.model_assignments;
+    for base in [
+        &mut roles.frontend,
+        &mut roles.orchestrator,
+        &mut roles.worker,
+        &mut roles.validator,
+    ] {
+        *base = assignment(base)?;
+    }
+    for own in roles.extensions.values_mut() {
+        *own = extension(own)?;
+    }
+    if let Some(candidates) = applied
+        .routing
+        .as_mut()
+        .and_then(|routing| routing.candidate_models.as_mut())
+    {
+        *candidates = candidates.iter().map(name).collect::<Result<_, _>>()?;
+    }
+    Ok(applied)
+}
+
+fn qualify(name: &ModelName, view: &RegistryView) -> Result<ModelName, ResolveError> {
+    if name
+        .qualified()
+        .is_some_and(|model| view.providers.contains_key(&model.provider))
+    {
+        return Ok(name.clone());
+    }
+    let offered = |model: &ModelRef| {
+        let local = view
+            .providers
+            .get(&model.provider)
+            .map(|record| tier(view, record, model));
+        match local {
+            Some(ModelTier::Local) => true,
+            Some(ModelTier::Cloud) => view.snapshots.get(model).is_some_and(|known| known.enabled),
+            None => false,
+        }
+    };
+    let wanted = ModelId::new(name.as_str()).ok();
+    let mut candidates: Vec<ModelRef> = view
+        .snapshots
+        .keys()
+        .filter(|model| wanted.as_ref() == Some(&model.model) && offered(model))
+        .cloned()
+        .collect();
+    match candidates.pop() {
+        Some(only) if candidates.is_empty() => Ok(only.into()),
+        last => {
+            candidates.extend(last);
+            Err(ResolveError {
+                candidates,
+                ..ResolveError::new(ErrorCode::InvalidConfig, name)
+            })
+        }
+    }
+}
