@@ -1,0 +1,79 @@
+//! Bounded, sans-IO framing of answers. Any chunking of the same bytes gives the same frames, and the same
+//! error after the same frames.
+
+mod line;
+mod ndjson;
+mod sse;
+
+use handshake_core::code::ErrorCode;
+
+pub use self::{
+    line::{LineEnds, LineFramer},
+    ndjson::NdjsonFramer,
+    sse::{SseEvent, SseFramer},
+};
+
+/// The bounds of a framer, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FrameLimits {
+    /// One line, without its terminator.
+    pub line: usize,
+    /// The data of one event.
+    pub event: usize,
+    /// Everything together.
+    pub total: usize,
+}
+
+impl Default for FrameLimits {
+    /// 1 MiB a line, 4 MiB an event, 64 MiB in all.
+    fn default() -> Self {
+        Self {
+            line: 1 << 20,
+            event: 4 << 20,
+            total: 64 << 20,
+        }
+    }
+}
+
+/// Bytes that cannot be framed. Holds none of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FrameError {
+    /// A line is longer than allowed.
+    #[error("a line is too long")]
+    LineTooLong,
+    /// An event is longer than allowed.
+    #[error("an event is too long")]
+    EventTooLong,
+    /// The whole is longer than allowed.
+    #[error("the answer is too long")]
+    TotalTooLong,
+    /// A line is not UTF-8.
+    #[error("a line is not utf-8")]
+    NotUtf8,
+    /// A line of JSON stands where a field of an event stream is expected.
+    #[error("a line is not an event stream field")]
+    NotSse,
+}
+
+impl FrameError {
+    /// The code to report.
+    #[must_use]
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Self::LineTooLong | Self::EventTooLong | Self::TotalTooLong => ErrorCode::StreamLimit,
+            Self::NotUtf8 | Self::NotSse => ErrorCode::Protocol,
+        }
+    }
+
+    /// What it is about, in one word.
+    #[must_use]
+    pub fn subject(self) -> &'static str {
+        match self {
+            Self::LineTooLong => "line",
+            Self::EventTooLong => "event",
+            Self::TotalTooLong => "answer",
+            Self::NotUtf8 => "utf-8",
+            Self::NotSse => "event stream",
+        }
+    }
+}
