@@ -1,0 +1,142 @@
+//! The approval key: a person's word. Under A1 it opens with a passphrase of its own, for one signature,
+//! and is gone again; the open vault alone cannot make one.
+
+use std::{
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use handshake_core::{
+    attest::{PublicKey, signed_bytes},
+    consent::Assurance,
+    ports::{SignError, Signer},
+    secret::Secret,
+};
+
+use crate::{
+    crypto::Key,
+    error::VaultError,
+    header::{ApprovalInput, ApprovalKey},
+    kdf::{KdfParams, check_passphrase},
+    vault::Vault,
+};
+
+/// How many wrong factors in a row lock approvals.
+pub const MAX_WRONG_TRIES: u32 = 5;
+
+/// For how long.
+pub const WRONG_TRIES_PAUSE: Duration = Duration::from_secs(60);
+
+/// Wrong tries of this process. Another process has its own count; there the cost of the derivation is what
+/// slows a guesser.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    wrong: u32,
+    /// On the monotonic clock.
+    locked_until: Option<Duration>,
+}
+
+impl Vault {
+    /// Checks the approval factor without signing, for what widens and needs no receipt.
+    ///
+    /// # Errors
+    /// [`VaultError::Factor`], [`VaultError::LockedOut`].
+    pub fn check_factor(&self, factor: Option<&Secret>) -> Result<(), VaultError> {
+        self.approval_seed(factor).map(drop)
+    }
+
+    /// Wraps the approval key under another passphrase. The old factor is needed; under A0 there is none,
+    /// and the key is under A1 from then on. There is no way back to A0.
+    ///
+    /// # Errors
+    /// [`VaultError::Factor`], [`VaultError::LockedOut`], [`VaultError::WeakPassphrase`].
+    pub fn change_approval_factor(
+        &self,
+        old: Option<&Secret>,
+        new: &Secret,
+        kdf: KdfParams,
+    ) -> Result<(), VaultError> {
+        check_passphrase(new)?;
+        let seed = self.approval_seed(old)?;
+        let input = ApprovalInput::Passphrase(new);
+        let wrapped = ApprovalKey::wrap(&self.vault_id, &input, kdf, &seed, &*self.entropy)?;
+        self.change(|header, _| {
+            if header.approval.public()? != wrapped.public()? {
+                return Err(VaultError::Damaged);
+            }
+            header.approval = wrapped;
+            Ok(())
+        })
+    }
+
+    fn approval_seed(&self, factor: Option<&Secret>) -> Result<Key, VaultError> {
+        // Held during the derivation: parallel guesses are counted one after the other.
+        let mut tries = self.tries();
+        let now = self.clock.monotonic();
+        if tries.locked_until.is_some_and(|until| now < until) {
+            return Err(VaultError::LockedOut);
+        }
+        tries.locked_until = None;
+        let approval = self.current()?.header.approval.clone();
+        let outcome = match (approval.assurance(), factor) {
+            (Assurance::A0, _) => {
+                approval.open(&self.vault_id, &ApprovalInput::DataKey(&self.data_key))
+            }
+            (_, Some(factor)) => approval.open(&self.vault_id, &ApprovalInput::Passphrase(factor)),
+            // Asking without a factor guesses nothing.
+            (_, None) => return Err(VaultError::Factor),
+        };
+        match &outcome {
+            Ok(_) => tries.wrong = 0,
+            Err(VaultError::Factor) => {
+                tries.wrong += 1;
+                if tries.wrong >= MAX_WRONG_TRIES {
+                    *tries = Tries {
+                        wrong: 0,
+                        locked_until: Some(now + WRONG_TRIES_PAUSE),
+                    };
+                }
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn tries(&self) -> MutexGuard<'_, Tries> {
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Signs with the approval key of a vault.
+#[derive(Clone, Debug)]
+pub struct ApprovalSigner(Arc<Vault>);
+
+impl ApprovalSigner {
+    /// The signer of this vault's approval key.
+    #[must_use]
+    pub fn new(vault: Arc<Vault>) -> Self {
+        Self(vault)
+    }
+}
+
+impl Signer for ApprovalSigner {
+    fn public_key(&self) -> PublicKey {
+        self.0.last_known().approval_key.clone()
+    }
+
+    fn assurance(&self) -> Assurance {
+        self.0.last_known().header.approval.assurance()
+    }
+
+    fn sign(
+        &self,
+        domain: &str,
+        message: &[u8],
+        factor: Option<&Secret>,
+    ) -> Result<[u8; 64], SignError> {
+        let seed = self.0.approval_seed(factor)?;
+        let key = SigningKey::from_bytes(seed.as_bytes());
+        Ok(key.sign(&signed_bytes(domain, message)).to_bytes())
+    }
+}

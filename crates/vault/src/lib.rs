@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod approval;
+mod codec;
+mod crypto;
+mod disk;
+mod error;
+mod header;
+mod index;
+mod kdf;
+mod key_file;
+mod place;
+mod recorder;
+mod sealer;
+mod store;
+mod vault;
+
+pub use approval::{ApprovalSigner, MAX_WRONG_TRIES, WRONG_TRIES_PAUSE};
+pub use error::VaultError;
+pub use header::{SlotId, SlotKind};
+pub use index::SecretInfo;
+pub use kdf::KdfParams;
+pub use key_file::create_key_file;
+pub use recorder::{EpochKeys, RecorderSigner};
+pub use store::{Environment, Places, VaultSecrets};
+pub use vault::{ApprovalFactor, NewVault, Unlock, Vault, VaultSummary};

@@ -1,0 +1,188 @@
+//! The approval key: only a person's factor opens it.
+
+use handshake_core::{
+    attest::RECEIPT_DOMAIN,
+    code::ErrorCode,
+    consent::Assurance,
+    ports::{SignError, Signer},
+};
+use handshake_vault::{
+    ApprovalFactor, ApprovalSigner, MAX_WRONG_TRIES, RecorderSigner, Unlock, Vault, VaultError,
+    create_key_file,
+};
+
+use crate::sample::{APPROVE, Sample, TestEntropy, UNLOCK, cheap, secret};
+
+#[test]
+fn s03_an_open_vault_cannot_approve() {
+    let sample = Sample::new();
+    let key_file = sample.directory.path().join("key");
+    create_key_file(&key_file, &TestEntropy::new()).expect("creates");
+    sample
+        .vault
+        .add_slot(Unlock::KeyFile(&key_file), cheap())
+        .expect("adds");
+    // An agent of the same account opens the vault by the key file. It gets every key but this one.
+    let opened = std::sync::Arc::new(
+        sample
+            .reopen_with(Unlock::KeyFile(&key_file))
+            .expect("opens"),
+    );
+    let signer = ApprovalSigner::new(opened.clone());
+    assert_eq!(signer.assurance(), Assurance::A1);
+    assert_eq!(
+        signer.sign(RECEIPT_DOMAIN, b"yes", None),
+        Err(SignError::Factor)
+    );
+    assert_eq!(
+        signer.sign(RECEIPT_DOMAIN, b"yes", Some(&secret(UNLOCK))),
+        Err(SignError::Factor)
+    );
+    assert_eq!(SignError::Factor.code(), ErrorCode::FactorRequired);
+    // What it can sign with is another key.
+    let recorder = RecorderSigner::new(opened);
+    let forged = recorder.sign(RECEIPT_DOMAIN, b"yes", None).expect("signs");
+    assert!(
+        signer
+            .public_key()
+            .verify(RECEIPT_DOMAIN, b"yes", &forged)
+            .is_err()
+    );
+
+    let real = signer
+        .sign(RECEIPT_DOMAIN, b"yes", Some(&secret(APPROVE)))
+        .expect("signs");
+    assert!(
+        signer
+            .public_key()
+            .verify(RECEIPT_DOMAIN, b"yes", &real)
+            .is_ok()
+    );
+    assert!(
+        signer
+            .public_key()
+            .verify("hsk.other.v1", b"yes", &real)
+            .is_err()
+    );
+    assert_eq!(
+        Vault::inspect(&sample.path()).expect("reads").approval_key,
+        signer.public_key()
+    );
+}
+
+#[test]
+fn s02_five_wrong_factors_lock_approvals_for_a_minute() {
+    let sample = Sample::new();
+    let signer = ApprovalSigner::new(sample.vault.clone());
+    let sign = |factor: &str| {
+        signer
+            .sign(RECEIPT_DOMAIN, b"m", Some(&secret(factor)))
+            .map(drop)
+    };
+    for _ in 0..MAX_WRONG_TRIES - 1 {
+        assert_eq!(sign("wrong passphrase"), Err(SignError::Factor));
+    }
+    sign(APPROVE).expect("a right factor starts the count anew");
+    for _ in 0..20 {
+        let asked = signer.sign(RECEIPT_DOMAIN, b"m", None);
+        assert_eq!(asked, Err(SignError::Factor), "asking guesses nothing");
+    }
+    for _ in 0..MAX_WRONG_TRIES {
+        assert_eq!(sign("wrong passphrase"), Err(SignError::Factor));
+    }
+    assert_eq!(
+        sign(APPROVE),
+        Err(SignError::LockedOut),
+        "the right one too"
+    );
+    assert!(matches!(
+        sample.vault.check_factor(Some(&secret(APPROVE))),
+        Err(VaultError::LockedOut)
+    ));
+    sample.clock.advance(59);
+    assert_eq!(sign(APPROVE), Err(SignError::LockedOut));
+    sample.clock.advance(1);
+    sign(APPROVE).expect("signs again");
+}
+
+#[test]
+fn s02_parallel_guesses_are_counted_one_by_one() {
+    let sample = Sample::new();
+    let tried = std::sync::atomic::AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                if let Err(VaultError::Factor) =
+                    sample.vault.check_factor(Some(&secret("wrong passphrase")))
+                {
+                    tried.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!(tried.into_inner(), MAX_WRONG_TRIES);
+}
+
+#[test]
+fn s02_no_assurance_only_when_chosen_and_never_again() {
+    let sample = Sample::with(ApprovalFactor::NoneA0);
+    let signer = ApprovalSigner::new(sample.vault.clone());
+    assert_eq!(
+        (
+            signer.assurance(),
+            Vault::inspect(&sample.path()).expect("reads").assurance
+        ),
+        (Assurance::A0, Assurance::A0)
+    );
+    let public = signer.public_key();
+    let signature = signer.sign(RECEIPT_DOMAIN, b"m", None).expect("signs");
+    assert!(public.verify(RECEIPT_DOMAIN, b"m", &signature).is_ok());
+
+    let factor = secret(APPROVE);
+    assert!(matches!(
+        sample
+            .vault
+            .change_approval_factor(None, &secret("weak"), cheap()),
+        Err(VaultError::WeakPassphrase)
+    ));
+    sample
+        .vault
+        .change_approval_factor(None, &factor, cheap())
+        .expect("changes");
+    assert_eq!(
+        (signer.assurance(), signer.public_key()),
+        (Assurance::A1, public)
+    );
+    assert_eq!(
+        signer.sign(RECEIPT_DOMAIN, b"m", None),
+        Err(SignError::Factor)
+    );
+    signer
+        .sign(RECEIPT_DOMAIN, b"m", Some(&factor))
+        .expect("signs");
+}
+
+#[test]
+fn s02_a_new_factor_needs_the_old_one() {
+    let sample = Sample::new();
+    let new = secret("a third passphrase");
+    for old in [None, Some(secret("wrong passphrase")), Some(secret(UNLOCK))] {
+        let refused = sample
+            .vault
+            .change_approval_factor(old.as_ref(), &new, cheap());
+        assert!(matches!(refused, Err(VaultError::Factor)));
+    }
+    sample
+        .vault
+        .change_approval_factor(Some(&secret(APPROVE)), &new, cheap())
+        .expect("changes");
+    assert!(matches!(
+        sample.vault.check_factor(Some(&secret(APPROVE))),
+        Err(VaultError::Factor)
+    ));
+    sample
+        .reopen()
+        .expect("opens")
+        .check_factor(Some(&new))
+        .expect("the new one");
+}
