@@ -4,6 +4,7 @@ mod clearance;
 mod decide;
 mod deny;
 mod driver;
+mod explain;
 mod facts;
 mod plan;
 mod steps;
@@ -14,6 +15,7 @@ pub use self::{
     clearance::{Cleared, ClearedControl},
     decide::{Decision, Outcome, Step, StepName, StepResult, decide},
     deny::{Awaiting, Denied},
+    explain::Explanation,
     facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, SecretFact},
     steps::{Inspected, Located, Scan},
 };

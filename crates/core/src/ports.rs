@@ -39,7 +39,7 @@ pub use self::{
     recorder::{FlightRecorder, RecordError},
     sealer::{SealError, Sealer},
     secret::{SecretError, SecretStore, SecretUse},
-    session::{SessionError, SessionLease, SessionStore},
+    session::{SessionError, SessionLease, SessionStore, StoredSession},
     signer::{SignError, Signer},
     tool::{ToolExecutor, ToolGate, ToolInvocation, ToolRefusal, ToolVerdict},
 };

@@ -24,7 +24,8 @@ use crate::{
     envelope::{Envelope, EnvelopeView},
     event::{Actor, Body, ControlKind, EventScope},
     finding::{FindingClass, FindingLevel, Findings, ValidatorError, WorkBudget},
-    ids::UseId,
+    ids::{ArtifactRef, UseId},
+    label::Label,
     net::AddressClass,
     policy::Governance,
     ports::{Epochs, Intent, LedgerError, ReceiptQuery, SecretUse, Spend},
@@ -69,13 +70,7 @@ impl Gate {
         let (facts, peers, epochs) = self.find_peers(&subject, scope).await?;
         let mut labels = Vec::new();
         if decide(&facts).effective == Some(ModelTier::Cloud) {
-            let mut walk = LabelWalk::new(request.context.artifacts.clone(), WalkBudget::default());
-            while let Some(artifact) = walk.next() {
-                // A store that fails has not resolved anything: the walk reports it as unknown.
-                let meta = self.ports.artifacts.meta(&artifact).await.unwrap_or(None);
-                walk.resolved(artifact, meta);
-            }
-            labels = walk.finish();
+            labels = self.labels_of(&request.context.artifacts).await;
         }
         Ok(Located { request, facts, peers, epochs, labels })
     }
@@ -161,43 +156,10 @@ impl Gate {
         scope: &EventScope,
     ) -> Result<(EgressFacts, Arc<[SocketAddr]>, Option<Epochs>), Box<Denied>> {
         let (envelope, record) = (subject.envelope, subject.record);
-        // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
-        let epochs = match record.tier {
-            ModelTier::Local => None,
-            ModelTier::Cloud => self.ports.ledger.epochs(&record.provider_id).await.ok(),
-        };
-        let mut posture = self.ports.policy.posture();
-        posture.locked |= epochs.as_ref().is_some_and(|epochs| epochs.locked);
         let host = envelope.base_url.host();
-        let mut facts = EgressFacts {
-            purpose: subject.purpose,
-            declared: record.tier,
-            reach: record.reach,
-            private_host_allowed: posture.private_hosts.contains(&host.to_string()),
-            posture,
-            governance: subject.governance,
-            body_bytes: envelope.body.len() as u64,
-            envelope_ok: envelope.check().is_ok()
-                && envelope.base_url == record.base_url
-                && envelope.provider_id == record.provider_id
-                && envelope.revision == record.revision
-                && epochs.as_ref().is_none_or(|epochs| epochs.provider_revision == record.revision)
-                && (subject.purpose == Purpose::Content) == envelope.model_id.is_some(),
-            peer: PeerFact::Unresolved,
-            residence: subject.residence,
-            labels: None,
-            findings: FindingsFact::NotInspected,
-            secret: SecretFact::NotNeeded,
-            contact: None,
-            receipt: ReceiptFact::NotLooked,
-        };
-        if let Some(secret_ref) = envelope.secret_ref() {
-            let wanted = SecretUse { secret_ref: secret_ref.clone(), origin: envelope.origin() };
-            facts.secret = match self.ports.secrets.check(&wanted) {
-                Ok(()) => SecretFact::Bound,
-                Err(error) => SecretFact::Refused(error),
-            };
-        }
+        let (mut facts, epochs) = self
+            .early_facts(subject.purpose, envelope, record, (subject.governance, subject.residence))
+            .await;
         if subject.purpose == Purpose::Control && record.tier == ModelTier::Cloud {
             let granted = self.ports.contacts.granted(&record.provider_id, record.revision).await;
             facts.contact = granted.ok();
@@ -228,6 +190,69 @@ impl Gate {
             Outcome::Deny(..) => Err(Box::new(self.deny(scope, &facts, decision, None, None).await)),
             _ => Ok((facts, peers, epochs)),
         }
+    }
+
+    /// The facts that need no network.
+    pub(super) async fn early_facts(
+        &self,
+        purpose: Purpose,
+        envelope: &Envelope,
+        record: &ProviderRecord,
+        (governance, residence): (Governance, Residence),
+    ) -> (EgressFacts, Option<Epochs>) {
+        // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
+        let epochs = match record.tier {
+            ModelTier::Local => None,
+            ModelTier::Cloud => self.ports.ledger.epochs(&record.provider_id).await.ok(),
+        };
+        let mut posture = self.ports.policy.posture();
+        posture.locked |= epochs.as_ref().is_some_and(|epochs| epochs.locked);
+        let secret = match envelope.secret_ref() {
+            None => SecretFact::NotNeeded,
+            Some(secret_ref) => {
+                let wanted = SecretUse { secret_ref: secret_ref.clone(), origin: envelope.origin() };
+                match self.ports.secrets.check(&wanted) {
+                    Ok(()) => SecretFact::Bound,
+                    Err(error) => SecretFact::Refused(error),
+                }
+            }
+        };
+        let facts = EgressFacts {
+            purpose,
+            declared: record.tier,
+            reach: record.reach,
+            private_host_allowed: posture
+                .private_hosts
+                .contains(&envelope.base_url.host().to_string()),
+            posture,
+            governance,
+            body_bytes: envelope.body.len() as u64,
+            envelope_ok: envelope.check().is_ok()
+                && envelope.base_url == record.base_url
+                && envelope.provider_id == record.provider_id
+                && envelope.revision == record.revision
+                && epochs.as_ref().is_none_or(|epochs| epochs.provider_revision == record.revision)
+                && (purpose == Purpose::Control || envelope.model_id.is_some()),
+            peer: PeerFact::Unresolved,
+            residence,
+            labels: None,
+            findings: FindingsFact::NotInspected,
+            secret,
+            contact: None,
+            receipt: ReceiptFact::NotLooked,
+        };
+        (facts, epochs)
+    }
+
+    /// Resolves what a call refers to, member by member.
+    pub(super) async fn labels_of(&self, artifacts: &[ArtifactRef]) -> Vec<(ArtifactRef, Option<Label>)> {
+        let mut walk = LabelWalk::new(artifacts.to_vec(), WalkBudget::default());
+        while let Some(artifact) = walk.next() {
+            // A store that fails has not resolved anything: the walk reports it as unknown.
+            let meta = self.ports.artifacts.meta(&artifact).await.unwrap_or(None);
+            walk.resolved(artifact, meta);
+        }
+        walk.finish()
     }
 
     fn validator_epochs(&self) -> Vec<(Digest, u64)> {
@@ -303,7 +328,7 @@ impl Gate {
         self.deny_spend(&inspected, ErrorCode::CloudConsentMismatch).await
     }
 
-    async fn look_for_receipt(
+    pub(super) async fn look_for_receipt(
         &self,
         inspected: &Inspected,
         uncovered: &mut BTreeSet<AskReason>,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::{
     chat::Message,
-    ids::SessionId,
+    ids::{ModelRef, SessionId},
     label::Label,
     time::UtcTime,
 };
@@ -21,6 +21,24 @@ pub enum SessionError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A stored conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredSession {
+    /// The messages, oldest first.
+    pub messages: Vec<Message>,
+    /// The join of their labels.
+    pub label: Label,
+    /// The model that the session was moved to by a swap; `None` before the first one.
+    pub model: Option<ModelRef>,
+}
+
+impl Default for StoredSession {
+    /// Empty, inline, with no model of its own.
+    fn default() -> Self {
+        Self { messages: Vec::new(), label: Label::INLINE, model: None }
+    }
 }
 
 /// The right to execute in a session until a time.
@@ -40,11 +58,11 @@ pub struct SessionLease {
 /// One lease per session across all processes of a home; an expired lease may be taken over.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// The conversation, oldest first, and the join of its labels.
+    /// The conversation as it stands.
     ///
     /// # Errors
     /// [`SessionError::Store`]. An unknown session is empty and inline.
-    async fn load(&self, session: &SessionId) -> Result<(Vec<Message>, Label), SessionError>;
+    async fn load(&self, session: &SessionId) -> Result<StoredSession, SessionError>;
 
     /// Appends messages and joins the label, in one transaction.
     ///
@@ -56,6 +74,12 @@ pub trait SessionStore: Send + Sync {
         messages: Vec<Message>,
         label: Label,
     ) -> Result<(), SessionError>;
+
+    /// Replaces the conversation by a compiled one and moves the session to a model, in one transaction.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`]; the session is as it was then.
+    async fn resume(&self, session: &SessionId, resumed: StoredSession) -> Result<(), SessionError>;
 
     /// Takes or, with the same owner, renews the lease.
     ///

@@ -7,17 +7,15 @@ use handshake_core::{
     chat::Message,
     ids::SessionId,
     label::Label,
-    ports::{Clock, SessionError, SessionLease, SessionStore},
+    ports::{Clock, SessionError, SessionLease, SessionStore, StoredSession},
 };
 
 use super::Memory;
 
 #[async_trait]
 impl SessionStore for Memory {
-    async fn load(&self, session: &SessionId) -> Result<(Vec<Message>, Label), SessionError> {
-        let state = self.store()?;
-        let (messages, label) = state.sessions.get(session).cloned().unwrap_or_default();
-        Ok((messages, label.unwrap_or(Label::INLINE)))
+    async fn load(&self, session: &SessionId) -> Result<StoredSession, SessionError> {
+        Ok(self.store()?.sessions.get(session).cloned().unwrap_or_default())
     }
 
     async fn append(
@@ -27,9 +25,14 @@ impl SessionStore for Memory {
         label: Label,
     ) -> Result<(), SessionError> {
         let mut state = self.store()?;
-        let (stored, joined) = state.sessions.entry(session.clone()).or_default();
-        stored.extend(messages);
-        *joined = Some(joined.unwrap_or(Label::INLINE).join(label));
+        let stored = state.sessions.entry(session.clone()).or_default();
+        stored.messages.extend(messages);
+        stored.label = stored.label.join(label);
+        Ok(())
+    }
+
+    async fn resume(&self, session: &SessionId, resumed: StoredSession) -> Result<(), SessionError> {
+        self.store()?.sessions.insert(session.clone(), resumed);
         Ok(())
     }
 

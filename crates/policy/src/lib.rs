@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+pub mod egress;
+pub mod guard;
+pub mod retry;
+pub mod rules;
+pub mod second_hand;

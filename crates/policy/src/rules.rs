@@ -1,0 +1,257 @@
+//! The operator's rules: `policy.toml`.
+
+use std::collections::BTreeSet;
+
+use handshake_core::{
+    code::ErrorCode,
+    consent::Assurance,
+    digest::Digest,
+    policy::{Posture, SecondHand},
+};
+use serde::{Deserialize, Serialize};
+
+/// `policy.toml`. Every absent value is its default below; unknown values are errors.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Nothing may leave.
+    pub locked: bool,
+    /// Cloud may be asked for at all.
+    pub cloud: bool,
+    /// Hosts on private networks that may be dialled, by exact spelling.
+    pub private_hosts: BTreeSet<String>,
+    /// The least assurance of a receipt: `A0` to `A3`.
+    pub min_assurance: Assurance,
+    /// The largest body in bytes.
+    pub max_body_bytes: u64,
+    /// `refuse` or `ask`.
+    pub second_hand: SecondHand,
+    /// The largest context window to ask a local server for, in tokens.
+    pub max_context_tokens: u64,
+    /// Retries.
+    pub retry: RetryRules,
+    /// Providers whose models may have tools emulated where they lack them.
+    pub emulate_tools: BTreeSet<String>,
+    /// Leakage rules that are switched off. Never the enrolled ones.
+    pub disabled_rules: BTreeSet<String>,
+}
+
+/// How often and how long to try again.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryRules {
+    /// Attempts of one call, the first included.
+    pub max_attempts: u32,
+    /// The first wait, in milliseconds.
+    pub base_ms: u64,
+    /// The longest wait, in milliseconds.
+    pub cap_ms: u64,
+}
+
+impl Default for RetryRules {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            base_ms: 500,
+            cap_ms: 30_000,
+        }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            locked: false,
+            cloud: true,
+            private_hosts: BTreeSet::new(),
+            min_assurance: Assurance::A1,
+            max_body_bytes: 16 << 20,
+            second_hand: SecondHand::Refuse,
+            max_context_tokens: 32_768,
+            retry: RetryRules::default(),
+            emulate_tools: BTreeSet::new(),
+            disabled_rules: BTreeSet::new(),
+        }
+    }
+}
+
+/// A `policy.toml` that cannot be used. Names the field, never its value.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("policy.toml: {field}: {reason}")]
+pub struct InvalidRules {
+    /// The field at fault, as far as it is known.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+impl InvalidRules {
+    /// The code to report.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        ErrorCode::InvalidConfig
+    }
+}
+
+impl Rules {
+    /// Reads `policy.toml`.
+    ///
+    /// # Errors
+    /// [`InvalidRules`] for anything that is not exactly a set of rules.
+    pub fn read(text: &str) -> Result<Self, InvalidRules> {
+        let table: toml::Table = toml::from_str(text).map_err(|_| InvalidRules {
+            field: "(file)".to_owned(),
+            reason: "it is not TOML",
+        })?;
+        // One field at a time, so that the message can name it without repeating what was written.
+        for (field, value) in &table {
+            let one = toml::Table::from_iter([(field.clone(), value.clone())]);
+            if one.try_into::<Self>().is_err() {
+                let known = field.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                let field = if known {
+                    field.clone()
+                } else {
+                    "(unknown)".to_owned()
+                };
+                return Err(InvalidRules {
+                    field,
+                    reason: "unknown field, or a value of the wrong form",
+                });
+            }
+        }
+        let rules: Self = table.try_into().map_err(|_| InvalidRules {
+            field: "(file)".to_owned(),
+            reason: "it is not a set of rules",
+        })?;
+        if rules.retry.max_attempts == 0 || rules.retry.max_attempts > 10 {
+            return Err(InvalidRules {
+                field: "retry".to_owned(),
+                reason: "max_attempts is 1 to 10",
+            });
+        }
+        Ok(rules)
+    }
+
+    /// The digest by which a person confirms the rules: over their canonical form, not the file's layout.
+    ///
+    /// # Panics
+    /// Never: rules hold strings, booleans and integers below 2^53.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut value = serde_json::to_value(self).expect("rules are plain data");
+        // Numbers beyond 2^53 have no canonical form; as text they do.
+        stringify(&mut value);
+        Digest::of(&[
+            b"hsk.policy.v1\0",
+            &handshake_core::digest::canonical_json(&value).expect("strings only"),
+        ])
+    }
+
+    /// These rules, but nowhere wider than `confirmed`: what counts of a file that nobody confirmed.
+    #[must_use]
+    pub fn narrowed_to(&self, confirmed: &Self) -> Self {
+        Self {
+            locked: self.locked || confirmed.locked,
+            cloud: self.cloud && confirmed.cloud,
+            private_hosts: self
+                .private_hosts
+                .intersection(&confirmed.private_hosts)
+                .cloned()
+                .collect(),
+            min_assurance: self.min_assurance.max(confirmed.min_assurance),
+            max_body_bytes: self.max_body_bytes.min(confirmed.max_body_bytes),
+            second_hand: match (self.second_hand, confirmed.second_hand) {
+                (SecondHand::Ask, SecondHand::Ask) => SecondHand::Ask,
+                _ => SecondHand::Refuse,
+            },
+            max_context_tokens: self.max_context_tokens.min(confirmed.max_context_tokens),
+            retry: RetryRules {
+                max_attempts: self.retry.max_attempts.min(confirmed.retry.max_attempts),
+                base_ms: self.retry.base_ms.max(confirmed.retry.base_ms),
+                cap_ms: self.retry.cap_ms,
+            },
+            emulate_tools: self
+                .emulate_tools
+                .intersection(&confirmed.emulate_tools)
+                .cloned()
+                .collect(),
+            disabled_rules: self
+                .disabled_rules
+                .intersection(&confirmed.disabled_rules)
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// Whether these rules allow anything that `confirmed` does not.
+    #[must_use]
+    pub fn widens(&self, confirmed: &Self) -> bool {
+        self.narrowed_to(confirmed) != *self
+    }
+
+    /// The posture that the gate judges by.
+    #[must_use]
+    pub fn posture(&self) -> Posture {
+        Posture {
+            locked: self.locked,
+            cloud_allowed: self.cloud,
+            private_hosts: self.private_hosts.clone(),
+            min_assurance: self.min_assurance,
+            max_body_bytes: self.max_body_bytes,
+            second_hand: self.second_hand,
+            digest: self.digest(),
+        }
+    }
+}
+
+fn stringify(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Number(number) => *value = serde_json::Value::String(number.to_string()),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(stringify),
+        serde_json::Value::Object(members) => members.values_mut().for_each(stringify),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_fields_are_named_and_values_are_not_repeated() {
+        let error = Rules::read("api_key = \"sk-not-for-here\"").expect_err("refused");
+        assert_eq!(error.field, "api_key");
+        assert!(!error.to_string().contains("sk-not"));
+        assert!(Rules::read("locked = \"yes\"").is_err());
+        assert!(Rules::read("[retry]\nmax_attempts = 0").is_err());
+        assert_eq!(Rules::read(""), Ok(Rules::default()));
+    }
+
+    #[test]
+    fn a_changed_file_counts_only_where_it_narrows() {
+        let confirmed = Rules::default();
+        let wider = Rules {
+            private_hosts: ["models.corp.example.net".to_owned()].into(),
+            min_assurance: Assurance::A0,
+            second_hand: SecondHand::Ask,
+            ..Rules::default()
+        };
+        assert!(wider.widens(&confirmed));
+        assert_eq!(wider.narrowed_to(&confirmed), confirmed);
+        let narrower = Rules {
+            locked: true,
+            max_body_bytes: 10,
+            ..Rules::default()
+        };
+        assert!(!narrower.widens(&confirmed));
+        assert_eq!(narrower.narrowed_to(&confirmed), narrower);
+    }
+
+    #[test]
+    fn the_digest_is_of_the_rules_and_not_of_the_layout() {
+        let one = Rules::read("locked = true\ncloud = true").expect("rules");
+        let two = Rules::read("# a comment\ncloud=true\nlocked   = true\n").expect("rules");
+        assert_eq!(one.digest(), two.digest());
+        assert_ne!(one.digest(), Rules::default().digest());
+    }
+}

@@ -1,0 +1,64 @@
+//! Waiting for a person. The gate never does; the runtime does, and then starts again at `locate`.
+
+use handshake_core::{
+    chat::TurnEvent,
+    code::{ErrorCode, Phase},
+    error::CallError,
+    gate::{Awaiting, Gate},
+    ports::{ApprovalQueue, Clock, Decided, QueueError},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::ConsentMode, emit::Out};
+
+/// Puts the call into the queue and waits for a decision.
+///
+/// # Errors
+/// The denial, with its events recorded.
+pub(crate) async fn wait(
+    awaiting: &Awaiting,
+    mode: ConsentMode,
+    (gate, queue, clock): (&Gate, &dyn ApprovalQueue, &dyn Clock),
+    out: &Out,
+    cancel: &CancellationToken,
+) -> Result<(), CallError> {
+    let patience = match mode {
+        ConsentMode::Wait(patience) => patience,
+        ConsentMode::AnswerAtOnce => std::time::Duration::from_secs(60),
+    };
+    let deadline = clock.now().plus(patience);
+    let submitted = match queue.submit(awaiting.submission(deadline)).await {
+        Ok(submitted) => submitted,
+        Err(QueueError::Flood) => {
+            return Err(gate.give_up(awaiting, ErrorCode::ConsentFlood).await.error);
+        }
+        Err(_) => return Err(gate.give_up(awaiting, ErrorCode::Storage).await.error),
+    };
+    out.send(TurnEvent::AwaitingConsent {
+        request_id: submitted.request_id,
+        plan_id: awaiting.plan.projection_plan_id,
+        deadline,
+    })
+    .await;
+    if mode == ConsentMode::AnswerAtOnce {
+        return Err(gate
+            .give_up(awaiting, ErrorCode::CloudConsentRequired)
+            .await
+            .error);
+    }
+    let decided = tokio::select! {
+        () = cancel.cancelled() => {
+            let denied = gate.give_up(awaiting, ErrorCode::CloudConsentRequired).await;
+            drop(denied);
+            return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate));
+        }
+        decided = queue.wait(submitted.request_id, patience) => decided,
+    };
+    let code = match decided {
+        Ok(Decided::Approved(_)) => return Ok(()),
+        Ok(Decided::Denied) => ErrorCode::CloudEscalationDenied,
+        Ok(Decided::Expired) | Err(QueueError::Unknown) => ErrorCode::CloudConsentRequired,
+        Err(_) => ErrorCode::Storage,
+    };
+    Err(gate.give_up(awaiting, code).await.error)
+}

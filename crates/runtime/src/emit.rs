@@ -1,0 +1,68 @@
+//! Events to the log, and to the caller.
+
+use std::sync::Arc;
+
+use handshake_core::{
+    chat::TurnEvent,
+    code::{ErrorCode, Phase},
+    error::CallError,
+    event::{Actor, Body, EventScope},
+    ids::EventId,
+    ports::{Clock, Entropy, EntropyExt, FlightRecorder},
+    tier::ModelTier,
+};
+use tokio::sync::mpsc;
+
+/// Records events of one scope.
+#[derive(Clone)]
+pub(crate) struct Log {
+    pub(crate) recorder: Arc<dyn FlightRecorder>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) scope: EventScope,
+}
+
+impl Log {
+    fn event(&self, actor: Actor, body: Body) -> handshake_core::event::Event {
+        let id = EventId::from_entropy(self.entropy.bytes());
+        self.scope.event(id, self.clock.now(), actor, body)
+    }
+
+    /// Queues an event. An overflow is a gap that the recorder counts.
+    pub(crate) fn submit(&self, body: Body) {
+        let _counted = self.recorder.submit(self.event(Actor::System, body));
+    }
+
+    /// Records with the durability of the tier: Cloud before going on, Local soon.
+    pub(crate) async fn record(&self, tier: ModelTier, body: Body) -> Result<(), CallError> {
+        match tier {
+            ModelTier::Local => self.submit(body),
+            ModelTier::Cloud => {
+                let appended = self.recorder.append(self.event(Actor::System, body)).await;
+                appended.map_err(|_| CallError::new(ErrorCode::Storage, Phase::Storage))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn scoped(&self, scope: EventScope) -> Self {
+        Self {
+            scope,
+            ..self.clone()
+        }
+    }
+}
+
+/// The caller's end. A caller that is gone cancels through its handle, so a failed send is no error here.
+#[derive(Clone, Debug)]
+pub(crate) struct Out(pub(crate) mpsc::Sender<Result<TurnEvent, CallError>>);
+
+impl Out {
+    pub(crate) async fn send(&self, event: TurnEvent) {
+        let _gone = self.0.send(Ok(event)).await;
+    }
+
+    pub(crate) async fn fail(&self, error: CallError) {
+        let _gone = self.0.send(Err(error)).await;
+    }
+}

@@ -1,0 +1,78 @@
+//! What would happen, with no network.
+
+use std::sync::Arc;
+
+use handshake_core::{
+    chat::ChatRequest,
+    code::{ErrorCode, Phase},
+    envelope::{Adjustment, Envelope},
+    error::CallError,
+    gate::Explanation,
+    label::Label,
+    profile::Resolution,
+};
+
+use crate::{
+    call,
+    config::CallOptions,
+    route::{self, Routed},
+    runtime::Runtime,
+};
+use handshake_core::admit::Route;
+
+/// Everything that is known before any byte leaves.
+#[derive(Debug)]
+pub struct Explained {
+    /// Why this model.
+    pub resolution: Resolution,
+    /// The exact request.
+    pub envelope: Arc<Envelope>,
+    /// Parameters that were changed within the rules.
+    pub adjusted: Vec<Adjustment>,
+    /// What the gate would say.
+    pub gate: Explanation,
+}
+
+impl Runtime {
+    /// Resolves, admits, prepares, and asks the gate what it would say. No network, nothing written.
+    ///
+    /// # Errors
+    /// The failure that the call itself would end in before the gate.
+    pub async fn explain(
+        &self,
+        request: ChatRequest,
+        options: &CallOptions,
+    ) -> Result<Explained, CallError> {
+        let resolution = route::resolved(&self.ports, &request.target).await?;
+        let snapshot = resolution.snapshot.clone().ok_or_else(|| {
+            CallError::new(ErrorCode::Model404, Phase::Resolve)
+                .about("nothing is known about the model")
+        })?;
+        let routed = Routed {
+            route: Route {
+                record: Arc::clone(&resolution.record),
+                model: resolution.model.model.clone(),
+                snapshot,
+            },
+            governance: resolution.governance,
+        };
+        let request = Arc::new(request);
+        let (_, prepared) = call::prepared(&self.ports, &self.config, &request, &routed)?;
+        let (envelope, adjusted) = (Arc::clone(&prepared.envelope), prepared.adjusted.clone());
+        let egress = call::egress(
+            &self.ports,
+            &request,
+            &routed,
+            options,
+            prepared,
+            Label::INLINE,
+        );
+        let gate = self.ports.gate.explain(egress).await;
+        Ok(Explained {
+            resolution,
+            envelope,
+            adjusted,
+            gate,
+        })
+    }
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod attempt;
+mod call;
+pub mod check;
+pub mod compile;
+mod config;
+mod consent;
+mod emit;
+pub mod explain;
+mod handle;
+mod outcome;
+mod ports;
+pub mod registry;
+mod route;
+mod runtime;
+pub mod swap;
+pub mod tools;
+mod turns;
+
+pub use self::{
+    config::{CallOptions, Config, ConsentMode, History, ToolUse},
+    handle::CallHandle,
+    ports::Ports,
+    runtime::Runtime,
+};

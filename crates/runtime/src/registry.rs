@@ -1,0 +1,401 @@
+//! The registry service: what models there are, whether they are there, what they can do.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use handshake_core::{
+    capability::{Capabilities, CapabilitySnapshot, Claims, Provenance},
+    code::{ErrorCode, Phase},
+    control::{ControlCall, ControlReport, ModelListing},
+    error::CallError,
+    event::{Body, EventScope, HealthState},
+    gate::ControlRequest,
+    ids::{ModelId, ModelRef, UseId},
+    policy::Governance,
+    ports::{Adapter, AdapterError, EntropyExt},
+    provider::ProviderRecord,
+    tier::{ModelTier, Residence},
+};
+use serde::Serialize;
+
+use crate::{emit::Log, ports::Ports};
+
+/// The version of the family profiles, as it stands in snapshots.
+const PROFILE_VERSION: u32 = 1;
+
+/// The adapter of a provider.
+pub(crate) fn adapter(ports: &Ports, record: &Arc<ProviderRecord>) -> Result<Adapter, CallError> {
+    let failed = |code| CallError::new(code, Phase::Resolve);
+    let factory = ports
+        .adapters
+        .get(&record.provider_kind)
+        .ok_or_else(|| failed(ErrorCode::InvalidConfig).about("provider_kind"))?;
+    factory
+        .build(Arc::clone(record))
+        .map_err(|error| match error {
+            AdapterError::Invalid(invalid) => failed(invalid.code).about(invalid.field),
+            AdapterError::Transport => failed(ErrorCode::Storage).about("transport"),
+        })
+}
+
+/// One payload-free call, through the gate.
+pub(crate) async fn control(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    call: ControlCall,
+    governance: Governance,
+) -> Result<ControlReport, CallError> {
+    let adapter = adapter(ports, record)?;
+    let envelope = adapter.control.prepare(&call).map_err(|error| error.0)?;
+    let scope = EventScope {
+        provider_id: Some(record.provider_id.clone()),
+        model_id: envelope.model_id.clone(),
+        ..EventScope::default()
+    };
+    let request = ControlRequest {
+        envelope,
+        call,
+        record: Arc::clone(record),
+        scope,
+        governance,
+        use_id: UseId::from_entropy(ports.entropy.bytes()),
+    };
+    let cleared = ports
+        .gate
+        .clear_control(request)
+        .await
+        .map_err(|denied| denied.error)?;
+    adapter
+        .control
+        .send(cleared)
+        .await
+        .map_err(|error| error.error)
+}
+
+/// The listing of a provider and how old it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listing {
+    /// What is known, by model.
+    pub models: Vec<CapabilitySnapshot>,
+    /// How old the oldest entry is, in milliseconds.
+    pub age_ms: u64,
+    /// Whether the server had more to say than was read.
+    pub partial: bool,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// `configured`, `reachable`, `ready` or `unreachable`.
+    pub state: HealthState,
+    /// How long the answer took, in milliseconds.
+    pub latency_ms: u64,
+    /// The server's version.
+    pub version: Option<String>,
+    /// Models found.
+    pub models: usize,
+    /// Why it is no better.
+    pub code: Option<ErrorCode>,
+}
+
+/// Checks a provider with payload-free calls: configured, reachable, ready. Never a completion.
+pub async fn check(ports: &Ports, record: &Arc<ProviderRecord>, governance: Governance) -> Health {
+    let began = ports.clock.monotonic();
+    let elapsed = || {
+        let took: Duration = ports.clock.monotonic().saturating_sub(began);
+        u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+    };
+    let mut health = Health {
+        state: HealthState::Configured,
+        latency_ms: 0,
+        version: None,
+        models: 0,
+        code: None,
+    };
+    match control(ports, record, ControlCall::ListModels, governance).await {
+        Err(error) => {
+            health.code = Some(error.code);
+            if !error.code.is_denial() {
+                health.state = HealthState::Unreachable;
+            }
+        }
+        Ok(report) => {
+            health.state = HealthState::Reachable;
+            health.models = report.models.len();
+            let version = control(ports, record, ControlCall::Version, governance).await;
+            health.version = version
+                .ok()
+                .and_then(|report| report.version)
+                .or(report.version.clone());
+            if ready(ports, record, governance, &report).await {
+                health.state = HealthState::Ready;
+            }
+        }
+    }
+    health.latency_ms = elapsed();
+    let log = Log {
+        recorder: Arc::clone(&ports.recorder),
+        clock: Arc::clone(&ports.clock),
+        entropy: Arc::clone(&ports.entropy),
+        scope: EventScope {
+            provider_id: Some(record.provider_id.clone()),
+            ..EventScope::default()
+        },
+    };
+    log.submit(Body::ProviderHealth {
+        state: health.state,
+        latency_ms: health.latency_ms,
+    });
+    health
+}
+
+/// Ready: a model is loaded. Servers that cannot say load on demand; theirs is ready when it lists one.
+async fn ready(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    governance: Governance,
+    listed: &ControlReport,
+) -> bool {
+    let wanted = |models: &[ModelListing]| match &record.default_model {
+        Some(model) => models.iter().any(|listing| listing.model_id == *model),
+        None => !models.is_empty(),
+    };
+    match control(ports, record, ControlCall::Running, governance).await {
+        Ok(running) => wanted(&running.models),
+        Err(_) => wanted(&listed.models),
+    }
+}
+
+/// Reads a provider's models and stores what they can do. A failure leaves what is stored as it is.
+///
+/// # Errors
+/// The failure of the listing.
+pub async fn refresh(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    governance: Governance,
+) -> Result<Listing, CallError> {
+    let report = control(ports, record, ControlCall::ListModels, governance).await?;
+    let version = control(ports, record, ControlCall::Version, governance).await;
+    let version = version.ok().and_then(|report| report.version);
+    let known = known(ports, record).await?;
+    let mut models = Vec::new();
+    for listing in &report.models {
+        let detailed = detail(ports, record, listing, governance).await;
+        let before = known.get(&listing.model_id);
+        models.push(store(ports, record, &detailed, before, version.clone()).await?);
+    }
+    Ok(Listing {
+        models,
+        age_ms: 0,
+        partial: report.partial,
+    })
+}
+
+/// Reads one model of a local provider again.
+///
+/// # Errors
+/// `HSK-404-MODEL` when the server does not list it; the failure of the call otherwise.
+pub(crate) async fn refresh_model(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    model: &ModelId,
+    governance: Governance,
+) -> Result<CapabilitySnapshot, CallError> {
+    let report = match control(
+        ports,
+        record,
+        ControlCall::ShowModel(model.clone()),
+        governance,
+    )
+    .await
+    {
+        Err(error) if error.code == ErrorCode::ParameterUnsupported => {
+            control(ports, record, ControlCall::ListModels, governance).await?
+        }
+        other => other?,
+    };
+    let listing = report
+        .models
+        .iter()
+        .find(|listing| listing.model_id == *model)
+        .ok_or_else(|| CallError::new(ErrorCode::Model404, Phase::Resolve))?;
+    let known = known(ports, record).await?;
+    let version = match known
+        .get(model)
+        .and_then(|before| before.server_version.clone())
+    {
+        Some(version) => Some(version),
+        None => control(ports, record, ControlCall::Version, governance)
+            .await
+            .ok()
+            .and_then(|report| report.version),
+    };
+    store(ports, record, listing, known.get(model), version).await
+}
+
+/// Makes a snapshot from profiles and declarations alone, for a cloud model that a person enables by name.
+///
+/// # Errors
+/// [`CallError`] when the store fails.
+pub async fn enable(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    model: &ModelId,
+    declared: Claims,
+) -> Result<CapabilitySnapshot, CallError> {
+    let known = known(ports, record).await?;
+    let mut snapshot = match known.get(model) {
+        Some(before) if before.provider_revision == record.revision => before.clone(),
+        _ => {
+            let listing = ModelListing {
+                model_id: model.clone(),
+                digest: None,
+                size_bytes: None,
+                residence: match record.tier {
+                    ModelTier::Local => Residence::Unknown,
+                    ModelTier::Cloud => Residence::Forwarded,
+                },
+                claims: Claims::default(),
+                family: None,
+            };
+            snapshot(ports, record, &listing, None, None)?
+        }
+    };
+    snapshot.enabled = true;
+    if declared != Claims::default() {
+        let others = claims_of(&snapshot.capabilities, |from| from != Provenance::Operator);
+        let mut sources = others;
+        sources.push((Provenance::Operator, declared));
+        snapshot.capabilities = Capabilities::merge(&sources);
+    }
+    put(ports, record, &snapshot).await?;
+    Ok(snapshot)
+}
+
+async fn detail(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    listing: &ModelListing,
+    governance: Governance,
+) -> ModelListing {
+    // A forwarded model is not asked about: its server would ask elsewhere.
+    if record.tier == ModelTier::Cloud || listing.residence == Residence::Forwarded {
+        return listing.clone();
+    }
+    let shown = control(
+        ports,
+        record,
+        ControlCall::ShowModel(listing.model_id.clone()),
+        governance,
+    )
+    .await;
+    shown
+        .ok()
+        .and_then(|report| {
+            report
+                .models
+                .into_iter()
+                .find(|m| m.model_id == listing.model_id)
+        })
+        .unwrap_or_else(|| listing.clone())
+}
+
+async fn known(
+    ports: &Ports,
+    record: &ProviderRecord,
+) -> Result<BTreeMap<ModelId, CapabilitySnapshot>, CallError> {
+    let known = ports.providers.snapshots(&record.provider_id).await;
+    let known = known.map_err(|e| CallError::new(e.code(), Phase::Resolve))?;
+    Ok(known
+        .into_iter()
+        .map(|snapshot| (snapshot.model_id.clone(), snapshot))
+        .collect())
+}
+
+async fn store(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    listing: &ModelListing,
+    before: Option<&CapabilitySnapshot>,
+    version: Option<String>,
+) -> Result<CapabilitySnapshot, CallError> {
+    let snapshot = snapshot(ports, record, listing, before, version)?;
+    put(ports, record, &snapshot).await?;
+    Ok(snapshot)
+}
+
+async fn put(
+    ports: &Ports,
+    record: &ProviderRecord,
+    snapshot: &CapabilitySnapshot,
+) -> Result<(), CallError> {
+    let model = ModelRef {
+        provider: record.provider_id.clone(),
+        model: snapshot.model_id.clone(),
+    };
+    let stored = ports.providers.put_snapshot(&model, snapshot.clone()).await;
+    stored.map_err(|e| CallError::new(e.code(), Phase::Storage))
+}
+
+fn snapshot(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    listing: &ModelListing,
+    before: Option<&CapabilitySnapshot>,
+    version: Option<String>,
+) -> Result<CapabilitySnapshot, CallError> {
+    let factory = ports.adapters.get(&record.provider_kind).ok_or_else(|| {
+        CallError::new(ErrorCode::InvalidConfig, Phase::Resolve).about("provider_kind")
+    })?;
+    let (family, profile) = factory.profile(record, &listing.model_id);
+    let same = before.filter(|before| before.provider_revision == record.revision);
+    let mut sources = same
+        .map(|before| claims_of(&before.capabilities, |from| from == Provenance::Operator))
+        .unwrap_or_default();
+    sources.push((Provenance::Server, listing.claims.clone()));
+    sources.push((Provenance::Family, profile));
+    Ok(CapabilitySnapshot {
+        provider_id: record.provider_id.clone(),
+        provider_revision: record.revision,
+        model_id: listing.model_id.clone(),
+        family: listing.family.clone().or(family),
+        digest: listing.digest.clone(),
+        server_version: version,
+        profile_version: PROFILE_VERSION,
+        capabilities: Capabilities::merge(&sources),
+        residence: listing.residence,
+        // A newly found cloud model is disabled until a person enables it; a local one needs no enabling.
+        enabled: same.map_or(record.tier == ModelTier::Local, |before| before.enabled),
+        fetched_at: ports.clock.now(),
+    })
+}
+
+fn claims_of(
+    capabilities: &Capabilities,
+    wanted: impl Fn(Provenance) -> bool,
+) -> Vec<(Provenance, Claims)> {
+    let mut by_source: BTreeMap<Provenance, Claims> = BTreeMap::new();
+    for (feature, known) in capabilities
+        .features
+        .iter()
+        .filter(|(_, known)| wanted(known.from))
+    {
+        by_source
+            .entry(known.from)
+            .or_default()
+            .features
+            .insert(*feature, known.value);
+    }
+    for (limit, known) in capabilities
+        .limits
+        .iter()
+        .filter(|(_, known)| wanted(known.from))
+    {
+        by_source
+            .entry(known.from)
+            .or_default()
+            .limits
+            .insert(*limit, known.value);
+    }
+    by_source.into_iter().collect()
+}

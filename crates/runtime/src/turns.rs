@@ -1,0 +1,363 @@
+//! The tool loop: turns of one request until the model is done, a bound is reached, or the caller runs the
+//! tools.
+
+use std::{sync::Arc, time::Duration};
+
+use handshake_core::{
+    chat::{ChatEvent, ChatRequest, FinishReason, Message, ToolCall, TurnEvent},
+    code::{ErrorCode, Phase},
+    error::CallError,
+    event::{Body, Transport},
+    ids::{MessageId, ToolId, UseId},
+    label::Label,
+    ports::{EntropyExt, ToolInvocation},
+    tier::ModelTier,
+    tool::{HTC_VERSION, ToolError, ToolErrorKind, ToolRequest, ToolResponse},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    call::Turn,
+    config::{CallOptions, Config, History, ToolUse},
+    emit::{Log, Out},
+    ports::Ports,
+    route,
+};
+
+/// One request on its way.
+pub(crate) struct Request {
+    pub(crate) ports: Ports,
+    pub(crate) config: Config,
+    pub(crate) options: CallOptions,
+    pub(crate) out: Out,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) log: Log,
+}
+
+impl Request {
+    /// Runs to the terminal and delivers it.
+    pub(crate) async fn run(self, request: ChatRequest) {
+        let lease = self.ports.sessions.acquire(
+            &request.session_id,
+            u128::from_be_bytes(self.ports.entropy.bytes()),
+            Duration::from_secs(30),
+        );
+        let lease = match lease.await {
+            Ok(lease) => lease,
+            Err(error) => {
+                let code = match error {
+                    handshake_core::ports::SessionError::Busy => ErrorCode::SessionBusy,
+                    handshake_core::ports::SessionError::Store(error) => error.code(),
+                };
+                let error = CallError::new(code, Phase::Resolve);
+                self.failed_early(&request, &error);
+                return self.out.fail(error).await;
+            }
+        };
+        let owner = lease.owner;
+        let result = {
+            let work = self.turns(request);
+            tokio::pin!(work);
+            // A held lease is renewed while the call runs; losing it (clock jumps, a takeover) cancels.
+            loop {
+                tokio::select! {
+                    result = &mut work => break result,
+                    () = tokio::time::sleep(Duration::from_secs(10)) => {
+                        let again = self.ports.sessions.acquire(
+                            &lease.session_id, owner, Duration::from_secs(30));
+                        if again.await.is_err() {
+                            self.cancel.cancel();
+                        }
+                    }
+                }
+            }
+        };
+        // Whoever waits for the lease can wait until it expires, if giving it back fails.
+        let _expires = self.ports.sessions.release(&lease).await;
+        match result {
+            Ok(finished) => self.out.send(TurnEvent::Chat(finished)).await,
+            Err(error) => self.out.fail(error).await,
+        }
+    }
+
+    fn failed_early(&self, request: &ChatRequest, error: &CallError) {
+        let log = self.log.scoped(handshake_core::event::EventScope {
+            principal: Some(request.principal.clone()),
+            session_id: Some(request.session_id.clone()),
+            trace_id: Some(request.trace_id),
+            ..self.log.scope.clone()
+        });
+        log.submit(Body::CallFailed {
+            use_id: UseId::from_entropy(self.ports.entropy.bytes()),
+            outcome: handshake_core::event::CallOutcome::Failed,
+            code: error.code,
+            class: error.class,
+            phase: error.phase,
+            duration_ms: 0,
+        });
+    }
+
+    async fn turns(&self, mut request: ChatRequest) -> Result<ChatEvent, CallError> {
+        let routed = match route::route(&self.ports, &self.config, &request.target).await {
+            Ok(routed) => routed,
+            Err(error) => {
+                self.failed_early(&request, &error);
+                return Err(error);
+            }
+        };
+        let stored = self.options.history == History::Stored;
+        let mut label = Label::INLINE;
+        let mut fresh = request.messages.clone();
+        if stored {
+            let mut known = self
+                .ports
+                .sessions
+                .load(&request.session_id)
+                .await
+                .map_err(store)?;
+            known.messages.append(&mut request.messages);
+            request.messages = known.messages;
+            label = known.label;
+        }
+        for number in 1..=self.config.max_turns {
+            let turn = Turn {
+                ports: &self.ports,
+                config: &self.config,
+                options: &self.options,
+                routed: &routed,
+                out: &self.out,
+                cancel: &self.cancel,
+                log: &self.log,
+                number,
+                label,
+            };
+            let current = Arc::new(request.clone());
+            let (response, finished) = turn.run(&current).await?;
+            let calls = response.tool_calls.clone();
+            let wants_tools = response.finish_reason == FinishReason::ToolUse && !calls.is_empty();
+            let answer = response.into_messages(
+                &routed.route.record.provider_id,
+                routed.route.snapshot.family.as_ref(),
+                self.ports.clock.now(),
+                || MessageId::from_entropy(self.ports.entropy.bytes()),
+            );
+            fresh.extend(answer.iter().cloned());
+            if !(wants_tools && self.options.tools == ToolUse::Registry) {
+                if stored {
+                    let done = self
+                        .ports
+                        .sessions
+                        .append(&request.session_id, fresh, label)
+                        .await;
+                    done.map_err(store)?;
+                }
+                return Ok(finished);
+            }
+            if calls.len() > self.config.max_calls_per_turn {
+                return Err(CallError::new(ErrorCode::ToolLoopBound, Phase::Tool)
+                    .about("calls of one turn"));
+            }
+            request.messages.extend(answer);
+            for call in &calls {
+                if self.cancel.is_cancelled() {
+                    return Err(CallError::new(ErrorCode::Cancelled, Phase::Tool));
+                }
+                let (message, joined) = self
+                    .tool(&request, call, routed.route.record.tier, label)
+                    .await;
+                label = joined;
+                fresh.push(message.clone());
+                request.messages.push(message);
+            }
+            // A required call was made; the next answer may be text.
+            request.tool_choice = None;
+        }
+        Err(CallError::new(ErrorCode::ToolLoopBound, Phase::Tool).about("turns of one request"))
+    }
+
+    /// One call, through the gate: recorded whether it ran or not.
+    async fn tool(
+        &self,
+        request: &ChatRequest,
+        call: &ToolCall,
+        asked_by: ModelTier,
+        label: Label,
+    ) -> (Message, Label) {
+        let began = self.ports.clock.monotonic();
+        let entry = ToolId::new(call.tool_id.as_str())
+            .ok()
+            .and_then(|tool_id| self.ports.tools.get(&tool_id).map(|entry| (tool_id, entry)));
+        let (response, joined) = match &entry {
+            None => (
+                refused(call, ErrorCode::ToolDenied, "no such tool", Vec::new()),
+                label,
+            ),
+            Some((tool_id, entry)) => {
+                let message = ToolRequest {
+                    schema_version: HTC_VERSION.to_owned(),
+                    tool_call_id: call.tool_call_id,
+                    trace_id: request.trace_id,
+                    session_id: request.session_id.clone(),
+                    actor: request.principal.clone(),
+                    tool_id: tool_id.clone(),
+                    tool_version: entry.tool_version.clone(),
+                    args: call.arguments.clone(),
+                    idempotency_key: None,
+                    dry_run: false,
+                };
+                let invocation = ToolInvocation {
+                    entry: Some(entry),
+                    request: &message,
+                    principal: &request.principal,
+                    session_id: &request.session_id,
+                    asked_by,
+                    label,
+                };
+                match self.ports.tool_gate.check(&invocation) {
+                    Err(no) => (refused(call, no.code, no.reason, no.pointers), label),
+                    Ok(()) => {
+                        let response = self.execute(entry, message).await;
+                        // A result without a label is unknown, and unknown does not go to Cloud.
+                        (
+                            response,
+                            label.join(entry.output_label.unwrap_or(Label::UNKNOWN)),
+                        )
+                    }
+                }
+            }
+        };
+        let response = match &entry {
+            Some((_, entry)) if response.ok => {
+                match self.ports.tool_gate.check_result(entry, &response) {
+                    Ok(()) => response,
+                    Err(no) => refused(call, no.code, no.reason, no.pointers),
+                }
+            }
+            _ => response,
+        };
+        let error = response
+            .error
+            .as_ref()
+            .map(|error| ErrorCode::parse(&error.code).unwrap_or(ErrorCode::ToolDenied));
+        let took = self.ports.clock.monotonic().saturating_sub(began);
+        let hash = |name: &str, value: &serde_json::Value| {
+            self.ports
+                .gate
+                .commitments()
+                .commit(name, &[value.to_string().as_bytes()])
+        };
+        self.log
+            .scoped(handshake_core::event::EventScope {
+                principal: Some(request.principal.clone()),
+                session_id: Some(request.session_id.clone()),
+                trace_id: Some(request.trace_id),
+                ..self.log.scope.clone()
+            })
+            .submit(Body::ToolCall {
+                tool_call_id: call.tool_call_id,
+                tool_id: call.tool_id.clone(),
+                tool_version_hash: None,
+                transport: Transport::Builtin,
+                side_effect: entry.as_ref().map(|(_, entry)| entry.side_effect),
+                idempotency: entry.as_ref().map(|(_, entry)| entry.idempotency),
+                ok: response.ok,
+                duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                args_hash: hash(
+                    "hsk.event.args.v1",
+                    &serde_json::Value::Object(call.arguments.clone()),
+                ),
+                result_hash: response
+                    .result
+                    .as_ref()
+                    .map(|result| hash("hsk.event.result.v1", result)),
+                error,
+            });
+        self.out
+            .send(TurnEvent::ToolResult {
+                tool_call_id: call.tool_call_id,
+                ok: response.ok,
+                error,
+            })
+            .await;
+        let content = content(&response);
+        let id = MessageId::from_entropy(self.ports.entropy.bytes());
+        (
+            Message::result(id, call.tool_call_id, content, self.ports.clock.now()),
+            joined,
+        )
+    }
+
+    async fn execute(
+        &self,
+        entry: &handshake_core::tool::ToolEntry,
+        message: ToolRequest,
+    ) -> ToolResponse {
+        let tool_call_id = message.tool_call_id;
+        let stopped = |kind, code: ErrorCode, text: &str| ToolResponse {
+            schema_version: HTC_VERSION.to_owned(),
+            tool_call_id,
+            ok: false,
+            result: None,
+            error: Some(ToolError {
+                code: code.as_str().to_owned(),
+                kind,
+                message: text.to_owned(),
+                retryable: false,
+                details: Vec::new(),
+            }),
+            duration_ms: 0,
+            resources: std::collections::BTreeMap::new(),
+        };
+        tokio::select! {
+            () = self.cancel.cancelled() => {
+                stopped(ToolErrorKind::Canceled, ErrorCode::Cancelled, "the call was cancelled")
+            }
+            () = tokio::time::sleep(self.config.tool_timeout) => {
+                stopped(ToolErrorKind::Timeout, ErrorCode::Timeout, "the tool took too long")
+            }
+            response = self.ports.executor.execute(entry, message) => response,
+        }
+    }
+}
+
+/// What the model is told: the result, or the failure without any detail of the arguments.
+fn content(response: &ToolResponse) -> String {
+    match (&response.result, &response.error) {
+        (Some(serde_json::Value::String(text)), _) if response.ok => text.clone(),
+        (Some(result), _) if response.ok => result.to_string(),
+        (_, Some(error)) => {
+            serde_json::json!({ "error": { "code": error.code, "message": error.message } })
+                .to_string()
+        }
+        _ => serde_json::json!({ "ok": response.ok }).to_string(),
+    }
+}
+
+fn refused(call: &ToolCall, code: ErrorCode, reason: &str, details: Vec<String>) -> ToolResponse {
+    ToolResponse {
+        schema_version: HTC_VERSION.to_owned(),
+        tool_call_id: call.tool_call_id,
+        ok: false,
+        result: None,
+        error: Some(ToolError {
+            code: code.as_str().to_owned(),
+            kind: ToolErrorKind::Policy,
+            message: reason.to_owned(),
+            retryable: false,
+            details,
+        }),
+        duration_ms: 0,
+        resources: std::collections::BTreeMap::new(),
+    }
+}
+
+fn store(error: handshake_core::ports::SessionError) -> CallError {
+    match error {
+        handshake_core::ports::SessionError::Busy => {
+            CallError::new(ErrorCode::SessionBusy, Phase::Storage)
+        }
+        handshake_core::ports::SessionError::Store(error) => {
+            CallError::new(error.code(), Phase::Storage)
+        }
+    }
+}
