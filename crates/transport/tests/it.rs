@@ -1,13 +1,24 @@
 //! One binary, so that the crate's tests link once.
 
+#[path = "it/calls.rs"]
 mod calls;
+#[path = "it/environment.rs"]
 mod environment;
+#[path = "it/framing.rs"]
 mod framing;
+#[path = "it/http.rs"]
 mod http;
+#[path = "it/json.rs"]
 mod json;
+#[path = "it/names.rs"]
 mod names;
+#[path = "it/resolve.rs"]
 mod resolve;
+#[path = "it/retry_after.rs"]
 mod retry_after;
+#[path = "it/secrets.rs"]
 mod secrets;
+#[path = "it/server.rs"]
 mod server;
+#[path = "it/stream.rs"]
 mod stream;

@@ -21,7 +21,7 @@ use handshake_testkit::{
 };
 use handshake_transport::{Limits, Transport};
 
-pub fn transport(world: &World, limits: Limits) -> Transport {
+pub(crate) fn transport(world: &World, limits: Limits) -> Transport {
     Transport::new(
         Arc::new(world.memory.clone()),
         Arc::new(world.memory.clone()),
@@ -30,11 +30,11 @@ pub fn transport(world: &World, limits: Limits) -> Transport {
     .expect("a transport")
 }
 
-pub fn record(base_url: &str) -> Arc<ProviderRecord> {
+pub(crate) fn record(base_url: &str) -> Arc<ProviderRecord> {
     fixture::record("unit", "unit", base_url, Reach::Direct)
 }
 
-pub fn prepared(record: &ProviderRecord) -> Prepared {
+pub(crate) fn prepared(record: &ProviderRecord) -> Prepared {
     let plain = |text: &str| HeaderValue::Plain(text.to_owned());
     let envelope = Envelope {
         method: Method::Post,
@@ -57,12 +57,12 @@ pub fn prepared(record: &ProviderRecord) -> Prepared {
     }
 }
 
-pub async fn cleared(world: &World, record: &Arc<ProviderRecord>) -> Cleared {
+pub(crate) async fn cleared(world: &World, record: &Arc<ProviderRecord>) -> Cleared {
     world.clear(world.egress(record, prepared(record))).await
 }
 
 /// The same, from a gate whose resolver says what it is told to.
-pub async fn cleared_for(
+pub(crate) async fn cleared_for(
     world: &World,
     record: &Arc<ProviderRecord>,
     peers: &[SocketAddr],

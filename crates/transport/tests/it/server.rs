@@ -13,7 +13,7 @@ use tokio::{
 
 /// One step of an answer.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub(crate) enum Act {
     /// Bytes.
     Send(&'static [u8]),
     /// Nothing, for a while.
@@ -23,14 +23,14 @@ pub enum Act {
 }
 
 #[derive(Clone, Debug)]
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
     gone: Arc<tokio::sync::Semaphore>,
 }
 
 impl Server {
-    pub async fn start(acts: Vec<Act>) -> Self {
+    pub(crate) async fn start(acts: Vec<Act>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a free port");
@@ -48,21 +48,21 @@ impl Server {
         server
     }
 
-    pub async fn answering(bytes: &'static [u8]) -> Self {
+    pub(crate) async fn answering(bytes: &'static [u8]) -> Self {
         Self::start(vec![Act::Send(bytes)]).await
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The requests so far, heads and bodies; an empty one is a connection that said nothing.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("unpoisoned").clone()
     }
 
     /// Waits until a connection was seen to be closed by the client.
-    pub async fn seen_gone(&self) {
+    pub(crate) async fn seen_gone(&self) {
         let gone = tokio::time::timeout(Duration::from_secs(5), self.gone.acquire()).await;
         gone.expect("the client never closed")
             .expect("open")
