@@ -1,12 +1,14 @@
 //! Epoch keys: each signs its successor and is then erased, so that a thief of today's key cannot sign
 //! yesterday's checkpoints.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     checkpoint::Checkpoint,
     hash::LogHash,
-    key::{self, HANDOVER_DOMAIN, PublicKey, Sign, SignError, SignatureText},
+    key::{self, HANDOVER_DOMAIN, KeyId, PublicKey, Sign, SignError, SignatureText},
     leaf::{LogHead, LogId, length},
     verdict::{Evidence, TamperKind, Tampering},
 };
@@ -90,9 +92,9 @@ struct Epoch {
     to_size: u64,
 }
 
-/// The keys that the caller's roots lead to.
-#[derive(Debug)]
-pub(crate) struct Epochs(Vec<Epoch>);
+/// The keys that the caller's roots lead to, by id. A hostile export may name very many.
+#[derive(Debug, Default)]
+pub(crate) struct Epochs(BTreeMap<KeyId, Epoch>);
 
 impl Epochs {
     /// Follows the handovers from the roots. Stops at the first that does not hold, and names it.
@@ -101,46 +103,56 @@ impl Epochs {
         roots: &[PublicKey],
         handovers: &[EpochHandover],
     ) -> (Self, Option<Tampering>) {
-        let whole = |key: &PublicKey| Epoch {
-            key: *key,
-            from_size: 0,
-            to_size: u64::MAX,
-        };
         // With several roots and no handover, any of them may have signed from the start. A handover
         // says which one it was.
-        let mut epochs: Vec<Epoch> = roots.iter().map(whole).collect();
+        let first = handovers.first().map(|handover| handover.from_key);
+        let mut epochs = Self::default();
+        for root in roots
+            .iter()
+            .filter(|root| first.is_none_or(|first| first == **root))
+        {
+            epochs.begin(*root, 0);
+        }
+        let mut from_size = 0;
         for (handover, number) in handovers.iter().zip(1..) {
             let bad = |kind| Some(Tampering::vague(kind, handover.at_size, Evidence::Handover));
-            if number == 1 {
-                epochs.retain(|epoch| epoch.key == handover.from_key);
-                epochs.truncate(1);
-            }
-            let seen = epochs.iter().any(|epoch| epoch.key == handover.to_key);
-            let Some(last) = epochs
-                .last_mut()
-                .filter(|last| last.key == handover.from_key)
-            else {
-                return (Self(epochs), bad(TamperKind::WrongKey));
+            let follows = match number {
+                1 => !epochs.0.is_empty(),
+                // Checked in the round before: the present key is the successor named there.
+                _ => handovers
+                    .get(number - 2)
+                    .is_some_and(|before| before.to_key == handover.from_key),
             };
+            let ours =
+                Some(&handover.log_id) == log_id && usize::try_from(handover.epoch) == Ok(number);
+            let seen = epochs.0.contains_key(&handover.to_key.id());
+            if !follows || !ours || seen || handover.at_size < from_size {
+                return (epochs, bad(TamperKind::WrongKey));
+            }
             if !handover
                 .from_key
                 .verifies(&handover.signed_bytes(), &handover.signature)
             {
-                return (Self(epochs), bad(TamperKind::BadSignature));
+                return (epochs, bad(TamperKind::BadSignature));
             }
-            let in_order = handover.epoch == number && handover.at_size >= last.from_size;
-            if Some(&handover.log_id) != log_id || !in_order || seen {
-                return (Self(epochs), bad(TamperKind::WrongKey));
+            if let Some(ending) = epochs.0.get_mut(&handover.from_key.id()) {
+                ending.to_size = handover.at_size;
             }
-            last.to_size = handover.at_size;
-            let (key, from_size) = (handover.to_key, handover.at_size);
-            epochs.push(Epoch {
+            from_size = handover.at_size;
+            epochs.begin(handover.to_key, from_size);
+        }
+        (epochs, None)
+    }
+
+    fn begin(&mut self, key: PublicKey, from_size: u64) {
+        self.0.insert(
+            key.id(),
+            Epoch {
                 key,
                 from_size,
                 to_size: u64::MAX,
-            });
-        }
-        (Self(epochs), None)
+            },
+        );
     }
 
     /// How many keys there are.
@@ -152,8 +164,7 @@ impl Epochs {
     pub(crate) fn judge(&self, checkpoint: &Checkpoint) -> Result<(), TamperKind> {
         let epoch = self
             .0
-            .iter()
-            .find(|epoch| epoch.key.id() == checkpoint.key_id)
+            .get(&checkpoint.key_id)
             .filter(|epoch| (epoch.from_size..=epoch.to_size).contains(&checkpoint.size))
             .ok_or(TamperKind::WrongKey)?;
         if epoch

@@ -26,6 +26,6 @@ pub use key::{
     SignatureText, split_domain,
 };
 pub use leaf::{AppendError, InvalidLogId, Leaf, LogHead, LogId, MAX_PAYLOAD, append, leaf_hash};
-pub use offline::{VerifyError, verify_export, verify_leaves};
+pub use offline::{ExportParts, VerifyError, verify_export, verify_leaves, verify_parts};
 pub use verdict::{Evidence, Status, TamperKind, Tampering, Verdict};
 pub use verify::{Trust, Verifier};

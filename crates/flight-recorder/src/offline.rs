@@ -46,21 +46,51 @@ pub enum VerifyError {
     },
 }
 
+/// The four files of an export, wherever their bytes are.
+#[derive(Clone, Debug)]
+pub struct ExportParts<R> {
+    /// `manifest.json`.
+    pub manifest: R,
+    /// `handovers.jsonl`.
+    pub handovers: R,
+    /// `checkpoints.jsonl`.
+    pub checkpoints: R,
+    /// `log.jsonl`.
+    pub log: R,
+}
+
 /// Verifies an export directory, as [`ExportWriter`](crate::ExportWriter) writes it.
 ///
 /// # Errors
 /// [`VerifyError`] when a file cannot be read at all. What can be read and is wrong is a verdict.
 pub fn verify_export(directory: &Path, trust: Trust) -> Result<Verdict, VerifyError> {
-    let manifest = read_manifest(directory)?;
-    let (handovers, bad_handover) = read_records::<EpochHandover>(directory, HANDOVERS)?;
-    let (checkpoints, bad_checkpoint) = read_records::<Checkpoint>(directory, CHECKPOINTS)?;
+    let parts = ExportParts {
+        manifest: open(directory, MANIFEST)?,
+        handovers: open(directory, HANDOVERS)?,
+        checkpoints: open(directory, CHECKPOINTS)?,
+        log: open(directory, LOG)?,
+    };
+    verify_parts(parts, trust)
+}
+
+/// Verifies the bytes of an export.
+///
+/// # Errors
+/// [`VerifyError`] when reading fails. What can be read and is wrong is a verdict.
+pub fn verify_parts<R: BufRead>(
+    parts: ExportParts<R>,
+    trust: Trust,
+) -> Result<Verdict, VerifyError> {
+    let manifest = read_manifest(parts.manifest)?;
+    let (handovers, bad_handover) = read_records::<EpochHandover>(parts.handovers, HANDOVERS)?;
+    let (checkpoints, bad_checkpoint) = read_records::<Checkpoint>(parts.checkpoints, CHECKPOINTS)?;
     let counts = (handovers.len() as u64, checkpoints.len() as u64);
     let signed_to = checkpoints.last().map_or(0, |checkpoint| checkpoint.size);
     let log_id = manifest.as_ref().map(|m| m.log_id.clone());
     let log_id = log_id.or_else(|| checkpoints.first().map(|c| c.log_id.clone()));
 
     let mut verifier = Verifier::new(trust, log_id, &handovers, checkpoints);
-    read_leaves(open(directory, LOG)?, LOG, &mut verifier)?;
+    read_leaves(parts.log, LOG, &mut verifier)?;
 
     let malformed = [
         (manifest.is_none(), 0, Evidence::Manifest),
@@ -133,8 +163,8 @@ fn compare_manifest(manifest: &Manifest, verifier: &mut Verifier) {
 }
 
 /// `None` when it is malformed.
-fn read_manifest(directory: &Path) -> Result<Option<Manifest>, VerifyError> {
-    let (manifests, bad) = read_records::<Manifest>(directory, MANIFEST)?;
+fn read_manifest(input: impl BufRead) -> Result<Option<Manifest>, VerifyError> {
+    let (manifests, bad) = read_records::<Manifest>(input, MANIFEST)?;
     let mut manifests = manifests.into_iter();
     match (manifests.next(), manifests.next()) {
         (Some(manifest), None) if !bad && manifest.schema == SCHEMA => Ok(Some(manifest)),
@@ -156,10 +186,10 @@ fn is_other_version(schema: &str) -> bool {
 
 /// Reads records up to the first malformed line. True when there was one.
 fn read_records<T: Serialize + DeserializeOwned>(
-    directory: &Path,
+    input: impl BufRead,
     file: &'static str,
 ) -> Result<(Vec<T>, bool), VerifyError> {
-    let mut lines = Lines::new(open(directory, file)?);
+    let mut lines = Lines::new(input);
     let mut records = Vec::new();
     while let Some(line) = lines.next_line().map_err(unreadable(file))? {
         let Line::Whole(bytes) = line else {

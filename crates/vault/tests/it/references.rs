@@ -175,7 +175,10 @@ fn s47_bindings_are_kept_in_the_vault_and_hold_no_value() {
         Arc::new(|_: &str| Some(OsString::from(VALUE))),
         places,
     );
-    assert_eq!(other.bindings().expect("bindings"), [binding.clone()]);
+    assert_eq!(
+        other.bindings().expect("bindings"),
+        std::slice::from_ref(&binding)
+    );
     other.check(&wanted(&env, GOOD)).expect("bound");
     let plain = handshake_core::digest::Digest::of(&[VALUE.as_bytes()]);
     assert_ne!(
