@@ -71,6 +71,7 @@ pub struct Event {
 
 /// An event in the log: with its sequence number.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct RecordedEvent {
     /// Its place in the log, from 0.
     pub seq: u64,

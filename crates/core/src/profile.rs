@@ -69,6 +69,7 @@ pub struct WorkProfile {
 
 /// The assignments: four roles that every profile has, and extensions of them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(extend("propertyNames" = { "pattern": "^[a-z][a-z0-9_]{0,31}$" }))]
 pub struct ModelAssignments {
     /// Talks to people.
     pub frontend: ModelAssignment,
@@ -80,6 +81,8 @@ pub struct ModelAssignments {
     pub validator: ModelAssignment,
     /// Roles of the application's own. Any other key of the object is one.
     #[serde(flatten)]
+    // As a pattern over role ids it would bind the four roles too, and no profile could meet the schema.
+    #[schemars(with = "BTreeMap<String, RoleExtension>")]
     pub extensions: BTreeMap<RoleId, RoleExtension>,
 }
 
@@ -402,3 +405,6 @@ impl WorkProfile {
         self.overrides.as_ref()?.task_type_rules.get(kind)
     }
 }
+
+#[cfg(test)]
+mod tests;

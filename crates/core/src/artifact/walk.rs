@@ -101,7 +101,7 @@ impl LabelWalk {
             .collect();
         let fits = self.bytes <= self.budget.bytes
             && (fresh.is_empty() || depth < self.budget.depth)
-            && self.depth.len() + fresh.len() <= self.budget.count as usize
+            && (fresh.is_empty() || self.depth.len() + fresh.len() <= self.budget.count as usize)
             && meta.members.len() <= self.budget.count as usize;
         if !fits {
             return;

@@ -245,3 +245,6 @@ fn second_opinion(url: &BaseUrl, text: &str) -> Parsed<()> {
         malformed("it is not in canonical form")
     }
 }
+
+#[cfg(test)]
+mod tests;

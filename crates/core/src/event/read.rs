@@ -1,8 +1,10 @@
 //! Reading events back: unknown types and unknown keys are rejected.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Event, RecordedEvent};
+use crate::json::read_strict;
 
 /// A stored event with an unknown type, an unknown key or a value of the wrong form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -15,9 +17,9 @@ impl Event {
     /// # Errors
     /// [`InvalidEvent`].
     pub fn read(bytes: &[u8]) -> Result<Self, InvalidEvent> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|_| InvalidEvent)?;
+        let value = read_strict(bytes).map_err(|_| InvalidEvent)?;
         let event: Self = serde_json::from_value(value.clone()).map_err(|_| InvalidEvent)?;
-        same_keys(&value, &serde_json::to_value(&event).map_err(|_| InvalidEvent)?)?;
+        written_so(&value, &event)?;
         Ok(event)
     }
 }
@@ -28,19 +30,20 @@ impl RecordedEvent {
     /// # Errors
     /// [`InvalidEvent`].
     pub fn read(bytes: &[u8]) -> Result<Self, InvalidEvent> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|_| InvalidEvent)?;
+        let value = read_strict(bytes).map_err(|_| InvalidEvent)?;
         let event: Self = serde_json::from_value(value.clone()).map_err(|_| InvalidEvent)?;
-        same_keys(&value, &serde_json::to_value(&event).map_err(|_| InvalidEvent)?)?;
+        written_so(&value, &event)?;
         Ok(event)
     }
 }
 
 /// serde's `flatten` cannot deny unknown fields, so what was read is compared with what would be written.
-fn same_keys(read: &Value, written: &Value) -> Result<(), InvalidEvent> {
-    match (read, written) {
-        (Value::Object(read), Value::Object(written)) => read.iter().try_for_each(|(key, value)| {
-            same_keys(value, written.get(key).ok_or(InvalidEvent)?)
-        }),
-        _ => Ok(()),
+/// That refuses other spellings of ids, times and codes as well: an event has one form.
+fn written_so(read: &Value, event: &impl Serialize) -> Result<(), InvalidEvent> {
+    let written = serde_json::to_value(event).map_err(|_| InvalidEvent)?;
+    if *read == written {
+        Ok(())
+    } else {
+        Err(InvalidEvent)
     }
 }
