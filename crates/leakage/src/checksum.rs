@@ -27,6 +27,8 @@ pub enum Checksum {
     Generic,
     /// A generic password: weaker rarity, lower level.
     Password,
+    /// The password of a URL or connection string: whatever stands there is one, unless it is a template.
+    UrlPassword,
 }
 
 /// What a checksum says.
@@ -54,7 +56,7 @@ impl Checksum {
             Self::Luhn => if_not(luhn(value), Proof::Refutes),
             Self::Iban => if_not(iban(value), Proof::Refutes),
             Self::Bech32 => holds(bech32(value)),
-            Self::Generic | Self::Password => Proof::Fails,
+            Self::Generic | Self::Password | Self::UrlPassword => Proof::Fails,
         }
     }
 }

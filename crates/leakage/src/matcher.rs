@@ -165,6 +165,9 @@ impl Matcher {
             return Ok(());
         }
         budget.spend(if spec.before > 0 { 512 } else { 64 })?;
+        if spec.ci && spec.class != FindingClass::GenericSecret && !word_before(data, at) {
+            return Ok(());
+        }
         if let Some(hit) = self.verify(rule, data, at, anchor, mode) {
             found.matches.push(hit);
         } else if spec.pieces
@@ -267,6 +270,19 @@ fn judge(rule: &Rule, whole: &[u8], value: &[u8]) -> Option<(FindingLevel, Confi
             return match rarity::judge_password(value) {
                 Rarity::Common => None,
                 Rarity::Odd => Some((FindingLevel::Warn, Confidence::Low)),
+                Rarity::Rare if rarity::is_strong(value) => {
+                    Some((FindingLevel::Block, Confidence::Medium))
+                }
+                Rarity::Rare => Some((spec.level, spec.confidence)),
+            };
+        }
+        Some(Checksum::UrlPassword) => {
+            return match rarity::judge_url_password(value) {
+                Rarity::Common => None,
+                Rarity::Odd => Some((FindingLevel::Warn, Confidence::Low)),
+                Rarity::Rare if rarity::is_strong(value) => {
+                    Some((FindingLevel::Block, spec.confidence))
+                }
                 Rarity::Rare => Some((spec.level, spec.confidence)),
             };
         }
@@ -298,6 +314,16 @@ fn sum_over_whole(sum: Option<Checksum>) -> bool {
 
 fn boundary_before(wanted: bool, data: &[u8], at: usize) -> bool {
     !wanted || at == 0 || !data[at - 1].is_ascii_alphanumeric()
+}
+
+/// Whether a keyword begins a word: `CameraKit` holds no `meraki`, `myHerokuKey` holds `heroku`.
+fn word_before(data: &[u8], at: usize) -> bool {
+    at == 0 || {
+        let (before, first) = (data[at - 1], data[at]);
+        !before.is_ascii_alphabetic()
+            || !first.is_ascii_alphabetic()
+            || before.is_ascii_lowercase() && first.is_ascii_uppercase()
+    }
 }
 
 /// A generic match that lies within an exact one says nothing more.

@@ -62,8 +62,10 @@ const MARKS: &[&str] = &[
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
     let has = |mark: &str| lower.windows(mark.len()).any(|w| w == mark.as_bytes());
-    if MARKS.iter().any(|mark| has(mark)) {
-        return true;
+    if let Some(mark) = MARKS.iter().find(|mark| has(mark)) {
+        // A mark beside a whole token does not make the token an example.
+        let rest = without(value, &lower, mark.as_bytes());
+        return rest.len() < 24 || entropy(&rest) < 3.8 || wordiness(&rest) >= 40;
     }
     // One character repeated through most of the value.
     let mut counts = [0usize; 256];
@@ -72,6 +74,20 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
         .iter()
         .max()
         .is_some_and(|most| *most * 10 >= value.len() * 6)
+}
+
+fn without(value: &[u8], lower: &[u8], mark: &[u8]) -> Vec<u8> {
+    let mut rest = Vec::with_capacity(value.len());
+    let mut at = 0;
+    while at < value.len() {
+        if lower[at..].starts_with(mark) {
+            at += mark.len();
+        } else {
+            rest.push(value[at]);
+            at += 1;
+        }
+    }
+    rest
 }
 
 /// The share of the value, in percent, that reads like words: runs of five letters or more, all lower
@@ -118,7 +134,13 @@ fn reads_like_a_word(run: &[u8]) -> bool {
             }
         }
     }
-    vowels * 6 >= run.len()
+    vowels
+        * if run[run.len() - 1].is_ascii_uppercase() {
+            4
+        } else {
+            6
+        }
+        >= run.len()
 }
 
 /// The number of character classes: lower, upper, digit, other.
@@ -144,7 +166,8 @@ pub(crate) fn is_random_piece(value: &[u8]) -> bool {
         .windows(2)
         .filter(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase())
         .count();
-    wordiness(value) < 50 && (digits > 0 && letters > 0 || switches > 1 || value.len() < 6)
+    let limit = if digits > 1 || switches > 2 { 75 } else { 65 };
+    wordiness(value) < limit && (digits > 0 && letters > 0 || switches > 1 || value.len() < 6)
 }
 
 /// What the rarity model says about a generic value.
@@ -160,7 +183,11 @@ pub(crate) enum Rarity {
 
 /// Judges the value of a `name = value` pair whose name speaks of a key or token.
 pub(crate) fn judge_key(value: &[u8]) -> Rarity {
-    if is_placeholder(value) || value.len() < 10 {
+    let lower = value.to_ascii_lowercase();
+    let counted = [&b"abcdefghijklmnop"[..], b"0123456789abcdef"]
+        .iter()
+        .any(|run| lower.windows(run.len()).any(|w| w == *run));
+    if is_placeholder(value) || value.len() < 10 || value.ends_with(b"...") || counted {
         return Rarity::Common;
     }
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
@@ -169,10 +196,22 @@ pub(crate) fn judge_key(value: &[u8]) -> Rarity {
     if digits == 0 && is_random_piece(value) && bits > 3.8 && value.len() >= 24 {
         return Rarity::Odd;
     }
-    if digits < 2 || letters == 0 || bits < 3.0 || wordiness(value) >= 40 {
+    if digits < 2 || letters == 0 || bits < 2.8 {
         return Rarity::Common;
     }
-    if value.len() >= 20 && bits >= 3.2 && digits >= 3 && wordiness(value) < 25 {
+    if value.iter().all(u8::is_ascii_hexdigit) {
+        return if value.len() >= 20 && bits >= 3.0 {
+            Rarity::Rare
+        } else {
+            Rarity::Odd
+        };
+    }
+    let words = wordiness(value);
+    if words >= 50 || words >= 40 && classes(value) < 3 {
+        return Rarity::Common;
+    }
+    let mixed = classes(value) >= 3 && bits >= 3.9;
+    if value.len() >= 20 && bits >= 3.2 && digits >= 3 && (words < 25 || mixed) {
         return Rarity::Rare;
     }
     Rarity::Odd
@@ -234,11 +273,45 @@ pub(crate) fn judge_password(value: &[u8]) -> Rarity {
     if template {
         return Rarity::Common;
     }
-    if value.len() >= 10 && classes(value) >= 3 && wordiness(value) < 50 {
+    let rare = value.len() >= 10 && classes(value) >= 3 && wordiness(value) < 50;
+    if rare || judge_key(value) == Rarity::Rare {
         Rarity::Rare
     } else {
         Rarity::Odd
     }
+}
+
+/// Whether a password is machine-made beyond doubt.
+pub(crate) fn is_strong(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    judge_key(value) == Rarity::Rare
+        || value.len() >= 12 && classes(value) >= 3 && digits >= 2 && wordiness(value) < 50
+}
+
+/// Judges what stands at a password's place in a URL or connection string.
+pub(crate) fn judge_url_password(value: &[u8]) -> Rarity {
+    const STAND_INS: &[&str] = &[
+        "pass", "secret", "pwd", "your", "user", "admin", "root", "postgres", "test", "guest",
+        "token", "mysql",
+    ];
+    let lower = value.to_ascii_lowercase();
+    let template = value.len() < 3
+        || b"$<{%[(#".contains(&value[0])
+        || lower
+            .windows(2)
+            .any(|w| w == b"${" || w == b"#{" || w == b"{{" || w == b"$(")
+        || lower.windows(4).any(|w| w == b"xxxx" || w == b"****");
+    if template {
+        return Rarity::Common;
+    }
+    let stand_in = is_placeholder(value)
+        || STAND_INS.iter().any(|word| lower == word.as_bytes())
+        || value.len() < 16
+            && STAND_INS
+                .iter()
+                .any(|word| lower.starts_with(word.as_bytes()))
+        || lower.windows(8).any(|w| w == b"password");
+    if stand_in { Rarity::Odd } else { Rarity::Rare }
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ const PER_RULE: usize = 16;
 /// How many unfinished tokens one scan tries to put together.
 const HEADS: usize = 256;
 
+/// Documents up to this size are also read as one text.
+const SMALL: usize = 16 << 10;
+
 /// A scan under way.
 pub(crate) struct Scan<'a> {
     matcher: &'a Matcher,
@@ -87,6 +90,22 @@ impl<'a> Scan<'a> {
             return self.leaves(&[plain_leaf(text)], true);
         };
         let walk = tree::walk(&root);
+        if data.len() <= SMALL {
+            // Rules that want the neighbourhood of a value see it across members.
+            self.budget.spend(data.len() as u64)?;
+            let found = self.matcher.find(data, Mode::Written, self.budget)?;
+            for hit in &found.matches {
+                self.record(
+                    hit,
+                    data,
+                    Place {
+                        pointer: None,
+                        leaf: usize::MAX,
+                    },
+                    &["document"],
+                );
+            }
+        }
         if envelope {
             for pointer in &walk.token_ids {
                 let id = own_rule("token-ids");
@@ -119,6 +138,7 @@ impl<'a> Scan<'a> {
             self.hidden(&leaf.text, place)?;
             self.binary(leaf, place)?;
             self.text(leaf.text.as_bytes(), place, &mut chain, Mode::Written)?;
+            self.member(leaf, place, &chain)?;
         }
         self.stitch(leaves)
     }
@@ -161,6 +181,7 @@ impl<'a> Scan<'a> {
             chain.push("json");
             for leaf in &walk.leaves {
                 self.text(leaf.text.as_bytes(), place, chain, Mode::Written)?;
+                self.member(leaf, place, chain)?;
             }
             for text in stitch::together(&walk.leaves) {
                 self.text(&text, place, chain, Mode::Pieced)?;
@@ -173,6 +194,25 @@ impl<'a> Scan<'a> {
             let mode = if view.pieced { Mode::Pieced } else { mode };
             self.text(&view.text, place, chain, mode)?;
             chain.pop();
+        }
+        Ok(())
+    }
+
+    /// A value beside its name: `{"api_key": "…"}` is what a rule for `api_key = …` looks for.
+    fn member(
+        &mut self,
+        leaf: &Leaf,
+        place: Place<'_>,
+        chain: &[&'static str],
+    ) -> Result<(), ValidatorError> {
+        let Some(line) = leaf.line() else {
+            return Ok(());
+        };
+        self.budget.spend(line.len() as u64)?;
+        let found = self.matcher.find(&line, Mode::Written, self.budget)?;
+        let chain: Vec<&'static str> = chain.iter().copied().chain(["member"]).collect();
+        for hit in &found.matches {
+            self.record(hit, &line, place, &chain);
         }
         Ok(())
     }
@@ -205,10 +245,11 @@ impl<'a> Scan<'a> {
     ) -> Result<(), ValidatorError> {
         self.budget.spend(128)?;
         let glued = view::compact_head(data, head.at);
-        if let Some(hit) = self
+        let hit = self
             .matcher
-            .verify(head.rule, &glued, 0, head.anchor, Mode::Pieced)
-        {
+            .verify(head.rule, &glued, 0, head.anchor, Mode::Pieced);
+        // Nothing was taken out: the token stood there as it is, and its rule did not want it.
+        if let Some(hit) = hit.filter(|hit| !data[head.at..].starts_with(&glued[..hit.end])) {
             chain.push("compact");
             self.record(&hit, &glued, place, chain);
             chain.pop();
@@ -412,6 +453,7 @@ pub(crate) fn plain_leaf(text: &str) -> Leaf {
         text: text.to_owned(),
         codes: false,
         role: Role::Text,
+        member: None,
     }
 }
 

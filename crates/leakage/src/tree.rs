@@ -120,7 +120,42 @@ pub(crate) struct Leaf {
     pub(crate) codes: bool,
     /// The member name that holds the value, where that says what the bytes are.
     pub(crate) role: Role,
+    /// The name that belongs to the value, where a name may say what the value is.
+    pub(crate) member: Option<String>,
 }
+
+impl Leaf {
+    /// Name and value as one line, for rules that need both.
+    pub(crate) fn line(&self) -> Option<Vec<u8>> {
+        let name = self.member.as_ref()?;
+        Some(
+            [
+                b"\"",
+                name.as_bytes(),
+                b"\": \"",
+                self.text.as_bytes(),
+                b"\"",
+            ]
+            .concat(),
+        )
+    }
+}
+
+/// Longer values are content, not settings.
+const SETTING: usize = 2048;
+
+/// Member names that say nothing about their value.
+const PLAIN_NAMES: &[&str] = &[
+    "role",
+    "content",
+    "text",
+    "type",
+    "model",
+    "id",
+    "object",
+    "description",
+    "title",
+];
 
 /// What the place of a leaf says about its bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -201,7 +236,13 @@ fn visit(node: &Node, pointer: &mut String, group: &mut String, role: Role, out:
                 } else {
                     group.push_str(key)
                 }
+                let first = out.leaves.len();
                 visit(value, pointer, group, role_of(key, state, role), out);
+                if let (Node::Text(text), Some(leaf)) = (value, out.leaves.get_mut(first))
+                    && text.len() <= SETTING
+                {
+                    leaf.member = name_of(key, members);
+                }
                 pointer.truncate(p);
                 group.truncate(g);
             }
@@ -209,14 +250,32 @@ fn visit(node: &Node, pointer: &mut String, group: &mut String, role: Role, out:
     }
 }
 
+/// What names a value: its key, or the `name` that stands beside a `value`.
+fn name_of(key: &str, members: &[(String, Node)]) -> Option<String> {
+    if key == "value" {
+        let named = members.iter().find_map(|(k, v)| match v {
+            Node::Text(name) if matches!(k.as_str(), "name" | "key") && name.len() <= 128 => {
+                Some(name)
+            }
+            _ => None,
+        });
+        if let Some(name) = named {
+            return Some(name.clone());
+        }
+    }
+    (key.len() <= 128 && !PLAIN_NAMES.contains(&key)).then(|| key.to_owned())
+}
+
 fn push(pointer: &str, group: &str, text: String, codes: bool, role: Role, out: &mut Walk) {
     if !text.is_empty() {
+        let (pointer, group) = (pointer.to_owned(), group.to_owned());
         out.leaves.push(Leaf {
-            pointer: pointer.to_owned(),
-            group: group.to_owned(),
+            pointer,
+            group,
             text,
             codes,
             role,
+            member: None,
         });
     }
 }
