@@ -29,7 +29,10 @@ impl Canary {
         let mut block = 0u64;
         while text.len() < prefix.len() + 40 {
             let hash = Sha256::digest([number.to_be_bytes(), block.to_be_bytes()].concat());
-            text.extend(hash.iter().map(|b| char::from(ALPHABET[*b as usize % ALPHABET.len()])));
+            text.extend(
+                hash.iter()
+                    .map(|b| char::from(ALPHABET[*b as usize % ALPHABET.len()])),
+            );
             block += 1;
         }
         text.truncate(prefix.len() + 40);
@@ -53,8 +56,18 @@ impl Canary {
             ("hex", hex(raw).into_bytes()),
             ("hex upper", hex(raw).to_uppercase().into_bytes()),
             ("utf-16le", raw.iter().flat_map(|b| [*b, 0]).collect()),
-            ("percent", raw.iter().flat_map(|b| format!("%{b:02X}").into_bytes()).collect()),
-            ("json escape", raw.iter().flat_map(|b| format!("\\u{:04x}", b).into_bytes()).collect()),
+            (
+                "percent",
+                raw.iter()
+                    .flat_map(|b| format!("%{b:02X}").into_bytes())
+                    .collect(),
+            ),
+            (
+                "json escape",
+                raw.iter()
+                    .flat_map(|b| format!("\\u{:04x}", b).into_bytes())
+                    .collect(),
+            ),
             ("sha-256", hex(&Sha256::digest(raw)).into_bytes()),
             ("first half", raw[..raw.len() / 2].to_vec()),
             ("second half", raw[raw.len() / 2..].to_vec()),
@@ -87,7 +100,10 @@ impl Canary {
         let mut unpacked = Vec::new();
         let gzip = bytes.starts_with(&[0x1f, 0x8b]);
         if gzip
-            && flate2::read::GzDecoder::new(bytes).take(64 << 20).read_to_end(&mut unpacked).is_ok()
+            && flate2::read::GzDecoder::new(bytes)
+                .take(64 << 20)
+                .read_to_end(&mut unpacked)
+                .is_ok()
         {
             return hit(&unpacked);
         }
@@ -110,7 +126,10 @@ impl Canary {
             } else if kind.is_file()
                 && let Some(encoding) = self.is_in(&std::fs::read(&path)?)
             {
-                found.push(Sighting { encoding, place: path.display().to_string() });
+                found.push(Sighting {
+                    encoding,
+                    place: path.display().to_string(),
+                });
             }
         }
         Ok(found)

@@ -30,7 +30,9 @@ struct Shared {
 
 impl Shared {
     fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.bytes
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -41,11 +43,17 @@ impl Capture {
     /// # Panics
     /// When no port can be had.
     pub async fn start(response: &'static [u8]) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared::default());
         let task = tokio::spawn(accept(listener, Arc::clone(&shared), response));
-        Self { address, shared, task }
+        Self {
+            address,
+            shared,
+            task,
+        }
     }
 
     /// Where it listens.
@@ -99,7 +107,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, response: &'static [
                 shared.bytes().extend_from_slice(&buffer[..n]);
                 if !answered && !response.is_empty() && complete(&shared.bytes()) {
                     answered = true;
-                    if socket.write_all(response).await.is_err() || socket.shutdown().await.is_err() {
+                    if socket.write_all(response).await.is_err() || socket.shutdown().await.is_err()
+                    {
                         return;
                     }
                 }
@@ -110,7 +119,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, response: &'static [
 
 /// Whether the bytes end in a whole request, as far as `content-length` tells.
 fn complete(bytes: &[u8]) -> bool {
-    let Some(end) = bytes.windows(4).rposition(|window| window == b"\r\n\r\n") else { return false };
+    let Some(end) = bytes.windows(4).rposition(|window| window == b"\r\n\r\n") else {
+        return false;
+    };
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
     let length = head
         .rsplit("content-length:")

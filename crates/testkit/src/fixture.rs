@@ -8,9 +8,10 @@ use handshake_core::{
     capability::{Capabilities, CapabilitySnapshot, Claims, Feature, Limit, Provenance},
     chat::{ChatRequest, Message, Params, Role, Target},
     ids::{
-        ExternalId, MessageId, ModelId, ModelRef, Principal, PrincipalKind, ProviderId, SessionId, Token,
-        TraceId,
+        ExternalId, MessageId, ModelId, ModelRef, Principal, PrincipalKind, ProviderId, SessionId,
+        Token, TraceId,
     },
+    profile::{WORK_PROFILE, WorkProfile},
     provider::{ProviderDraft, ProviderRecord},
     tier::{ModelTier, Reach, Residence},
     time::UtcTime,
@@ -25,7 +26,10 @@ pub fn epoch() -> UtcTime {
 /// A person at a terminal.
 #[must_use]
 pub fn principal() -> Principal {
-    Principal { kind: PrincipalKind::Terminal, name: ExternalId::new("tester").expect("valid") }
+    Principal {
+        kind: PrincipalKind::Terminal,
+        name: ExternalId::new("tester").expect("valid"),
+    }
 }
 
 /// A provider record for a URL. Loopback URLs are local and direct unless `reach` says relay.
@@ -50,9 +54,15 @@ pub fn record(id: &str, kind: &str, base_url: &str, reach: Reach) -> Arc<Provide
 /// Claims for everything, with a context window of 32 Ki tokens.
 #[must_use]
 pub fn claims_all() -> Claims {
-    let plain = [Feature::RequiresToolIdSanitization, Feature::RequiresThinkingBlockScrubbing];
+    let plain = [
+        Feature::RequiresToolIdSanitization,
+        Feature::RequiresThinkingBlockScrubbing,
+    ];
     Claims {
-        features: Feature::ALL.into_iter().map(|f| (f, !plain.contains(&f))).collect(),
+        features: Feature::ALL
+            .into_iter()
+            .map(|f| (f, !plain.contains(&f)))
+            .collect(),
         limits: BTreeMap::from([(Limit::MaxContextWindow, 32_768)]),
     }
 }
@@ -85,7 +95,30 @@ pub fn snapshot(record: &ProviderRecord, model: &str, claims: Claims) -> Arc<Cap
 #[must_use]
 pub fn route(record: &Arc<ProviderRecord>, model: &str) -> Route {
     let snapshot = snapshot(record, model, claims_all());
-    Route { record: Arc::clone(record), model: snapshot.model_id.clone(), snapshot }
+    Route {
+        record: Arc::clone(record),
+        model: snapshot.model_id.clone(),
+        snapshot,
+    }
+}
+
+/// A profile whose four roles all use one model, with consent and without bounds.
+///
+/// # Panics
+/// When id or model is not valid.
+#[must_use]
+pub fn profile(id: &str, model: &str) -> WorkProfile {
+    let role = serde_json::json!({ "primary_model_id": model, "local_only": false });
+    let profile = serde_json::json!({
+        "schema": WORK_PROFILE,
+        "profile_id": id,
+        "name": id,
+        "model_assignments": {
+            "frontend": role, "orchestrator": role, "worker": role, "validator": role,
+        },
+        "governance": { "automation_level": "HYBRID", "allow_cloud_escalation": true },
+    });
+    WorkProfile::read(profile.to_string().as_bytes()).expect("a profile")
 }
 
 /// A message with a deterministic id.

@@ -3,18 +3,19 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use handshake_core::{
-    consent::{
-        Assurance, ConsentReceipt, EGRESS_EXT, EscalationReason, ReceiptExt, ReceiptScope, SignedReceipt,
-    },
     attest::RECEIPT_DOMAIN,
+    consent::{
+        Assurance, ConsentReceipt, EGRESS_EXT, EscalationReason, ReceiptExt, ReceiptScope,
+        SignedReceipt,
+    },
     control::ControlCall,
     digest::{CommitmentKey, Digest},
     envelope::{Envelope, EnvelopeView, Prepared, Salt},
     event::EventScope,
     finding::{Findings, ValidatorError, WorkBudget},
     gate::{
-        Authorization, Awaiting, CallContext, Cleared, ClearedControl, ControlRequest, EgressRequest, Gate,
-        GatePorts,
+        Authorization, Awaiting, CallContext, Cleared, ClearedControl, ControlRequest,
+        EgressRequest, Gate, GatePorts,
     },
     ids::{ExternalId, ReceiptId, SessionId, TraceId, UseId},
     label::Label,
@@ -93,6 +94,7 @@ impl World {
         let memory = Memory::new(seed);
         let policy = MemoryPolicy::default();
         let signer = Arc::new(MemorySigner::new(7, PASSPHRASE));
+        memory.trust(Some(signer.public_key()));
         let gate = Arc::new(Gate::new(GatePorts {
             policy: Arc::new(policy.clone()),
             peers: Arc::new(memory.clone()),
@@ -110,12 +112,19 @@ impl World {
             work_budget: 64 << 20,
             own_listeners: Vec::new(),
         }));
-        Self { memory, policy, signer, gate }
+        Self {
+            memory,
+            policy,
+            signer,
+            gate,
+        }
     }
 
     /// Registers a provider.
     pub async fn register(&self, record: &Arc<ProviderRecord>) {
-        ProviderStore::put(&self.memory, (**record).clone(), None).await.expect("registered");
+        ProviderStore::put(&self.memory, (**record).clone(), None)
+            .await
+            .expect("registered");
     }
 
     /// Asks for an envelope to leave, as the person of [`fixture::principal`].
@@ -196,14 +205,18 @@ impl World {
     pub fn sign(&self, receipt: &ConsentReceipt) -> SignedReceipt {
         let payload = receipt.signing_payload().expect("canonical");
         let factor = Secret::new(PASSPHRASE.to_vec());
-        let signature = self.signer.sign(RECEIPT_DOMAIN, &payload, Some(&factor)).expect("signed");
+        let signature = self
+            .signer
+            .sign(RECEIPT_DOMAIN, &payload, Some(&factor))
+            .expect("signed");
         SignedReceipt { payload, signature }
     }
 
     /// Reads, approves and stores.
     pub fn approve(&self, awaiting: &Awaiting) {
         let receipt = self.receipt(awaiting);
-        self.memory.put_receipt(receipt.consent_receipt_id, self.sign(&receipt));
+        self.memory
+            .put_receipt(receipt.consent_receipt_id, self.sign(&receipt));
     }
 
     /// Clears a call through the gate; where a person is asked, they say yes.
@@ -235,12 +248,18 @@ impl World {
         envelope: Envelope,
     ) -> ClearedControl {
         use handshake_core::ports::ContactGrants;
-        self.memory.grant(&record.provider_id, record.revision).await.expect("granted");
+        self.memory
+            .grant(&record.provider_id, record.revision)
+            .await
+            .expect("granted");
         let request = ControlRequest {
             envelope,
             call,
             record: Arc::clone(record),
-            scope: EventScope { provider_id: Some(record.provider_id.clone()), ..EventScope::default() },
+            scope: EventScope {
+                provider_id: Some(record.provider_id.clone()),
+                ..EventScope::default()
+            },
             governance: Governance::NO_PROFILE,
             use_id: UseId::from_entropy(self.memory.bytes()),
         };

@@ -23,15 +23,19 @@ use std::{
 use async_trait::async_trait;
 use handshake_core::{
     artifact::Artifact,
+    attest::PublicKey,
     base_url::Host,
     capability::CapabilitySnapshot,
     consent::SignedReceipt,
     digest::{Digest, KeyedHash},
     event::Event,
-    ids::{ArtifactRef, KeyId, ModelRef, ProfileId, ProviderId, ReceiptId, RequestId, SessionId, UseId},
+    ids::{
+        ArtifactRef, ModelRef, Principal, ProfileId, ProviderId, ReceiptId, RequestId, SessionId,
+        UseId,
+    },
     ports::{
-        Clock, Decided, Entropy, FlightRecorder, PeerResolver, RecordError, ResolveError, SecretError,
-        SecretStore, SecretUse, SessionLease, StoreError, StoredSession, Submission,
+        Clock, Entropy, FlightRecorder, PeerResolver, RecordError, ResolveError, SecretError,
+        SecretStore, SecretUse, SessionLease, StoreError, StoredSession,
     },
     profile::WorkProfile,
     provider::ProviderRecord,
@@ -54,13 +58,14 @@ pub(crate) struct State {
     pub(crate) leases: BTreeMap<SessionId, SessionLease>,
     pub(crate) receipts: BTreeMap<ReceiptId, StoredReceipt>,
     pub(crate) contacts: BTreeSet<(ProviderId, u64)>,
-    pub(crate) pending: BTreeMap<RequestId, (Submission, UtcTime, Option<Decided>)>,
-    pub(crate) denials: Vec<(handshake_core::ids::Principal, ProviderId, UtcTime)>,
+    pub(crate) requests: BTreeMap<RequestId, queue::Request>,
+    pub(crate) refusals: BTreeMap<(Principal, ProviderId), (u32, UtcTime)>,
     pub(crate) events: Vec<Event>,
     pub(crate) secrets: BTreeMap<String, (String, Vec<u8>)>,
     pub(crate) enabled_models: u64,
     pub(crate) locked: bool,
-    pub(crate) approval_key: Option<KeyId>,
+    pub(crate) approval_key: Option<PublicKey>,
+    pub(crate) policy_epoch: Option<Digest>,
     pub(crate) fail_storage: bool,
 }
 
@@ -73,7 +78,9 @@ pub(crate) struct StoredReceipt {
     pub(crate) blocks: BTreeSet<KeyedHash>,
     pub(crate) last_used: Option<UtcTime>,
     pub(crate) revoked: Option<UtcTime>,
-    pub(crate) open_use: Option<(UseId, Digest, u32)>,
+    pub(crate) stored_at: UtcTime,
+    /// Envelope and attempts of each use; `None` once it was closed.
+    pub(crate) begun: BTreeMap<UseId, Option<(Digest, u32)>>,
 }
 
 /// All stores, the log, the clock and entropy in memory. Cheap to clone; clones share everything.
@@ -100,12 +107,18 @@ impl Memory {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(crate) fn store(&self) -> Result<MutexGuard<'_, State>, StoreError> {
         let state = self.state();
-        if state.fail_storage { Err(StoreError::Failed) } else { Ok(state) }
+        if state.fail_storage {
+            Err(StoreError::Failed)
+        } else {
+            Ok(state)
+        }
     }
 
     /// Moves both clocks.
@@ -123,7 +136,11 @@ impl Memory {
     /// The published ids of the events so far.
     #[must_use]
     pub fn event_ids(&self) -> Vec<&'static str> {
-        self.state().events.iter().map(|event| event.body.family_id()).collect()
+        self.state()
+            .events
+            .iter()
+            .map(|event| event.body.family_id())
+            .collect()
     }
 
     /// How many names were looked up.
@@ -134,12 +151,31 @@ impl Memory {
 
     /// Binds a secret to an origin.
     pub fn bind_secret(&self, secret_ref: &str, origin: &str, value: &[u8]) {
-        self.state().secrets.insert(secret_ref.to_owned(), (origin.to_owned(), value.to_vec()));
+        self.state()
+            .secrets
+            .insert(secret_ref.to_owned(), (origin.to_owned(), value.to_vec()));
     }
 
     /// Locks or unlocks everything, as another process would.
     pub fn set_locked(&self, locked: bool) {
         self.state().locked = locked;
+    }
+
+    /// Makes this the approval key, of the queue and as an epoch, as registering a factor would.
+    pub fn trust(&self, key: Option<PublicKey>) {
+        self.state().approval_key = key;
+    }
+
+    /// Confirms other rules, as another process would.
+    pub fn set_policy_epoch(&self, digest: Digest) {
+        self.state().policy_epoch = Some(digest);
+    }
+
+    /// Lets a principal ask for a provider again, as a person who reopens it would.
+    pub fn reopen(&self, principal: &Principal, provider: &ProviderId) {
+        self.state()
+            .refusals
+            .remove(&(principal.clone(), provider.clone()));
     }
 
     /// Makes every store fail from now on, or work again.
@@ -157,7 +193,8 @@ impl Memory {
             blocks: BTreeSet::new(),
             last_used: None,
             revoked: None,
-            open_use: None,
+            stored_at: self.now(),
+            begun: BTreeMap::new(),
         };
         self.state().receipts.insert(id, stored);
     }
@@ -165,7 +202,9 @@ impl Memory {
 
 impl std::fmt::Debug for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory").field("seed", &self.seed).finish_non_exhaustive()
+        f.debug_struct("Memory")
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -231,16 +270,24 @@ impl PeerResolver for Memory {
 impl SecretStore for Memory {
     fn check(&self, wanted: &SecretUse) -> Result<(), SecretError> {
         let state = self.state();
-        let (origin, _) =
-            state.secrets.get(&wanted.secret_ref.to_string()).ok_or(SecretError::Missing)?;
-        if origin == wanted.origin.as_str() { Ok(()) } else { Err(SecretError::Unbound) }
+        let (origin, _) = state
+            .secrets
+            .get(&wanted.secret_ref.to_string())
+            .ok_or(SecretError::Missing)?;
+        if origin == wanted.origin.as_str() {
+            Ok(())
+        } else {
+            Err(SecretError::Unbound)
+        }
     }
 
     fn fetch(&self, wanted: &SecretUse) -> Result<Secret, SecretError> {
         self.check(wanted)?;
         let state = self.state();
-        let (_, value) =
-            state.secrets.get(&wanted.secret_ref.to_string()).ok_or(SecretError::Missing)?;
+        let (_, value) = state
+            .secrets
+            .get(&wanted.secret_ref.to_string())
+            .ok_or(SecretError::Missing)?;
         Ok(Secret::new(value.clone()))
     }
 }

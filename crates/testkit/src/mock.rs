@@ -1,6 +1,9 @@
 //! `mockall` mocks of the ports that matter for asserting that nothing was called.
 
-#![allow(missing_docs, reason = "mockall generates the items; each mirrors its port")]
+#![allow(
+    missing_docs,
+    reason = "mockall generates the items; each mirrors its port"
+)]
 
 use async_trait::async_trait;
 use handshake_core::{
@@ -13,8 +16,8 @@ use handshake_core::{
     gate::Cleared,
     ids::{ProviderId, ReceiptId, UseId},
     ports::{
-        ChatStream, Committed, ConsentStore, EgressLedger, Epochs, Intent, LeakageValidator, LedgerError,
-        LlmClient, PeerResolver, ReceiptQuery, ResolveError, StoreError, ToolExecutor,
+        ChatStream, Committed, ConsentStore, EgressLedger, Epochs, Intent, LeakageValidator,
+        LedgerError, LlmClient, PeerResolver, ReceiptQuery, ResolveError, StoreError, ToolExecutor,
     },
     time::UtcTime,
     tool::{ToolEntry, ToolRequest, ToolResponse},

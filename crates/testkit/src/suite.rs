@@ -1,9 +1,6 @@
 //! Conformance suites: one function per promise of a port's contract. Each panics with what was broken.
 
 pub mod artifact;
-pub mod consent;
-pub mod ledger;
 pub mod profile;
 pub mod provider;
-pub mod queue;
 pub mod session;

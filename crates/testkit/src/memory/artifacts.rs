@@ -15,7 +15,11 @@ use super::Memory;
 #[async_trait]
 impl ArtifactStore for Memory {
     async fn meta(&self, artifact: &ArtifactRef) -> Result<Option<ArtifactMeta>, StoreError> {
-        Ok(self.store()?.artifacts.get(artifact).map(|a| a.meta.clone()))
+        Ok(self
+            .store()?
+            .artifacts
+            .get(artifact)
+            .map(|a| a.meta.clone()))
     }
 
     async fn get(&self, artifact: &ArtifactRef) -> Result<Option<Artifact>, StoreError> {
@@ -40,7 +44,13 @@ impl ArtifactStore for Memory {
             label,
             members,
         };
-        self.store()?.artifacts.insert(artifact, Artifact { meta: meta.clone(), content });
+        self.store()?.artifacts.insert(
+            artifact,
+            Artifact {
+                meta: meta.clone(),
+                content,
+            },
+        );
         Ok(meta)
     }
 }

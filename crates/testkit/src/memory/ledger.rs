@@ -2,9 +2,13 @@
 
 use async_trait::async_trait;
 use handshake_core::{
+    consent::{ConsentReceipt, ReceiptScope},
     digest::Digest,
+    event::Body,
     ids::{ProviderId, UseId},
-    ports::{Clock, Committed, EgressLedger, Epochs, Intent, LedgerError, Spend, StoreError},
+    ports::{
+        Clock, Committed, EgressLedger, EntropyExt, Epochs, Intent, LedgerError, Spend, StoreError,
+    },
     time::UtcTime,
 };
 
@@ -22,18 +26,22 @@ impl EgressLedger for Memory {
         if epochs(&state, &intent.provider_id) != intent.epochs {
             return Err(LedgerError::Stale);
         }
-        let use_id = match &intent.spend {
-            Some(spend) => take(&mut state, spend, now)?,
-            None => UseId::from_entropy([1; 16]),
+        let use_id = match (&intent.spend, &intent.event.body) {
+            (Some(spend), _) => take(&mut state, spend, now)?,
+            (None, Body::CallAttempt { use_id, .. }) => *use_id,
+            (None, _) => UseId::from_entropy(self.bytes()),
         };
         state.events.push(intent.event);
-        Ok(Committed { use_id, seq: state.events.len() as u64 - 1 })
+        Ok(Committed {
+            use_id,
+            seq: state.events.len() as u64 - 1,
+        })
     }
 
     async fn close(&self, use_id: UseId) -> Result<(), StoreError> {
         for stored in self.store()?.receipts.values_mut() {
-            if stored.open_use.is_some_and(|(open, ..)| open == use_id) {
-                stored.open_use = None;
+            if let Some(begun) = stored.begun.get_mut(&use_id) {
+                *begun = None;
             }
         }
         Ok(())
@@ -42,37 +50,47 @@ impl EgressLedger for Memory {
 
 fn epochs(state: &State, provider: &ProviderId) -> Epochs {
     Epochs {
-        policy: Digest::of(&[b"policy"]),
-        provider_revision: state.providers.get(provider).map_or(0, |record| record.revision),
+        policy: state
+            .policy_epoch
+            .unwrap_or_else(|| Digest::of(&[b"policy"])),
+        provider_revision: state
+            .providers
+            .get(provider)
+            .map_or(0, |record| record.revision),
         enabled_models: state.enabled_models,
         rules: Digest::of(&[b"rules"]),
         enrolled: 0,
         locked: state.locked,
-        approval_key: state.approval_key.clone(),
+        approval_key: state.approval_key.as_ref().map(|key| key.id().clone()),
     }
 }
 
 fn take(state: &mut State, spend: &Spend, now: UtcTime) -> Result<UseId, LedgerError> {
-    let stored = state.receipts.get_mut(&spend.receipt_id).ok_or(LedgerError::Contended)?;
+    let stored = state
+        .receipts
+        .get_mut(&spend.receipt_id)
+        .ok_or(LedgerError::Contended)?;
+    let receipt: Option<ConsentReceipt> = serde_json::from_slice(&stored.signed.payload).ok();
+    let one_call = receipt.is_none_or(|receipt| receipt.ext.scope == ReceiptScope::SingleCall);
     if stored.revoked.is_some() || stored.uses != spend.seen_uses {
         return Err(LedgerError::Contended);
     }
-    stored.open_use = match stored.open_use {
-        Some((open, envelope, attempts)) if open == spend.use_id => {
-            let next = envelope == spend.envelope_sha256
-                && spend.attempt == attempts + 1
-                && spend.attempt <= spend.max_attempts;
-            if !next {
-                return Err(LedgerError::Contended);
-            }
-            Some((open, envelope, spend.attempt))
-        }
-        _ if spend.attempt == 1 => {
+    match stored.begun.get_mut(&spend.use_id) {
+        None if spend.attempt == 1 && !(one_call && stored.uses > 0) => {
             stored.uses += 1;
-            Some((spend.use_id, spend.envelope_sha256, 1))
+            stored
+                .begun
+                .insert(spend.use_id, Some((spend.envelope_sha256, 1)));
+        }
+        Some(Some((envelope, attempts)))
+            if *envelope == spend.envelope_sha256
+                && spend.attempt == *attempts + 1
+                && spend.attempt <= spend.max_attempts =>
+        {
+            *attempts = spend.attempt;
         }
         _ => return Err(LedgerError::Contended),
-    };
+    }
     stored.bytes += spend.body_bytes;
     for block in &spend.new_blocks {
         if stored.blocks.insert(block.commitment) {

@@ -32,7 +32,9 @@ impl Default for MemoryPolicy {
             second_hand: SecondHand::Refuse,
             digest: Digest::of(&[b"policy"]),
         };
-        Self { posture: Arc::new(Mutex::new(posture)) }
+        Self {
+            posture: Arc::new(Mutex::new(posture)),
+        }
     }
 }
 
@@ -45,15 +47,23 @@ impl MemoryPolicy {
 
 impl EgressPolicy for MemoryPolicy {
     fn posture(&self) -> Posture {
-        self.posture.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.posture
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn labels(&self, context: Label, items: &[(ArtifactRef, Option<Label>)]) -> LabelVerdict {
-        let mut verdict = LabelVerdict { label: context, blocked: Vec::new() };
+        let mut verdict = LabelVerdict {
+            label: context,
+            blocked: Vec::new(),
+        };
         for (artifact, label) in items {
             verdict.label = verdict.label.join(label.unwrap_or(Label::UNKNOWN));
             let why = label.map_or(Some(LabelBlock::Unknown), Label::blocks);
-            verdict.blocked.extend(why.map(|why| (artifact.clone(), why)));
+            verdict
+                .blocked
+                .extend(why.map(|why| (artifact.clone(), why)));
         }
         verdict
     }

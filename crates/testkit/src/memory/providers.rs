@@ -19,7 +19,10 @@ impl ProviderStore for Memory {
 
     async fn put(&self, record: ProviderRecord, expected: Option<u64>) -> Result<(), StoreError> {
         let mut state = self.store()?;
-        let stored = state.providers.get(&record.provider_id).map(|known| known.revision);
+        let stored = state
+            .providers
+            .get(&record.provider_id)
+            .map(|known| known.revision);
         if stored != expected {
             return Err(StoreError::Conflict);
         }
@@ -29,13 +32,25 @@ impl ProviderStore for Memory {
 
     async fn remove(&self, provider: &ProviderId) -> Result<(), StoreError> {
         let mut state = self.store()?;
-        state.snapshots.retain(|model, _| model.provider != *provider);
-        state.providers.remove(provider).map(|_| ()).ok_or(StoreError::Missing)
+        state
+            .snapshots
+            .retain(|model, _| model.provider != *provider);
+        state
+            .providers
+            .remove(provider)
+            .map(|_| ())
+            .ok_or(StoreError::Missing)
     }
 
-    async fn snapshots(&self, provider: &ProviderId) -> Result<Vec<CapabilitySnapshot>, StoreError> {
+    async fn snapshots(
+        &self,
+        provider: &ProviderId,
+    ) -> Result<Vec<CapabilitySnapshot>, StoreError> {
         let state = self.store()?;
-        let of = state.snapshots.iter().filter(|(model, _)| model.provider == *provider);
+        let of = state
+            .snapshots
+            .iter()
+            .filter(|(model, _)| model.provider == *provider);
         Ok(of.map(|(_, snapshot)| snapshot.clone()).collect())
     }
 
@@ -75,7 +90,11 @@ impl ProfileStore for Memory {
 
     async fn active(&self) -> Result<Option<WorkProfile>, StoreError> {
         let state = self.store()?;
-        Ok(state.active_profile.as_ref().and_then(|id| state.profiles.get(id)).cloned())
+        Ok(state
+            .active_profile
+            .as_ref()
+            .and_then(|id| state.profiles.get(id))
+            .cloned())
     }
 
     async fn activate(&self, profile: &ProfileId) -> Result<(), StoreError> {

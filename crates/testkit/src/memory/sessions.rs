@@ -15,7 +15,12 @@ use super::Memory;
 #[async_trait]
 impl SessionStore for Memory {
     async fn load(&self, session: &SessionId) -> Result<StoredSession, SessionError> {
-        Ok(self.store()?.sessions.get(session).cloned().unwrap_or_default())
+        Ok(self
+            .store()?
+            .sessions
+            .get(session)
+            .cloned()
+            .unwrap_or_default())
     }
 
     async fn append(
@@ -31,7 +36,11 @@ impl SessionStore for Memory {
         Ok(())
     }
 
-    async fn resume(&self, session: &SessionId, resumed: StoredSession) -> Result<(), SessionError> {
+    async fn resume(
+        &self,
+        session: &SessionId,
+        resumed: StoredSession,
+    ) -> Result<(), SessionError> {
         self.store()?.sessions.insert(session.clone(), resumed);
         Ok(())
     }
@@ -44,18 +53,29 @@ impl SessionStore for Memory {
     ) -> Result<SessionLease, SessionError> {
         let now = self.now();
         let mut state = self.store()?;
-        if state.leases.get(session).is_some_and(|held| held.owner != owner && held.expires_at > now) {
+        if state
+            .leases
+            .get(session)
+            .is_some_and(|held| held.owner != owner && held.expires_at > now)
+        {
             return Err(SessionError::Busy);
         }
-        let lease =
-            SessionLease { session_id: session.clone(), owner, expires_at: now.plus(ttl) };
+        let lease = SessionLease {
+            session_id: session.clone(),
+            owner,
+            expires_at: now.plus(ttl),
+        };
         state.leases.insert(session.clone(), lease.clone());
         Ok(lease)
     }
 
     async fn release(&self, lease: &SessionLease) -> Result<(), SessionError> {
         let mut state = self.store()?;
-        if state.leases.get(&lease.session_id).is_some_and(|held| held.owner == lease.owner) {
+        if state
+            .leases
+            .get(&lease.session_id)
+            .is_some_and(|held| held.owner == lease.owner)
+        {
             state.leases.remove(&lease.session_id);
         }
         Ok(())

@@ -18,7 +18,10 @@ impl MemorySigner {
     /// A key made from a seed, under a passphrase.
     #[must_use]
     pub fn new(seed: u8, passphrase: &[u8]) -> Self {
-        Self { key: SigningKey::from_bytes(&[seed; 32]), factor: passphrase.to_vec() }
+        Self {
+            key: SigningKey::from_bytes(&[seed; 32]),
+            factor: passphrase.to_vec(),
+        }
     }
 
     /// Signs without asking for a factor, as a thief with the key would.
