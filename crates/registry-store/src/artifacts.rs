@@ -1,0 +1,128 @@
+//! Content by reference. The reference is a hash over all that is known about it, the label included, so a
+//! label that is altered in the database is damage and not a lower label.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use handshake_core::{
+    artifact::{Artifact, ArtifactMeta},
+    digest::{Digest, canonical_json},
+    ids::ArtifactRef,
+    label::Label,
+    ports::{ArtifactStore, StoreError},
+};
+use rusqlite::{OptionalExtension, params};
+
+use crate::{codec, store::Store};
+
+fn context(artifact: &ArtifactRef) -> String {
+    format!("hsk.artifact.v1/{artifact}")
+}
+
+/// `sha256:<hex>` over the content's own hash, its size, label and members.
+fn reference(
+    content_hash: &Digest,
+    bytes: u64,
+    label: Option<Label>,
+    members: &[ArtifactRef],
+) -> Result<ArtifactRef, StoreError> {
+    let described = canonical_json(&(label, members)).map_err(|_| StoreError::Failed)?;
+    let hash = Digest::of(&[
+        b"hsk.artifact.v1\0",
+        content_hash.as_bytes(),
+        &bytes.to_be_bytes(),
+        &described,
+    ]);
+    ArtifactRef::new(format!("sha256:{hash}")).map_err(|_| StoreError::Failed)
+}
+
+/// Reads what is known about an artefact, and checks that it is what the reference names.
+fn checked(artifact: &ArtifactRef, meta: &str) -> Result<ArtifactMeta, StoreError> {
+    let meta: ArtifactMeta = codec::from_json(meta)?;
+    let named = reference(&meta.content_hash, meta.bytes, meta.label, &meta.members)?;
+    if meta.artifact == *artifact && named == *artifact {
+        Ok(meta)
+    } else {
+        Err(StoreError::Damaged)
+    }
+}
+
+#[async_trait]
+impl ArtifactStore for Store {
+    async fn meta(&self, artifact: &ArtifactRef) -> Result<Option<ArtifactMeta>, StoreError> {
+        let artifact = artifact.clone();
+        self.read(move |conn| {
+            let meta: Option<String> = conn
+                .prepare_cached("SELECT meta FROM artifacts WHERE artifact = ?1")?
+                .query_row(params![artifact.as_str()], |row| row.get(0))
+                .optional()?;
+            Ok(meta.map(|meta| checked(&artifact, &meta)).transpose()?)
+        })
+        .await
+    }
+
+    async fn get(&self, artifact: &ArtifactRef) -> Result<Option<Artifact>, StoreError> {
+        let (artifact, shared) = (artifact.clone(), Arc::clone(self.shared()));
+        self.read(move |conn| {
+            let found: Option<(String, Vec<u8>)> = conn
+                .prepare_cached("SELECT meta, sealed FROM artifacts WHERE artifact = ?1")?
+                .query_row(params![artifact.as_str()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?;
+            let Some((meta, sealed)) = found else {
+                return Ok(None);
+            };
+            let meta = checked(&artifact, &meta)?;
+            let sealer = &shared.options.sealer;
+            let content = sealer
+                .open(&context(&artifact), &sealed)
+                .map_err(codec::seal_error)?;
+            if Digest::of(&[&content]) != meta.content_hash {
+                return Err(StoreError::Damaged.into());
+            }
+            Ok(Some(Artifact {
+                meta,
+                content: content.into(),
+            }))
+        })
+        .await
+    }
+
+    async fn put(
+        &self,
+        content: Bytes,
+        label: Option<Label>,
+        members: Vec<ArtifactRef>,
+    ) -> Result<ArtifactMeta, StoreError> {
+        let sealer = Arc::clone(&self.shared().options.sealer);
+        let task = tokio::task::spawn_blocking(move || {
+            let (content_hash, bytes) = (Digest::of(&[&content]), content.len() as u64);
+            let artifact = reference(&content_hash, bytes, label, &members)?;
+            let sealed = sealer
+                .seal(&context(&artifact), &content)
+                .map_err(codec::seal_error)?;
+            Ok::<_, StoreError>((
+                ArtifactMeta {
+                    artifact,
+                    content_hash,
+                    bytes,
+                    label,
+                    members,
+                },
+                sealed,
+            ))
+        });
+        let (meta, sealed) = task.await.map_err(|_| StoreError::Failed)??;
+        self.write(move |tx| {
+            // What is there already under this reference is the same.
+            tx.conn.execute(
+                "INSERT INTO artifacts VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                params![meta.artifact.as_str(), codec::json(&meta)?, sealed],
+            )?;
+            Ok(meta)
+        })
+        .await
+    }
+}

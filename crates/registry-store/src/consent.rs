@@ -1,0 +1,334 @@
+//! Receipts: evidence for the gate, history for people.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use async_trait::async_trait;
+use handshake_core::{
+    consent::{ConsentReceipt, ReceiptEvidence, ReceiptScope, SignedReceipt},
+    digest::{Digest, KeyedHash},
+    ids::{ProviderId, ReceiptId, UseId},
+    ports::{ConsentStore, ReceiptQuery, StoreError},
+    time::UtcTime,
+};
+use rusqlite::{Connection, Row, params};
+
+use crate::{
+    codec,
+    error::Fail,
+    queue::{ABANDONED, presence},
+    store::{Shared, Store},
+    writer::Tx,
+};
+
+/// A stored receipt with its history, for listings and packs.
+#[derive(Clone, Debug)]
+pub struct ReceiptRecord {
+    /// What was decided, read from the signed bytes. The signature is not verified here.
+    pub receipt: ConsentReceipt,
+    /// The signed bytes.
+    pub signed: SignedReceipt,
+    /// Uses that were begun.
+    pub uses: u32,
+    /// Bytes of all bodies.
+    pub bytes: u64,
+    /// Bytes that were new at the time.
+    pub new_bytes: u64,
+    /// When it was last used.
+    pub last_used: Option<UtcTime>,
+    /// When it was revoked.
+    pub revoked_at: Option<UtcTime>,
+}
+
+type Result<T> = std::result::Result<T, Fail<StoreError>>;
+
+#[async_trait]
+impl ConsentStore for Store {
+    async fn find(
+        &self,
+        query: &ReceiptQuery,
+    ) -> std::result::Result<Vec<ReceiptEvidence>, StoreError> {
+        self.shared().healthy()?;
+        let (query, shared) = (query.clone(), Arc::clone(self.shared()));
+        self.read(move |conn| find(conn, &shared, &query)).await
+    }
+
+    async fn revoked_since(
+        &self,
+        since: UtcTime,
+    ) -> std::result::Result<Vec<ReceiptId>, StoreError> {
+        self.read(move |conn| {
+            // The very millisecond included: aborting a stream twice is harmless, missing it is not.
+            let mut select = conn.prepare_cached(
+                "SELECT receipt_id FROM receipts WHERE revoked_at >= ?1 ORDER BY revoked_at, receipt_id",
+            )?;
+            let ids = select.query_map(params![since.unix_millis()], |row| row.get::<_, String>(0))?;
+            ids.map(|id| Ok(codec::id(&id?)?)).collect()
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// All receipts, newest first; at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for a receipt that does not read back.
+    pub async fn receipts(
+        &self,
+        limit: u32,
+    ) -> std::result::Result<Vec<ReceiptRecord>, StoreError> {
+        self.read(move |conn| {
+            let sql = format!("{SELECT} ORDER BY stored_at DESC, receipt_id LIMIT ?1");
+            let rows: Vec<Stored> = conn
+                .prepare_cached(&sql)?
+                .query_map(params![limit], Stored::read)?
+                .collect::<rusqlite::Result<_>>()?;
+            rows.into_iter()
+                .map(|row| {
+                    let signed = row.signed()?;
+                    Ok(ReceiptRecord {
+                        receipt: serde_json::from_slice(&signed.payload)
+                            .map_err(|_| StoreError::Damaged)?,
+                        signed,
+                        uses: codec::small(row.uses)?,
+                        bytes: codec::unsigned(row.bytes)?,
+                        new_bytes: codec::unsigned(row.new_bytes)?,
+                        last_used: row.last_used.map(codec::time),
+                        revoked_at: row.revoked_at.map(codec::time),
+                    })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Revokes every receipt that is not revoked yet, as `stop` does. Needs no factor. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn revoke_all(&self) -> std::result::Result<u64, StoreError> {
+        self.write(|tx| {
+            let now = tx.now().unix_millis();
+            let revoked = tx.conn.execute(
+                "UPDATE receipts SET revoked_at = ?1 WHERE revoked_at IS NULL",
+                params![now],
+            )?;
+            Ok(revoked as u64)
+        })
+        .await
+    }
+}
+
+const SELECT: &str =
+    "SELECT receipt_id, request_id, single, payload, signature, stored_at, uses, bytes,
+                      new_bytes, last_used, revoked_at FROM receipts";
+
+struct Stored {
+    receipt_id: String,
+    request_id: String,
+    single: bool,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+    stored_at: i64,
+    uses: i64,
+    bytes: i64,
+    new_bytes: i64,
+    last_used: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl Stored {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            receipt_id: row.get(0)?,
+            request_id: row.get(1)?,
+            single: row.get(2)?,
+            payload: row.get(3)?,
+            signature: row.get(4)?,
+            stored_at: row.get(5)?,
+            uses: row.get(6)?,
+            bytes: row.get(7)?,
+            new_bytes: row.get(8)?,
+            last_used: row.get(9)?,
+            revoked_at: row.get(10)?,
+        })
+    }
+
+    fn signed(&self) -> std::result::Result<SignedReceipt, StoreError> {
+        let signature = self.signature[..]
+            .try_into()
+            .map_err(|_| StoreError::Damaged)?;
+        Ok(SignedReceipt {
+            payload: self.payload.clone(),
+            signature,
+        })
+    }
+}
+
+fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Vec<ReceiptEvidence>> {
+    let sql = format!(
+        "{SELECT} WHERE envelope = ?1 OR receipt_id IN
+           (SELECT receipt_id FROM receipt_sessions WHERE session_id = ?2 AND principal = ?3)
+         ORDER BY stored_at DESC, receipt_id"
+    );
+    let envelope = query.envelope_sha256.as_bytes();
+    let rows: Vec<Stored> = conn
+        .prepare_cached(&sql)?
+        .query_map(
+            params![
+                envelope,
+                query.session_id.as_str(),
+                query.principal.to_string()
+            ],
+            Stored::read,
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let now = shared.options.clock.now();
+        // A receipt for one call whose asker left is void; the gate knows that as revoked.
+        let abandoned = row.single
+            && row.uses == 0
+            && is_abandoned(conn, shared, &row.request_id, row.stored_at, now)?;
+        let evidence = ReceiptEvidence {
+            signed: row.signed()?,
+            uses: codec::small(row.uses)?,
+            bytes: codec::unsigned(row.bytes)?,
+            new_bytes: codec::unsigned(row.new_bytes)?,
+            known_blocks: known_blocks(conn, &row.receipt_id, &query.blocks)?,
+            last_used: row.last_used.map(codec::time),
+            revoked: row.revoked_at.is_some() || abandoned,
+            open_use: None,
+        };
+        let open = open_uses(conn, &row.receipt_id)?;
+        if open.is_empty() {
+            found.push(evidence);
+        } else {
+            // Evidence names one open use. A lease may have several, so it is given once for each: the
+            // gate takes the one that fits its call.
+            found.extend(open.into_iter().map(|open| ReceiptEvidence {
+                open_use: Some(open),
+                ..evidence.clone()
+            }));
+        }
+    }
+    Ok(found)
+}
+
+fn known_blocks(
+    conn: &Connection,
+    receipt_id: &str,
+    blocks: &[KeyedHash],
+) -> Result<BTreeSet<KeyedHash>> {
+    let mut select =
+        conn.prepare_cached("SELECT 1 FROM blocks WHERE receipt_id = ?1 AND commitment = ?2")?;
+    let mut known = BTreeSet::new();
+    for block in blocks {
+        if select.exists(params![receipt_id, block.digest().as_bytes()])? {
+            known.insert(*block);
+        }
+    }
+    Ok(known)
+}
+
+fn open_uses(conn: &Connection, receipt_id: &str) -> Result<Vec<(UseId, Digest, u32)>> {
+    let mut select = conn.prepare_cached(
+        "SELECT use_id, envelope, attempts FROM uses WHERE receipt_id = ?1 AND closed_at IS NULL
+         ORDER BY opened_at DESC, use_id",
+    )?;
+    let rows = select.query_map(params![receipt_id], |row| {
+        Ok((
+            row.get::<_, String>(0)?,
+            row.get::<_, Vec<u8>>(1)?,
+            row.get::<_, i64>(2)?,
+        ))
+    })?;
+    rows.map(|row| {
+        let (use_id, envelope, attempts) = row?;
+        Ok((
+            codec::id(&use_id)?,
+            codec::digest(&envelope)?,
+            codec::small(attempts)?,
+        ))
+    })
+    .collect()
+}
+
+/// Whether everybody who waited for this decision left 60 s ago or earlier. A receipt without a request in
+/// this database (none is made by this program) has nobody to leave.
+pub(crate) fn is_abandoned(
+    conn: &Connection,
+    shared: &Shared,
+    request_id: &str,
+    stored_at: i64,
+    now: UtcTime,
+) -> Result<bool> {
+    let Some(presence) = presence(conn, shared, request_id, now)? else {
+        return Ok(false);
+    };
+    let last = presence.last.max(codec::time(stored_at));
+    Ok(!presence.live && now.since(last) >= ABANDONED)
+}
+
+/// Stores a receipt. False when its id is known already.
+pub(crate) fn insert(
+    tx: &Tx<'_>,
+    receipt: &ConsentReceipt,
+    signed: &SignedReceipt,
+) -> Result<bool> {
+    let (ext, id) = (&receipt.ext, receipt.consent_receipt_id.to_string());
+    let principal = ext.principal.to_string();
+    let stored = tx.conn.execute(
+        "INSERT INTO receipts (receipt_id, request_id, principal, provider_id, envelope, single, approved,
+           payload, signature, stored_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+        params![
+            id,
+            ext.request_id.to_string(),
+            principal,
+            ext.destination.provider_id.as_str(),
+            ext.envelope_sha256.as_bytes(),
+            ext.scope == ReceiptScope::SingleCall,
+            receipt.approved,
+            signed.payload,
+            signed.signature,
+            tx.now().unix_millis()
+        ],
+    )?;
+    if stored == 1 {
+        let mut insert = tx
+            .conn
+            .prepare_cached("INSERT INTO receipt_sessions VALUES (?1, ?2, ?3)")?;
+        for session in &ext.session_ids {
+            insert.execute(params![session.as_str(), principal, id])?;
+        }
+    }
+    Ok(stored == 1)
+}
+
+/// Revokes one receipt. Its request, or `None` when there is no such receipt.
+pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<SignedReceipt>> {
+    let id = receipt.to_string();
+    tx.conn.execute(
+        "UPDATE receipts SET revoked_at = ?2 WHERE receipt_id = ?1 AND revoked_at IS NULL",
+        params![id, tx.now().unix_millis()],
+    )?;
+    let mut select = tx
+        .conn
+        .prepare_cached(&format!("{SELECT} WHERE receipt_id = ?1"))?;
+    let mut rows = select.query_map(params![id], Stored::read)?;
+    Ok(rows
+        .next()
+        .transpose()?
+        .map(|row| row.signed())
+        .transpose()?)
+}
+
+/// Revokes everything that leads to a provider: one that comes back under the same id is another one.
+pub(crate) fn revoke_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<()> {
+    tx.conn.execute(
+        "UPDATE receipts SET revoked_at = ?2 WHERE provider_id = ?1 AND revoked_at IS NULL",
+        params![provider.as_str(), tx.now().unix_millis()],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The versions of everything that a verdict rests on, as the database has them.
+
+use handshake_core::{
+    attest::PublicKey,
+    digest::Digest,
+    ids::{KeyId, ProviderId},
+    ports::{Epochs, StoreError},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{codec, error::Fail, store::Store};
+
+/// One of the versions that are set from outside. The provider's revision and the generation of enabled
+/// models are counted by the store itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Epoch {
+    /// The confirmed policy. Cloud is denied until it was set once.
+    Policy(Digest),
+    /// The leakage rules. Cloud is denied until they were set once.
+    Rules(Digest),
+    /// The generation of the enrolled set. Never goes back.
+    Enrolled(u64),
+    /// Whether everything is locked.
+    Locked(bool),
+    /// The approval key.
+    ApprovalKey(Option<KeyId>),
+}
+
+type Result<T> = std::result::Result<T, Fail<StoreError>>;
+
+impl Store {
+    /// Sets one version. Every verdict that was reached under another one is void at its commit, in every
+    /// process of the home.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] for an enrolled generation that is older than the stored one.
+    pub async fn set_epoch(&self, epoch: Epoch) -> std::result::Result<(), StoreError> {
+        self.write(move |tx| {
+            let (name, value) = match epoch {
+                Epoch::Policy(digest) => ("policy", digest.to_string()),
+                Epoch::Rules(digest) => ("rules", digest.to_string()),
+                Epoch::Enrolled(generation) => {
+                    let stored: u64 = codec::id(&required(tx.conn, "enrolled")?)?;
+                    if generation < stored {
+                        return Err(StoreError::Conflict.into());
+                    }
+                    ("enrolled", generation.to_string())
+                }
+                Epoch::Locked(locked) => ("locked", locked.to_string()),
+                Epoch::ApprovalKey(key) => {
+                    ("approval_key", key.map_or(String::new(), String::from))
+                }
+            };
+            set(tx.conn, name, &value)
+        })
+        .await
+    }
+
+    /// Makes this key the approval key, for verifying decisions here and as an epoch. The caller has
+    /// checked the factor of the old one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_approval_key(
+        &self,
+        key: Option<PublicKey>,
+    ) -> std::result::Result<(), StoreError> {
+        self.set_epoch(Epoch::ApprovalKey(key.as_ref().map(|key| key.id().clone())))
+            .await?;
+        self.shared().set_approval_key(key);
+        Ok(())
+    }
+}
+
+/// All versions. One that was never set is an error: nothing may be judged by a rule that nobody set.
+pub(crate) fn current(conn: &Connection, provider: &ProviderId) -> Result<Epochs> {
+    let revision: Option<i64> = conn
+        .prepare_cached("SELECT revision FROM providers WHERE provider_id = ?1")?
+        .query_row(params![provider.as_str()], |row| row.get(0))
+        .optional()?;
+    let key = required(conn, "approval_key")?;
+    Ok(Epochs {
+        policy: codec::id(&required(conn, "policy")?)?,
+        provider_revision: codec::unsigned(revision.unwrap_or(0))?,
+        enabled_models: match get(conn, &enabled_name(provider))? {
+            Some(generation) => codec::id(&generation)?,
+            None => 0,
+        },
+        rules: codec::id(&required(conn, "rules")?)?,
+        enrolled: codec::id(&required(conn, "enrolled")?)?,
+        locked: codec::id(&required(conn, "locked")?)?,
+        approval_key: if key.is_empty() {
+            None
+        } else {
+            Some(codec::id(&key)?)
+        },
+    })
+}
+
+/// Counts a change of the provider's enabled models.
+pub(crate) fn enabled_changed(conn: &Connection, provider: &ProviderId) -> Result<()> {
+    let name = enabled_name(provider);
+    let stored: u64 = match get(conn, &name)? {
+        Some(generation) => codec::id(&generation)?,
+        None => 0,
+    };
+    set(conn, &name, &stored.saturating_add(1).to_string())
+}
+
+/// Outlives the provider, so that one that is registered again under the same id does not begin anew.
+fn enabled_name(provider: &ProviderId) -> String {
+    format!("enabled:{provider}")
+}
+
+fn required(conn: &Connection, name: &str) -> Result<String> {
+    Ok(get(conn, name)?.ok_or(StoreError::Missing)?)
+}
+
+fn get(conn: &Connection, name: &str) -> Result<Option<String>> {
+    let value = conn
+        .prepare_cached("SELECT value FROM epochs WHERE name = ?1")?
+        .query_row(params![name], |row| row.get(0));
+    Ok(value.optional()?)
+}
+
+fn set(conn: &Connection, name: &str, value: &str) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO epochs VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?
+    .execute(params![name, value])?;
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! Doubles of what a store is opened with. Shared by the unit tests and, by path, the integration tests and
+//! benches.
+#![allow(dead_code, reason = "each user needs a part of them")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use handshake_core::{
+    attest::{PublicKey, signed_bytes},
+    consent::Assurance,
+    digest::Digest,
+    ids::ExternalId,
+    ports::{Clock, Entropy, SealError, Sealer, SignError, Signer},
+    secret::Secret,
+    time::UtcTime,
+};
+
+/// 2026-01-01T00:00:00Z.
+pub(crate) const EPOCH: i64 = 1_767_225_600_000;
+
+/// A clock that stands still until it is moved.
+#[derive(Debug, Default)]
+pub(crate) struct FakeClock(AtomicI64);
+
+impl FakeClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(
+            i64::try_from(by.as_millis()).expect("small"),
+            Ordering::SeqCst,
+        );
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> UtcTime {
+        UtcTime::from_unix_millis(EPOCH + self.0.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.load(Ordering::SeqCst)).expect("forward"))
+    }
+
+    fn run(&self) -> u64 {
+        1
+    }
+}
+
+/// A counter under a seed.
+#[derive(Debug)]
+pub(crate) struct FakeEntropy {
+    seed: u64,
+    drawn: AtomicU64,
+}
+
+impl FakeEntropy {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            drawn: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Entropy for FakeEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let n = self.drawn.fetch_add(1, Ordering::SeqCst);
+            let block = Digest::of(&[&self.seed.to_be_bytes(), &n.to_be_bytes()]);
+            chunk.copy_from_slice(&block.as_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// Seals by a keystream and a tag over context and content. Good enough to see whether content is bound to
+/// its place and whether plain text lies around; not good enough for anything else.
+#[derive(Debug, Default)]
+pub(crate) struct FakeSealer {
+    pub(crate) locked: AtomicBool,
+}
+
+fn keystream(context: &str, content: &[u8]) -> Vec<u8> {
+    let pad = (0_u64..)
+        .flat_map(|n| *Digest::of(&[b"pad", context.as_bytes(), &n.to_be_bytes()]).as_bytes());
+    content
+        .iter()
+        .zip(pad)
+        .map(|(byte, pad)| byte ^ pad)
+        .collect()
+}
+
+impl Sealer for FakeSealer {
+    fn seal(&self, context: &str, content: &[u8]) -> Result<Vec<u8>, SealError> {
+        if self.locked.load(Ordering::SeqCst) {
+            return Err(SealError::Locked);
+        }
+        let tag = Digest::of(&[b"tag", context.as_bytes(), b"\0", content]);
+        Ok([&tag.as_bytes()[..], &keystream(context, content)].concat())
+    }
+
+    fn open(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        if self.locked.load(Ordering::SeqCst) {
+            return Err(SealError::Locked);
+        }
+        let (tag, hidden) = sealed.split_at_checked(32).ok_or(SealError::Damaged)?;
+        let content = keystream(context, hidden);
+        let expected = Digest::of(&[b"tag", context.as_bytes(), b"\0", &content]);
+        if expected.as_bytes() == tag {
+            Ok(content)
+        } else {
+            Err(SealError::Damaged)
+        }
+    }
+}
+
+/// A key without a factor.
+pub(crate) struct FakeSigner {
+    key: SigningKey,
+    pub(crate) locked: AtomicBool,
+}
+
+impl FakeSigner {
+    pub(crate) fn new(seed: u8) -> Self {
+        Self {
+            key: SigningKey::from_bytes(&[seed; 32]),
+            locked: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Signer for FakeSigner {
+    fn public_key(&self) -> PublicKey {
+        PublicKey::from_bytes(&self.key.verifying_key().to_bytes()).expect("a good key")
+    }
+
+    fn assurance(&self) -> Assurance {
+        Assurance::A1
+    }
+
+    fn sign(
+        &self,
+        domain: &str,
+        message: &[u8],
+        _: Option<&Secret>,
+    ) -> Result<[u8; 64], SignError> {
+        if self.locked.load(Ordering::SeqCst) {
+            return Err(SignError::Locked);
+        }
+        Ok(self.key.sign(&signed_bytes(domain, message)).to_bytes())
+    }
+}
+
+/// Everything that a store is opened with, kept at hand.
+#[derive(Clone)]
+pub(crate) struct Fakes {
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) sealer: Arc<FakeSealer>,
+    pub(crate) recorder: Arc<FakeSigner>,
+    pub(crate) approver: Arc<FakeSigner>,
+}
+
+impl Fakes {
+    pub(crate) fn new() -> Self {
+        Self {
+            clock: Arc::default(),
+            sealer: Arc::default(),
+            recorder: Arc::new(FakeSigner::new(1)),
+            approver: Arc::new(FakeSigner::new(2)),
+        }
+    }
+
+    /// Options for one store. Two stores on one database need two seeds, as two processes have.
+    pub(crate) fn options(&self, seed: u64) -> crate::StoreOptions {
+        crate::StoreOptions {
+            install_id: ExternalId::new("install-1").expect("valid"),
+            sealer: self.sealer.clone(),
+            recorder_signer: self.recorder.clone(),
+            clock: self.clock.clone(),
+            entropy: Arc::new(FakeEntropy::new(seed)),
+            approval_key: Some(self.approver.public_key()),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The ledger: spending consent, in one transaction with the attempt's event and a checkpoint.
+
+use async_trait::async_trait;
+use handshake_core::{
+    event::Body,
+    ids::{ProviderId, UseId},
+    ports::{Committed, EgressLedger, EntropyExt, Epochs, Intent, LedgerError, Spend, StoreError},
+};
+use rusqlite::{OptionalExtension, params};
+
+use crate::{codec, consent, epochs, error::Fail, log, store::Store, writer::Tx};
+
+type Result<T> = std::result::Result<T, Fail<LedgerError>>;
+
+#[async_trait]
+impl EgressLedger for Store {
+    async fn epochs(&self, provider: &ProviderId) -> std::result::Result<Epochs, StoreError> {
+        // A store that cannot write any more may not answer what a cloud verdict rests on.
+        self.shared().healthy()?;
+        let provider = provider.clone();
+        self.read(move |conn| epochs::current(conn, &provider))
+            .await
+    }
+
+    async fn commit(&self, intent: Intent) -> std::result::Result<Committed, LedgerError> {
+        self.write(move |tx| commit(tx, intent)).await
+    }
+
+    async fn close(&self, use_id: UseId) -> std::result::Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.conn
+                .prepare_cached(
+                    "UPDATE uses SET closed_at = ?2 WHERE use_id = ?1 AND closed_at IS NULL",
+                )?
+                .execute(params![use_id.to_string(), tx.now().unix_millis()])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn commit(tx: &Tx<'_>, intent: Intent) -> Result<Committed> {
+    let current = epochs::current(tx.conn, &intent.provider_id).map_err(lift)?;
+    if current != intent.epochs {
+        return Err(LedgerError::Stale.into());
+    }
+    let use_id = match (&intent.spend, &intent.event.body) {
+        (Some(spend), _) => spend.use_id,
+        (None, Body::CallAttempt { use_id, .. }) => *use_id,
+        (None, _) => UseId::from_entropy(tx.shared.options.entropy.bytes()),
+    };
+    let seq = log::append(tx, intent.event).map_err(lift)?;
+    if let Some(spend) = &intent.spend {
+        take(tx, spend, &intent.provider_id, seq)?;
+    }
+    log::checkpoint(tx).map_err(lift)?;
+    Ok(Committed { use_id, seq })
+}
+
+/// Takes an attempt's share. What the gate judged by is compared once more with what is there now.
+fn take(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) -> Result<()> {
+    let receipt_id = spend.receipt_id.to_string();
+    let found = tx
+        .conn
+        .prepare_cached(
+            "SELECT uses, approved AND revoked_at IS NULL AND provider_id = ?2, single, request_id, stored_at
+             FROM receipts WHERE receipt_id = ?1",
+        )?
+        .query_row(params![receipt_id, provider.as_str()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
+        .optional()?;
+    let Some((uses, good, single, request_id, stored_at)) = found else {
+        return Err(LedgerError::Contended.into());
+    };
+    let (good, single): (bool, bool) = (good, single);
+    let (request_id, stored_at): (String, i64) = (request_id, stored_at);
+    if !good || codec::small(uses)? != spend.seen_uses {
+        return Err(LedgerError::Contended.into());
+    }
+    let begins = spend.attempt == 1;
+    if begins {
+        let spent = single && uses > 0;
+        let void = single
+            && consent::is_abandoned(tx.conn, tx.shared, &request_id, stored_at, tx.now())
+                .map_err(lift)?;
+        if spent || void {
+            return Err(LedgerError::Contended.into());
+        }
+        begin(tx, spend, &receipt_id, seq)?;
+    } else {
+        go_on(tx, spend, &receipt_id, seq)?;
+    }
+    let new_bytes = add_blocks(tx, spend, &receipt_id)?;
+    tx.conn
+        .prepare_cached(
+            "UPDATE receipts SET uses = uses + ?2, bytes = bytes + ?3, new_bytes = new_bytes + ?4, last_used = ?5
+             WHERE receipt_id = ?1",
+        )?
+        .execute(params![
+            receipt_id,
+            i64::from(begins),
+            codec::int(spend.body_bytes)?,
+            codec::int(new_bytes)?,
+            tx.now().unix_millis()
+        ])?;
+    Ok(())
+}
+
+fn begin(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
+    let begun = tx
+        .conn
+        .prepare_cached(
+            "INSERT INTO uses (use_id, receipt_id, envelope, attempts, max_attempts, owner, intent_seq, opened_at)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            spend.use_id.to_string(),
+            receipt_id,
+            spend.envelope_sha256.as_bytes(),
+            spend.max_attempts,
+            tx.shared.instance,
+            codec::int(seq)?,
+            tx.now().unix_millis()
+        ])?;
+    // The id of a use is random; one that is there already was begun, or closed, by somebody else.
+    if begun == 1 && spend.max_attempts >= 1 {
+        Ok(())
+    } else {
+        Err(LedgerError::Contended.into())
+    }
+}
+
+/// The next attempt of a use that this store began and nobody closed, with the very same envelope.
+fn go_on(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
+    let gone_on = tx
+        .conn
+        .prepare_cached(
+            "UPDATE uses SET attempts = ?5, intent_seq = ?7
+             WHERE use_id = ?1 AND receipt_id = ?2 AND envelope = ?3 AND owner = ?4 AND closed_at IS NULL
+               AND attempts + 1 = ?5 AND ?5 <= min(max_attempts, ?6)",
+        )?
+        .execute(params![
+            spend.use_id.to_string(),
+            receipt_id,
+            spend.envelope_sha256.as_bytes(),
+            tx.shared.instance,
+            spend.attempt,
+            spend.max_attempts,
+            codec::int(seq)?
+        ])?;
+    if gone_on == 1 {
+        Ok(())
+    } else {
+        Err(LedgerError::Contended.into())
+    }
+}
+
+/// Remembers the blocks, and counts the bytes of those that were new.
+fn add_blocks(tx: &Tx<'_>, spend: &Spend, receipt_id: &str) -> Result<u64> {
+    let mut insert = tx
+        .conn
+        .prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    let mut new_bytes = 0_u64;
+    for block in &spend.new_blocks {
+        let commitment = block.commitment.digest().as_bytes();
+        let added = insert.execute(params![receipt_id, commitment, codec::int(block.bytes)?])?;
+        if added == 1 {
+            new_bytes = new_bytes.saturating_add(block.bytes);
+        }
+    }
+    Ok(new_bytes)
+}
+
+fn lift(fail: Fail<StoreError>) -> Fail<LedgerError> {
+    match fail {
+        Fail::No(error) => Fail::No(error.into()),
+        Fail::Db(error) => Fail::Db(error),
+    }
+}

@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod aliases;
+mod artifacts;
+mod backup;
+mod claims;
+mod codec;
+mod connection;
+mod consent;
+mod contacts;
+mod epochs;
+mod error;
+#[cfg(test)]
+mod fakes;
+mod instance;
+mod ledger;
+mod log;
+mod options;
+mod profiles;
+mod providers;
+mod queue;
+mod readers;
+mod schema;
+mod sessions;
+mod store;
+mod tokens;
+mod writer;
+
+pub use aliases::Alias;
+pub use consent::ReceiptRecord;
+pub use epochs::Epoch;
+pub use error::{ExportFailed, OpenError};
+pub use log::Gap;
+pub use options::StoreOptions;
+pub use queue::Refusal;
+pub use store::Store;
+pub use tokens::{ClientToken, NewToken};

@@ -1,0 +1,216 @@
+//! Reading the log: its end, all of it for an export, and its own verification.
+
+use std::{path::Path, sync::Arc};
+
+use handshake_core::{
+    event::RecordedEvent,
+    ports::{Signer, StoreError},
+};
+use handshake_flight_recorder::{
+    Anchor, Checkpoint, EpochHandover, ExportWriter, Leaf, LogHead, LogId, Manifest, PublicKey,
+    Trust, Verdict, Verifier,
+};
+use rusqlite::{Connection, params};
+use serde::de::DeserializeOwned;
+
+use super::{Gap, Result};
+use crate::{
+    codec,
+    error::{ExportFailed, Fail, store_error},
+    store::Store,
+};
+
+/// Events of one page at most.
+const PAGE: u32 = 10_000;
+
+impl Store {
+    /// The identity of the log.
+    #[must_use]
+    pub fn log_id(&self) -> &LogId {
+        &self.shared().log_id
+    }
+
+    /// Size and hash of the log. Its [`short_anchor`](LogHead::short_anchor) is what a person notes down.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn log_head(&self) -> std::result::Result<LogHead, StoreError> {
+        let log_id = self.log_id().clone();
+        self.read(move |conn| super::head(conn, &log_id)).await
+    }
+
+    /// The key with which the log began. Whoever verifies an export must have it from elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn log_root(&self) -> std::result::Result<PublicKey, StoreError> {
+        self.read(|conn| Ok(super::root_key(conn)?.ok_or(StoreError::Damaged)?))
+            .await
+    }
+
+    /// The last `count` events, oldest first; at most 10,000.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for an event that does not read back.
+    pub async fn log_tail(
+        &self,
+        count: u32,
+    ) -> std::result::Result<Vec<RecordedEvent>, StoreError> {
+        let log_id = self.log_id().clone();
+        self.read(move |conn| {
+            let after = super::head(conn, &log_id)?
+                .size
+                .saturating_sub(u64::from(count.min(PAGE)));
+            events_after(conn, after, count)
+        })
+        .await
+    }
+
+    /// Events after a sequence number (0 for all), oldest first; at most `limit`, and at most 10,000.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for an event that does not read back.
+    pub async fn log_after(
+        &self,
+        seq: u64,
+        limit: u32,
+    ) -> std::result::Result<Vec<RecordedEvent>, StoreError> {
+        self.read(move |conn| events_after(conn, seq, limit)).await
+    }
+
+    /// What was not recorded, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn log_gaps(&self) -> std::result::Result<Vec<Gap>, StoreError> {
+        self.read(|conn| {
+            let mut rows =
+                conn.prepare("SELECT after_seq, lost, noticed_at FROM gaps ORDER BY number")?;
+            let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.map(|row| {
+                let (after, lost, at): (i64, Option<i64>, i64) = row?;
+                Ok(Gap {
+                    after_seq: codec::unsigned(after)?,
+                    lost: lost.map(codec::unsigned).transpose()?,
+                    noticed_at: codec::time(at),
+                })
+            })
+            .collect()
+        })
+        .await
+    }
+
+    /// Signs the head and keeps the checkpoint. When nothing was added since, the last one.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while the recorder's key is locked.
+    pub async fn log_checkpoint(&self) -> std::result::Result<Checkpoint, StoreError> {
+        self.write(super::checkpoint).await
+    }
+
+    /// Hands over to the next epoch key. Afterwards the caller erases the old one. Other processes that
+    /// still hold the old key cannot send to Cloud until they open the store again.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while the present key is locked; [`StoreError::Failed`] when it is not the
+    /// present one any more, or `next` is the same.
+    pub async fn rotate_recorder_key(
+        &self,
+        next: Arc<dyn Signer>,
+    ) -> std::result::Result<EpochHandover, StoreError> {
+        let signer = Arc::clone(&next);
+        let made = self.write(move |tx| super::hand_over(tx, &*signer)).await?;
+        self.shared().set_signer(next);
+        Ok(made)
+    }
+
+    /// Writes the log into a directory that does not exist or is empty; `handshake-verify` reads it.
+    ///
+    /// # Errors
+    /// [`ExportFailed`].
+    pub async fn export_log(
+        &self,
+        directory: &Path,
+    ) -> std::result::Result<Manifest, ExportFailed> {
+        let (directory, log_id) = (directory.to_owned(), self.log_id().clone());
+        self.read(move |conn| {
+            let mut writer =
+                ExportWriter::create(&directory, &log_id).map_err(ExportFailed::Write)?;
+            each_leaf(conn, |leaf| writer.leaf(leaf).map_err(ExportFailed::Write))?;
+            for handover in handovers(conn).map_err(Fail::answer)? {
+                writer.handover(&handover).map_err(ExportFailed::Write)?;
+            }
+            for checkpoint in checkpoints(conn).map_err(Fail::answer)? {
+                writer
+                    .checkpoint(&checkpoint)
+                    .map_err(ExportFailed::Write)?;
+            }
+            Ok(writer.finish().map_err(ExportFailed::Write)?)
+        })
+        .await
+    }
+
+    /// Verifies the whole log against its checkpoints, its own root key and the caller's anchors. The root
+    /// key stands in the same file, so only anchors from elsewhere show a log that was replaced as a whole.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read; what can be read and is wrong is a verdict.
+    pub async fn verify_log(
+        &self,
+        anchors: Vec<Anchor>,
+    ) -> std::result::Result<Verdict, StoreError> {
+        let log_id = self.log_id().clone();
+        self.read(move |conn| {
+            let roots = super::root_key(conn)?.into_iter().collect();
+            let trust = Trust { roots, anchors };
+            let mut verifier =
+                Verifier::new(trust, Some(log_id), &handovers(conn)?, checkpoints(conn)?);
+            each_leaf::<StoreError>(conn, |leaf| {
+                verifier.push(leaf);
+                Ok(())
+            })?;
+            Ok(verifier.finish())
+        })
+        .await
+    }
+}
+
+fn events_after(conn: &Connection, seq: u64, limit: u32) -> Result<Vec<RecordedEvent>> {
+    let mut rows =
+        conn.prepare_cached("SELECT payload FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    let rows = rows.query_map(params![codec::int(seq)?, limit.min(PAGE)], |row| row.get(0))?;
+    rows.map(|payload| {
+        let payload: Vec<u8> = payload?;
+        Ok(RecordedEvent::read(&payload).map_err(|_| StoreError::Damaged)?)
+    })
+    .collect()
+}
+
+fn each_leaf<E: From<StoreError>>(
+    conn: &Connection,
+    mut take: impl FnMut(&Leaf) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let failed = |error: rusqlite::Error| E::from(store_error(&error));
+    let mut select = conn
+        .prepare("SELECT seq, prev, hash, payload FROM events ORDER BY seq")
+        .map_err(failed)?;
+    let rows = select.query_map([], super::columns).map_err(failed)?;
+    for row in rows {
+        take(&super::leaf(row.map_err(failed)?)?)?;
+    }
+    Ok(())
+}
+
+fn handovers(conn: &Connection) -> Result<Vec<EpochHandover>> {
+    records(conn, "SELECT record FROM handovers ORDER BY epoch")
+}
+
+fn checkpoints(conn: &Connection) -> Result<Vec<Checkpoint>> {
+    records(conn, "SELECT record FROM checkpoints ORDER BY number")
+}
+
+fn records<T: DeserializeOwned>(conn: &Connection, sql: &str) -> Result<Vec<T>> {
+    let mut select = conn.prepare(sql)?;
+    let rows = select.query_map([], |row| row.get::<_, String>(0))?;
+    rows.map(|record| Ok(codec::from_json(&record?)?)).collect()
+}

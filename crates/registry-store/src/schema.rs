@@ -1,0 +1,122 @@
+//! The tables. A released migration is never edited; a change is a new one.
+
+use rusqlite_migration::{M, Migrations};
+
+/// "HSK1": a database of this program.
+pub(crate) const APPLICATION_ID: i32 = 0x4853_4b31;
+/// "HSKB": a backup, which does not open as a database of this program.
+pub(crate) const BACKUP_ID: i32 = 0x4853_4b42;
+
+const STEPS: &[M<'static>] = &[M::up(V1)];
+
+/// All migrations, in order. The version of a database is the number of those it went through.
+pub(crate) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+/// The version that this program writes.
+pub(crate) const VERSION: u32 = STEPS.len() as u32;
+
+/// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
+const V1: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE instances (instance BLOB PRIMARY KEY, opened_at INTEGER NOT NULL, run INTEGER NOT NULL)
+  STRICT, WITHOUT ROWID;
+
+-- The log. `payload` is the exact bytes that were hashed.
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY, payload BLOB NOT NULL, prev BLOB NOT NULL, hash BLOB NOT NULL
+) STRICT;
+CREATE TABLE checkpoints (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
+CREATE TABLE handovers (epoch INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+-- Events that were not recorded: how many (NULL: nobody knows), why, and after which leaf it was noticed.
+CREATE TABLE gaps (
+  number INTEGER PRIMARY KEY, after_seq INTEGER NOT NULL, lost INTEGER, cause TEXT NOT NULL,
+  noticed_at INTEGER NOT NULL
+) STRICT;
+-- These guard against our own mistakes; the hashes guard against others.
+CREATE TRIGGER events_stay BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER events_last BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER checkpoints_stay BEFORE DELETE ON checkpoints BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER checkpoints_last BEFORE UPDATE ON checkpoints BEGIN SELECT RAISE(ABORT, 'append only'); END;
+
+CREATE TABLE epochs (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO epochs VALUES ('enrolled', '0'), ('locked', 'false'), ('approval_key', '');
+
+CREATE TABLE providers (provider_id TEXT PRIMARY KEY, revision INTEGER NOT NULL, record TEXT NOT NULL)
+  STRICT, WITHOUT ROWID;
+CREATE TABLE snapshots (
+  provider_id TEXT NOT NULL REFERENCES providers ON DELETE CASCADE,
+  model_id TEXT NOT NULL, enabled INTEGER NOT NULL, snapshot TEXT NOT NULL,
+  PRIMARY KEY (provider_id, model_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE claims (
+  provider_id TEXT NOT NULL REFERENCES providers ON DELETE CASCADE,
+  model_id TEXT NOT NULL, claims TEXT NOT NULL, PRIMARY KEY (provider_id, model_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE contacts (
+  provider_id TEXT NOT NULL REFERENCES providers ON DELETE CASCADE,
+  revision INTEGER NOT NULL, granted_at INTEGER NOT NULL, PRIMARY KEY (provider_id, revision)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE profiles (profile_id TEXT PRIMARY KEY, profile TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE active_profile (
+  only INTEGER PRIMARY KEY CHECK (only = 1), profile_id TEXT NOT NULL REFERENCES profiles
+) STRICT;
+
+-- Receipts: the exact bytes that were signed. The other columns find them and count their uses.
+CREATE TABLE receipts (
+  receipt_id TEXT PRIMARY KEY, request_id TEXT NOT NULL, principal TEXT NOT NULL,
+  provider_id TEXT NOT NULL, envelope BLOB NOT NULL, single INTEGER NOT NULL, approved INTEGER NOT NULL,
+  payload BLOB NOT NULL, signature BLOB NOT NULL, stored_at INTEGER NOT NULL,
+  uses INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, new_bytes INTEGER NOT NULL DEFAULT 0,
+  last_used INTEGER, revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX receipts_by_envelope ON receipts (envelope);
+CREATE INDEX receipts_by_provider ON receipts (provider_id);
+CREATE INDEX receipts_by_revocation ON receipts (revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE TABLE receipt_sessions (
+  session_id TEXT NOT NULL, principal TEXT NOT NULL, receipt_id TEXT NOT NULL REFERENCES receipts,
+  PRIMARY KEY (session_id, principal, receipt_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE uses (
+  use_id TEXT PRIMARY KEY, receipt_id TEXT NOT NULL REFERENCES receipts, envelope BLOB NOT NULL,
+  attempts INTEGER NOT NULL, max_attempts INTEGER NOT NULL, owner BLOB NOT NULL, intent_seq INTEGER NOT NULL,
+  opened_at INTEGER NOT NULL, closed_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX open_uses ON uses (receipt_id) WHERE closed_at IS NULL;
+CREATE TABLE blocks (
+  receipt_id TEXT NOT NULL REFERENCES receipts, commitment BLOB NOT NULL, bytes INTEGER NOT NULL,
+  PRIMARY KEY (receipt_id, commitment)
+) STRICT, WITHOUT ROWID;
+
+-- Calls that wait for a person. `content` is sealed, and gone once the request is not pending any more.
+CREATE TABLE requests (
+  request_id TEXT PRIMARY KEY, principal TEXT NOT NULL, provider_id TEXT NOT NULL, same BLOB NOT NULL,
+  request TEXT NOT NULL, plan TEXT NOT NULL, content BLOB, submitted_at INTEGER NOT NULL,
+  deadline INTEGER NOT NULL, waited_at INTEGER NOT NULL, state TEXT NOT NULL, receipt_id TEXT,
+  decided_at INTEGER,
+  CHECK ((state = 'pending') = (content IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pending_requests ON requests (submitted_at) WHERE state = 'pending';
+CREATE TABLE waiters (
+  request_id TEXT NOT NULL REFERENCES requests, instance BLOB NOT NULL, beat_at INTEGER NOT NULL,
+  PRIMARY KEY (request_id, instance)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE refusals (
+  principal TEXT NOT NULL, provider_id TEXT NOT NULL, denials INTEGER NOT NULL, last_at INTEGER NOT NULL,
+  PRIMARY KEY (principal, provider_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sessions (session_id TEXT PRIMARY KEY, label TEXT NOT NULL, model TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE messages (
+  session_id TEXT NOT NULL, position INTEGER NOT NULL, sealed BLOB NOT NULL,
+  PRIMARY KEY (session_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE session_leases (session_id TEXT PRIMARY KEY, owner BLOB NOT NULL, expires_at INTEGER NOT NULL)
+  STRICT, WITHOUT ROWID;
+CREATE TABLE artifacts (artifact TEXT PRIMARY KEY, meta TEXT NOT NULL, sealed BLOB NOT NULL) STRICT;
+
+CREATE TABLE tokens (
+  name TEXT PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE, models TEXT, profile_id TEXT,
+  created_at INTEGER NOT NULL, revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE aliases (pattern TEXT PRIMARY KEY, target TEXT NOT NULL) STRICT, WITHOUT ROWID;
+";

@@ -1,0 +1,143 @@
+//! Tokens of gateway clients. Only their hashes are stored.
+
+use std::collections::BTreeSet;
+
+use handshake_core::{
+    digest::Digest,
+    ids::{ExternalId, ModelRef, ProfileId},
+    ports::StoreError,
+    time::UtcTime,
+};
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::{codec, store::Store};
+
+/// A token to store.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewToken {
+    /// The client's name, which is the name of its principal.
+    pub name: ExternalId,
+    /// SHA-256 of the token. A token is random, so no salt is needed.
+    pub sha256: Digest,
+    /// The models that it opens; `None` for every enabled one.
+    pub models: Option<BTreeSet<ModelRef>>,
+    /// The work profile that its calls run under; `None` for the active one.
+    pub profile: Option<ProfileId>,
+}
+
+/// A stored token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientToken {
+    /// The client's name.
+    pub name: ExternalId,
+    /// The models that it opens; `None` for every enabled one.
+    pub models: Option<BTreeSet<ModelRef>>,
+    /// The work profile that its calls run under.
+    pub profile: Option<ProfileId>,
+    /// When it was made.
+    pub created_at: UtcTime,
+    /// When it was revoked.
+    pub revoked_at: Option<UtcTime>,
+}
+
+const SELECT: &str = "SELECT name, models, profile_id, created_at, revoked_at FROM tokens";
+
+type Columns = (String, Option<String>, Option<String>, i64, Option<i64>);
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((
+        row.get(0)?,
+        row.get(1)?,
+        row.get(2)?,
+        row.get(3)?,
+        row.get(4)?,
+    ))
+}
+
+fn token((name, models, profile, created, revoked): Columns) -> Result<ClientToken, StoreError> {
+    Ok(ClientToken {
+        name: codec::id(&name)?,
+        models: models.map(|models| codec::from_json(&models)).transpose()?,
+        profile: profile.map(|profile| codec::id(&profile)).transpose()?,
+        created_at: codec::time(created),
+        revoked_at: revoked.map(codec::time),
+    })
+}
+
+impl Store {
+    /// Stores a token. A name is used once and never again, revoked or not: receipts name the principal,
+    /// and a new client must not inherit what an old one was allowed.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] for a known name or token.
+    pub async fn create_token(&self, new: NewToken) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let models = new.models.as_ref().map(codec::json).transpose()?;
+            let stored = tx.conn.execute(
+                "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4, ?5, NULL) ON CONFLICT DO NOTHING",
+                params![
+                    new.name.as_str(),
+                    new.sha256.as_bytes(),
+                    models,
+                    new.profile.as_ref().map(ProfileId::as_str),
+                    tx.now().unix_millis()
+                ],
+            )?;
+            if stored == 1 {
+                Ok(())
+            } else {
+                Err(StoreError::Conflict.into())
+            }
+        })
+        .await
+    }
+
+    /// The token with this hash, unless it was revoked.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the caller refuses then.
+    pub async fn find_token(&self, sha256: &Digest) -> Result<Option<ClientToken>, StoreError> {
+        let sha256 = *sha256;
+        self.read(move |conn| {
+            let sql = format!("{SELECT} WHERE sha256 = ?1 AND revoked_at IS NULL");
+            let row = conn
+                .prepare_cached(&sql)?
+                .query_row(params![sha256.as_bytes()], columns);
+            Ok(row.optional()?.map(token).transpose()?)
+        })
+        .await
+    }
+
+    /// All tokens by name, the revoked ones too.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tokens(&self) -> Result<Vec<ClientToken>, StoreError> {
+        self.read(|conn| {
+            let mut select = conn.prepare_cached(&format!("{SELECT} ORDER BY name"))?;
+            let rows = select.query_map([], columns)?;
+            rows.map(|row| Ok(token(row?)?)).collect()
+        })
+        .await
+    }
+
+    /// Revokes a token. Doing it twice is doing it once.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] for an unknown name.
+    pub async fn revoke_token(&self, name: &ExternalId) -> Result<(), StoreError> {
+        let name = name.clone();
+        self.write(move |tx| {
+            let revoked = tx.conn.execute(
+                "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE name = ?1",
+                params![name.as_str(), tx.now().unix_millis()],
+            )?;
+            if revoked == 1 {
+                Ok(())
+            } else {
+                Err(StoreError::Missing.into())
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,21 @@
+//! The store behind its ports.
+
+use handshake_registry_store::StoreOptions;
+
+#[path = "../src/fakes.rs"]
+mod fakes;
+
+#[path = "it/crash.rs"]
+mod crash;
+#[path = "it/events.rs"]
+mod events;
+#[path = "it/home.rs"]
+mod home;
+#[path = "it/kept.rs"]
+mod kept;
+#[path = "it/queue.rs"]
+mod queue;
+#[path = "it/spend.rs"]
+mod spend;
+#[path = "it/world.rs"]
+mod world;
