@@ -16,6 +16,8 @@ use crate::{
     policy::Governance,
 };
 
+mod apply;
+mod bounds;
 mod check;
 mod read;
 mod reason;
@@ -23,9 +25,10 @@ mod resolve;
 mod widen;
 
 pub use self::{
+    apply::apply,
     read::InvalidProfile,
     reason::{Reason, Unfit},
-    resolve::{RegistryView, Resolution, ResolveError, apply, resolve},
+    resolve::{RegistryView, Resolution, ResolveError, resolve},
 };
 
 /// The schema id of a work profile.

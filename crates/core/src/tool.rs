@@ -11,8 +11,12 @@ use crate::{
 };
 
 mod registry;
+mod schema;
 
-pub use self::registry::{InvalidTool, ToolRegistry};
+pub use self::{
+    registry::{InvalidTool, ToolRegistry},
+    schema::{UnsupportedSchema, check_schema},
+};
 
 /// The largest arguments and results that travel inline, in bytes.
 pub const INLINE_CAP: usize = 32 * 1024;

@@ -11,6 +11,7 @@ use crate::{
     error::CallError,
     ids::ToolCallId,
     tier::ModelTier,
+    tool::check_schema,
 };
 
 /// The most tools in one request.
@@ -108,11 +109,13 @@ fn tools(request: &ChatRequest) -> Result<(), CallError> {
         Some(ToolChoice::Required) => ensure(!names.is_empty(), "tool_choice"),
         Some(ToolChoice::Auto | ToolChoice::None) | None => Ok(()),
     }?;
-    let schema = request.structured_output_schema.as_ref();
-    ensure(
-        schema.is_none_or(serde_json::Value::is_object),
-        "structured_output_schema",
-    )
+    match &request.structured_output_schema {
+        // It is compiled here, to validate the answer.
+        Some(schema) => check_schema(schema).map_err(|_| {
+            CallError::new(ErrorCode::SchemaKeyword, Phase::Admit).about("structured_output_schema")
+        }),
+        None => Ok(()),
+    }
 }
 
 fn features(

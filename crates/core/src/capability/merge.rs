@@ -111,7 +111,8 @@ mod tests {
     fn b1_the_strongest_source_wins_and_weaker_ones_narrow() {
         use Provenance::{Family, Operator, Probe, Server};
         let tools = Feature::SupportsToolCalling;
-        let cases: &[(&[(Provenance, bool)], bool, Provenance, bool)] = &[
+        type Case<'a> = (&'a [(Provenance, bool)], bool, Provenance, bool);
+        let cases: &[Case<'_>] = &[
             (&[(Operator, true)], true, Operator, false),
             (&[(Operator, true), (Server, false)], true, Operator, true),
             (&[(Operator, false), (Server, true)], false, Operator, false),

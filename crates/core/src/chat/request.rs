@@ -14,6 +14,7 @@ use crate::{
 /// The calls that exist. Every other route of a provider is closed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one stands at a time, and chat is the common one")]
 pub enum ModelCall {
     /// A conversation.
     Chat(ChatRequest),

@@ -3,7 +3,8 @@
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use super::{
-    ModelAssignment, ModelName, Reason, RoleExtension, SelectionPolicy, Unfit, WorkProfile,
+    ModelAssignment, ModelName, Reason, SelectionPolicy, Unfit, WorkProfile,
+    bounds::{Bounds, forbidden, qualified, tier},
 };
 use crate::{
     admit::Route,
@@ -11,10 +12,10 @@ use crate::{
     chat::Target,
     code::{ErrorCode, Phase},
     error::CallError,
-    ids::{ModelId, ModelRef, ProviderId, RoleId},
-    policy::{AutomationLevel, Governance},
+    ids::{ModelRef, ProviderId, RoleId},
+    policy::Governance,
     provider::ProviderRecord,
-    tier::{ModelTier, Residence},
+    tier::ModelTier,
 };
 
 /// What the registry holds at one moment.
@@ -72,7 +73,7 @@ pub struct ResolveError {
 }
 
 impl ResolveError {
-    fn new(code: ErrorCode, subject: impl ToString) -> Self {
+    pub(super) fn new(code: ErrorCode, subject: impl ToString) -> Self {
         Self {
             code,
             subject: subject.to_string(),
@@ -172,78 +173,6 @@ fn resolve_role(role: &RoleId, view: &RegistryView) -> Result<Resolution, Resolv
         fallback,
         bounds.local_only,
     )
-}
-
-/// What a role may use.
-struct Bounds {
-    local_only: bool,
-    allowed: Option<Vec<ModelRef>>,
-    governance: Governance,
-}
-
-impl Bounds {
-    fn new(assignment: &ModelAssignment, governance: Governance) -> Result<Self, ResolveError> {
-        let allowed = assignment.allowed_models.as_ref();
-        let allowed = allowed
-            .map(|names| names.iter().map(qualified).collect())
-            .transpose()?;
-        Ok(Self {
-            local_only: assignment.local_only,
-            allowed,
-            governance,
-        })
-    }
-
-    /// Whether the *chosen* model keeps the hard bounds. Governance comes later, with codes of its own.
-    fn hold(&self, view: &RegistryView, model: &ModelRef) -> Result<(), ResolveError> {
-        let broken = match view.providers.get(&model.provider) {
-            None => return Err(ResolveError::new(ErrorCode::Provider404, &model.provider)),
-            Some(record) => {
-                (self.local_only && tier(view, record, model) == ModelTier::Cloud)
-                    || self
-                        .allowed
-                        .as_ref()
-                        .is_some_and(|allowed| !allowed.contains(model))
-            }
-        };
-        if broken {
-            Err(ResolveError::new(ErrorCode::InvalidConfig, model))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Why a model may not be chosen beside `beside`, if so.
-    fn unfit(&self, view: &RegistryView, model: &ModelRef, beside: ModelTier) -> Option<Unfit> {
-        let Some(record) = view.providers.get(&model.provider) else {
-            return Some(Unfit::NoProvider);
-        };
-        if self
-            .allowed
-            .as_ref()
-            .is_some_and(|allowed| !allowed.contains(model))
-        {
-            return Some(Unfit::NotAllowed);
-        }
-        if tier(view, record, model) == ModelTier::Local {
-            return None;
-        }
-        if self.local_only {
-            return Some(Unfit::LocalOnly);
-        }
-        if beside == ModelTier::Local {
-            return Some(Unfit::CrossesToCloud);
-        }
-        if forbidden(self.governance).is_some() {
-            return Some(Unfit::CloudForbidden);
-        }
-        let enabled = view.snapshots.get(model).is_some_and(|known| known.enabled);
-        if enabled {
-            None
-        } else {
-            Some(Unfit::NotEnabled)
-        }
-    }
 }
 
 fn largest(
@@ -372,127 +301,4 @@ fn finish(
         local_only,
         governance,
     })
-}
-
-/// The code under which governance forbids Cloud, if it does.
-fn forbidden(governance: Governance) -> Option<ErrorCode> {
-    match governance {
-        Governance {
-            automation_level: AutomationLevel::Locked,
-            ..
-        } => Some(ErrorCode::GovernanceLocked),
-        Governance {
-            allow_cloud_escalation: false,
-            ..
-        } => Some(ErrorCode::CloudEscalationDenied),
-        _ => None,
-    }
-}
-
-/// The tier as far as it is declared: by the provider, and by a server that says that it forwards the model.
-/// The gate derives the effective one and refuses a difference.
-fn tier(view: &RegistryView, record: &ProviderRecord, model: &ModelRef) -> ModelTier {
-    let forwarded = view
-        .snapshots
-        .get(model)
-        .is_some_and(|known| known.residence == Residence::Forwarded);
-    if forwarded {
-        ModelTier::Cloud
-    } else {
-        record.tier
-    }
-}
-
-fn qualified(name: &ModelName) -> Result<ModelRef, ResolveError> {
-    name.qualified()
-        .ok_or_else(|| ResolveError::new(ErrorCode::InvalidConfig, name))
-}
-
-/// Qualifies every id of a profile: `provider/model` where the provider is registered stays as it is, any
-/// other name is a model that exactly one provider must offer. Done once; the result is what is stored.
-///
-/// # Errors
-/// `HSK-400-INVALID-CONFIG` with the name and what it could mean.
-pub fn apply(profile: &WorkProfile, view: &RegistryView) -> Result<WorkProfile, ResolveError> {
-    let name = |name: &ModelName| qualify(name, view);
-    let names = |names: &std::collections::BTreeSet<ModelName>| {
-        names.iter().map(name).collect::<Result<_, _>>()
-    };
-    let assignment = |old: &ModelAssignment| {
-        Ok(ModelAssignment {
-            primary_model_id: name(&old.primary_model_id)?,
-            fallback_model_id: old.fallback_model_id.as_ref().map(name).transpose()?,
-            local_only: old.local_only,
-            allowed_models: old.allowed_models.as_ref().map(names).transpose()?,
-            compute: old.compute,
-        })
-    };
-    let extension = |old: &RoleExtension| {
-        Ok(RoleExtension {
-            inherits: old.inherits,
-            primary_model_id: old.primary_model_id.as_ref().map(name).transpose()?,
-            fallback_model_id: old.fallback_model_id.as_ref().map(name).transpose()?,
-            local_only: old.local_only,
-            allowed_models: old.allowed_models.as_ref().map(names).transpose()?,
-            compute: old.compute,
-        })
-    };
-    let mut applied = profile.clone();
-    let roles = &mut applied.model_assignments;
-    for base in [
-        &mut roles.frontend,
-        &mut roles.orchestrator,
-        &mut roles.worker,
-        &mut roles.validator,
-    ] {
-        *base = assignment(base)?;
-    }
-    for own in roles.extensions.values_mut() {
-        *own = extension(own)?;
-    }
-    if let Some(candidates) = applied
-        .routing
-        .as_mut()
-        .and_then(|routing| routing.candidate_models.as_mut())
-    {
-        *candidates = candidates.iter().map(name).collect::<Result<_, _>>()?;
-    }
-    Ok(applied)
-}
-
-fn qualify(name: &ModelName, view: &RegistryView) -> Result<ModelName, ResolveError> {
-    if name
-        .qualified()
-        .is_some_and(|model| view.providers.contains_key(&model.provider))
-    {
-        return Ok(name.clone());
-    }
-    let offered = |model: &ModelRef| {
-        let local = view
-            .providers
-            .get(&model.provider)
-            .map(|record| tier(view, record, model));
-        match local {
-            Some(ModelTier::Local) => true,
-            Some(ModelTier::Cloud) => view.snapshots.get(model).is_some_and(|known| known.enabled),
-            None => false,
-        }
-    };
-    let wanted = ModelId::new(name.as_str()).ok();
-    let mut candidates: Vec<ModelRef> = view
-        .snapshots
-        .keys()
-        .filter(|model| wanted.as_ref() == Some(&model.model) && offered(model))
-        .cloned()
-        .collect();
-    match candidates.pop() {
-        Some(only) if candidates.is_empty() => Ok(only.into()),
-        last => {
-            candidates.extend(last);
-            Err(ResolveError {
-                candidates,
-                ..ResolveError::new(ErrorCode::InvalidConfig, name)
-            })
-        }
-    }
 }

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{SCHEMA_CAP, ToolDefinition, ToolEntry};
+use super::{
+    ToolDefinition, ToolEntry,
+    schema::{UnsupportedSchema, check_dialect, check_schema},
+};
 use crate::{ids::ToolId, json::read_strict};
 
-/// The deepest nesting of a schema.
-const MAX_DEPTH: usize = 32;
 /// The longest name, in bytes.
 const MAX_NAME: usize = 128;
 /// The longest description, in bytes.
 const MAX_DESCRIPTION: usize = 4096;
-/// The only dialect of JSON Schema.
-const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// A tool that may not be registered, with the field at fault. Repeats nothing of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -152,11 +151,11 @@ fn check(entry: &ToolEntry) -> Result<(), InvalidTool> {
         "description",
         "has 1 to 4096 bytes and no control characters but line breaks and tabs",
     )?;
-    check_schema(&entry.input_schema, "input_schema")?;
+    check_own_schema(&entry.input_schema, "input_schema")?;
     let object = entry.input_schema.get("type").and_then(Value::as_str) == Some("object");
     ensure(object, "input_schema", "describes one object")?;
     if let Some(schema) = &entry.output_schema {
-        check_schema(schema, "output_schema")?;
+        check_own_schema(schema, "output_schema")?;
     }
     let well_formed = entry
         .required_capabilities
@@ -174,52 +173,10 @@ fn check(entry: &ToolEntry) -> Result<(), InvalidTool> {
     )
 }
 
-fn check_schema(schema: &Value, field: &'static str) -> Result<(), InvalidTool> {
-    ensure(schema.is_object(), field, "is a JSON Schema object")?;
-    let size = serde_json::to_vec(schema).map_or(usize::MAX, |bytes| bytes.len());
-    ensure(size <= SCHEMA_CAP, field, "has at most 64 KiB")?;
-    check_node(schema, schema, 1, field)
-}
-
-/// Looks at every key wherever it stands, in data such as `enum` too: stricter than a schema-aware walk, and
-/// there is nothing to get wrong. A *property* of such a name holds a schema, not a string, and passes.
-fn check_node(
-    root: &Value,
-    node: &Value,
-    depth: usize,
-    field: &'static str,
-) -> Result<(), InvalidTool> {
-    ensure(depth <= MAX_DEPTH, field, "is nested at most 32 deep")?;
-    match node {
-        Value::Array(items) => items
-            .iter()
-            .try_for_each(|item| check_node(root, item, depth + 1, field)),
-        Value::Object(members) => members.iter().try_for_each(|(key, value)| {
-            match (key.as_str(), value) {
-                ("$ref" | "$dynamicRef", Value::String(target)) => {
-                    let resolves = target
-                        .strip_prefix('#')
-                        .is_some_and(|at| root.pointer(at).is_some());
-                    ensure(
-                        resolves,
-                        field,
-                        "refers only to places inside itself, as #/…",
-                    )?;
-                }
-                ("$schema", Value::String(dialect)) => {
-                    let known = dialect.strip_suffix('#').unwrap_or(dialect) == DIALECT;
-                    ensure(known, field, "is JSON Schema 2020-12")?;
-                }
-                // A base URI would give the references above another meaning.
-                ("$id" | "$anchor" | "$dynamicAnchor" | "$vocabulary", Value::String(_)) => {
-                    ensure(false, field, "has no identifiers or anchors of its own")?;
-                }
-                _ => {}
-            }
-            check_node(root, value, depth + 1, field)
-        }),
-        _ => Ok(()),
-    }
+fn check_own_schema(schema: &Value, field: &'static str) -> Result<(), InvalidTool> {
+    check_schema(schema)
+        .and_then(|()| check_dialect(schema))
+        .map_err(|UnsupportedSchema { reason }| InvalidTool { field, reason })
 }
 
 fn is_text(text: &str, max: usize) -> bool {
@@ -273,8 +230,10 @@ fn is_semver(text: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::*;
-    use crate::tool::RiskLevel;
+    use super::{
+        super::{RiskLevel, SCHEMA_CAP, schema::DIALECT},
+        *,
+    };
 
     fn entry() -> Value {
         json!({

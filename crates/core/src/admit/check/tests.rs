@@ -489,11 +489,14 @@ fn b12_parameters_have_ranges() {
             "case {n}"
         );
     }
-    let schema = with(|r| r.structured_output_schema = Some(json!(true)));
-    assert_eq!(
-        refused(schema),
-        Some((ErrorCode::InvalidRequest, Some("structured_output_schema")))
-    );
+    for schema in [
+        json!(true),
+        json!({"$ref": "https://evil.example/schema.json"}),
+    ] {
+        let schema = with(|r| r.structured_output_schema = Some(schema));
+        let subject = Some("structured_output_schema");
+        assert_eq!(refused(schema), Some((ErrorCode::SchemaKeyword, subject)));
+    }
 }
 
 #[test]
