@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn s73_a_backup_holds_no_waiting_content_and_is_no_home() {
-        let home = tempfile::tempdir().expect("directory");
+        let home = crate::fakes::home_directory();
         let path = home.path().join("handshake.db");
         let original = Connection::open(&path).expect("opens");
         let marker = "SEALED-CONTENT-OF-A-WAITING-CALL".repeat(400);

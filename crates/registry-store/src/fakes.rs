@@ -24,6 +24,16 @@ use handshake_core::{
 /// 2026-01-01T00:00:00Z.
 pub(crate) const EPOCH: i64 = 1_767_225_600_000;
 
+/// A directory as a home must be, gone with the value.
+pub(crate) fn home_directory() -> tempfile::TempDir {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+    let mode = Permissions::from_mode(0o700);
+    tempfile::Builder::new()
+        .permissions(mode)
+        .tempdir()
+        .expect("directory")
+}
+
 /// A clock that stands still until it is moved.
 #[derive(Debug, Default)]
 pub(crate) struct FakeClock(AtomicI64);

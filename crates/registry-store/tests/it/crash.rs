@@ -75,7 +75,7 @@ async fn append_forever(store: &Store, fakes: &Fakes) {
         let seq = store.append(event(n)).await.expect("appends");
         println!("DONE event {seq}");
         for _ in 0..20 {
-            store.submit(event(n)).expect("fits");
+            FlightRecorder::submit(store, event(n)).expect("fits");
         }
         let mut uses = store.receipts(1).await.expect("lists")[0].uses;
         if uses < 150 {
@@ -235,9 +235,7 @@ async fn a8_a_use_does_not_outlive_its_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s11_a_waiter_that_died_left_when_it_was_last_heard_of() {
     let world = World::new().await;
-    world
-        .store
-        .submit(submission(&world.fakes, "agent", 1))
+    ApprovalQueue::submit(&world.store, submission(&world.fakes, "agent", 1))
         .await
         .expect("submits");
     let mut dying = child(world.home.path(), "wait", 50);

@@ -32,7 +32,7 @@ fn chmod(path: &Path, mode: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a2_every_file_is_its_owners_alone() {
-    let outer = tempfile::tempdir().expect("directory");
+    let outer = crate::fakes::home_directory();
     let home = outer.path().join("made").join("home");
     let store = open(&db(&home)).expect("opens");
     store.append(event(1)).await.expect("appends");
@@ -48,7 +48,7 @@ async fn a2_every_file_is_its_owners_alone() {
 
 #[test]
 fn a2_wider_modes_and_links_are_refused() {
-    let home = tempfile::tempdir().expect("directory");
+    let home = crate::fakes::home_directory();
     let path = db(home.path());
     drop(open(&path).expect("opens"));
     for wide in [0o640, 0o604, 0o660, 0o666] {
@@ -68,7 +68,7 @@ fn a2_wider_modes_and_links_are_refused() {
     chmod(home.path(), 0o700);
     drop(open(&path).expect("opens again"));
 
-    let elsewhere = tempfile::tempdir().expect("directory");
+    let elsewhere = crate::fakes::home_directory();
     symlink(&path, db(elsewhere.path())).expect("links");
     assert!(matches!(refused(&db(elsewhere.path())), OpenError::Kind(_)));
     let linked = elsewhere.path().join("home");
@@ -108,7 +108,7 @@ async fn s73_a_backup_or_foreign_database_is_no_home() {
         .expect("sets");
     assert!(matches!(refused(&db(home.path())), OpenError::Foreign));
 
-    let other = tempfile::tempdir().expect("directory");
+    let other = crate::fakes::home_directory();
     raw(other.path())
         .execute_batch("CREATE TABLE mine (a)")
         .expect("makes");
@@ -122,7 +122,7 @@ async fn s73_a_backup_or_foreign_database_is_no_home() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p9_a_damaged_file_is_damaged() {
-    let home = tempfile::tempdir().expect("directory");
+    let home = crate::fakes::home_directory();
     fs::write(
         db(home.path()),
         b"this was never a database, whatever its name says",
@@ -147,7 +147,7 @@ async fn s33_a_log_whose_end_was_cut_or_changed_does_not_open() {
     for damage in [
         "DROP TRIGGER events_stay; DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)",
         "DROP TRIGGER events_last; UPDATE events SET hash = zeroblob(32) WHERE seq = (SELECT max(seq) FROM events)",
-        "DROP TRIGGER events_last; UPDATE events SET payload = '{}' WHERE seq = (SELECT max(seq) FROM events)",
+        "DROP TRIGGER events_last; UPDATE events SET payload = CAST('{}' AS BLOB) WHERE seq = (SELECT max(seq) FROM events)",
     ] {
         let world = World::new().await;
         commit(&world.store, None, 1).await.expect("commits");
@@ -177,7 +177,7 @@ async fn p9_a_database_belongs_to_one_install_and_one_key() {
 
 #[test]
 fn s72_many_open_a_new_home_at_once() {
-    let home = tempfile::tempdir().expect("directory");
+    let home = crate::fakes::home_directory();
     let path = db(home.path());
     let stores: Vec<_> = std::thread::scope(|scope| {
         let open = |seed| {

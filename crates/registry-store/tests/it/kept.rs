@@ -23,7 +23,7 @@ use handshake_registry_store::{Alias, ClientToken, NewToken};
 
 use crate::{
     fakes::EPOCH,
-    world::{World, model, put, provider_id, raw, record, session},
+    world::{World, model, provider_id, put, raw, record, session},
 };
 
 fn snapshot(name: &str, enabled: bool) -> CapabilitySnapshot {
@@ -81,8 +81,7 @@ async fn a1_providers_persist_and_two_writers_do_not_overwrite_each_other() {
     );
     let unknown = put(&world.store, record("unknown"), Some(1)).await;
     assert_eq!(unknown, Err(StoreError::Conflict));
-    world
-        .put(store, changed.clone(), Some(1))
+    put(&world.store, changed.clone(), Some(1))
         .await
         .expect("replaces");
     assert_eq!(
@@ -220,30 +219,32 @@ async fn a3_contact_is_granted_for_one_revision() {
     store.grant(&id, 1).await.expect("grants");
     store.grant(&id, 1).await.expect("twice is once");
     assert_eq!(store.granted(&id, 1).await, Ok(true));
-    put(store, 
-            ProviderRecord {
-                revision: 2,
-                ..record("cloud")
-            },
-            Some(1),
-        )
-        .await
-        .expect("changes");
+    put(
+        store,
+        ProviderRecord {
+            revision: 2,
+            ..record("cloud")
+        },
+        Some(1),
+    )
+    .await
+    .expect("changes");
     assert_eq!(
         (store.granted(&id, 1).await, store.granted(&id, 2).await),
         (Ok(false), Ok(false))
     );
     store.grant(&id, 2).await.expect("grants");
     store.remove(&id).await.expect("removes");
-    put(store, 
-            ProviderRecord {
-                revision: 2,
-                ..record("cloud")
-            },
-            None,
-        )
-        .await
-        .expect("comes back");
+    put(
+        store,
+        ProviderRecord {
+            revision: 2,
+            ..record("cloud")
+        },
+        None,
+    )
+    .await
+    .expect("comes back");
     assert_eq!(
         store.granted(&id, 2).await,
         Ok(false),
@@ -443,7 +444,9 @@ async fn b2_one_call_executes_in_a_session_across_processes() {
 async fn a9_artefacts_are_what_their_reference_names_label_included() {
     let world = World::new().await;
     let store = &world.store;
-    let keep = |content: &'static [u8], label, members| ArtifactStore::put(store, content.into(), label, members);
+    let keep = |content: &'static [u8], label, members| {
+        ArtifactStore::put(store, content.into(), label, members)
+    };
     let member = ArtifactStore::put(store, b"MEMBER".to_vec().into(), Some(HIGH), vec![])
         .await
         .expect("puts");
@@ -456,7 +459,7 @@ async fn a9_artefacts_are_what_their_reference_names_label_included() {
     );
     for other in [
         keep(b"CONTENT", None, vec![member.artifact.clone()]).await,
-        put(
+        keep(
             b"CONTENT",
             Some(Label::INLINE),
             vec![member.artifact.clone()],

@@ -181,7 +181,7 @@ async fn s17_a_verdict_under_other_epochs_is_stale_and_writes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a8_nothing_is_judged_by_rules_that_nobody_set() {
     let fakes = crate::fakes::Fakes::new();
-    let home = tempfile::tempdir().expect("directory");
+    let home = crate::fakes::home_directory();
     let path = crate::world::db(home.path());
     let store = handshake_registry_store::Store::open(&path, fakes.options(1)).expect("opens");
     put(&store, record("cloud"), None).await.expect("puts");
@@ -271,7 +271,9 @@ async fn a8_removing_a_provider_voids_what_led_to_it() {
     let world = World::new().await;
     let receipt = world.approved(1).await;
     world.store.remove(&provider_id()).await.expect("removes");
-    put(&world.store, record("cloud"), None).await.expect("puts");
+    put(&world.store, record("cloud"), None)
+        .await
+        .expect("puts");
     let revived = commit(&world.store, Some(spend(&receipt, 0, 1, 1)), 1).await;
     assert_eq!(revived, Err(LedgerError::Contended));
 }
@@ -345,7 +347,7 @@ async fn a8_a_spend_that_cannot_be_checkpointed_did_not_happen() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
     /// Whatever is tried in whatever order from two processes: as many uses as a model of the rules allows,
     /// and a log that verifies.
     #[test]

@@ -309,7 +309,11 @@ pub(crate) async fn commit(
 }
 
 /// The other ports of a store have a `put` of their own.
-pub(crate) async fn put(store: &Store, record: ProviderRecord, expected: Option<u64>) -> Result<(), StoreError> {
+pub(crate) async fn put(
+    store: &Store,
+    record: ProviderRecord,
+    expected: Option<u64>,
+) -> Result<(), StoreError> {
     ProviderStore::put(store, record, expected).await
 }
 
@@ -324,7 +328,7 @@ pub(crate) fn raw(home: &Path) -> rusqlite::Connection {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let (fakes, home) = (Fakes::new(), tempfile::tempdir().expect("directory"));
+        let (fakes, home) = (Fakes::new(), crate::fakes::home_directory());
         let store = Store::open(&db(home.path()), fakes.options(1)).expect("opens");
         let world = Self { fakes, home, store };
         world
@@ -337,7 +341,9 @@ impl World {
             .set_epoch(Epoch::Rules(Digest::of(&[b"rules"])))
             .await
             .expect("sets");
-        put(&world.store, record("cloud"), None).await.expect("puts");
+        put(&world.store, record("cloud"), None)
+            .await
+            .expect("puts");
         world
     }
 
