@@ -1,5 +1,7 @@
 //! Small, readable values to build tests from.
 
+mod consent;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use handshake_core::{
@@ -7,15 +9,19 @@ use handshake_core::{
     base_url::BaseUrl,
     capability::{Capabilities, CapabilitySnapshot, Claims, Feature, Limit, Provenance},
     chat::{ChatRequest, Message, Params, Role, Target},
+    envelope::{Envelope, HeaderValue, Method, Prepared},
     ids::{
         ExternalId, MessageId, ModelId, ModelRef, Principal, PrincipalKind, ProviderId, SessionId,
         Token, TraceId,
     },
     profile::{WORK_PROFILE, WorkProfile},
     provider::{ProviderDraft, ProviderRecord},
+    reply::ReplySpec,
     tier::{ModelTier, Reach, Residence},
     time::UtcTime,
 };
+
+pub use self::consent::{asked_by, receipt, relay, submission};
 
 /// The time at which all fixtures happen: 2026-01-01T00:00:00Z.
 #[must_use]
@@ -160,4 +166,55 @@ pub fn request(provider: &ProviderId, model: &str, text: &str) -> ChatRequest {
 pub fn admitted(record: &Arc<ProviderRecord>, model: &str, text: &str) -> Admitted {
     let request = request(&record.provider_id, model, text);
     admit(Arc::new(request), route(record, model), Emulation::Off).expect("admitted")
+}
+
+/// What an adapter would render: a chat completion with one user message, at `/chat` below the base URL.
+///
+/// # Panics
+/// When the model's name is not valid.
+#[must_use]
+pub fn prepared(record: &ProviderRecord, model: &str, text: &str) -> Prepared {
+    let body = serde_json::json!({
+        "model": model,
+        "messages": [{ "role": "user", "content": text }],
+        "stream": true,
+    });
+    prepared_body(record, model, body.to_string().into_bytes())
+}
+
+/// The same with a body of one's own.
+///
+/// # Panics
+/// When the model's name is not valid.
+#[must_use]
+pub fn prepared_body(record: &ProviderRecord, model: &str, body: Vec<u8>) -> Prepared {
+    let model = ModelId::new(model).expect("model id");
+    let mut headers = BTreeMap::from([(
+        "content-type".to_owned(),
+        HeaderValue::Plain("application/json".to_owned()),
+    )]);
+    if let Some(secret_ref) = &record.secret_ref {
+        let secret = HeaderValue::Secret {
+            secret_ref: secret_ref.clone(),
+            prefix: "Bearer ",
+        };
+        headers.insert("authorization".to_owned(), secret);
+    }
+    let envelope = Envelope {
+        method: Method::Post,
+        base_url: record.base_url.clone(),
+        path: format!("{}/chat", record.base_url.path().trim_end_matches('/')),
+        headers,
+        provider_id: record.provider_id.clone(),
+        revision: record.revision,
+        model_id: Some(model.clone()),
+        body: body.into(),
+    };
+    let mut reply = ReplySpec::offline(Token::new("simulated").expect("a token"), true);
+    reply.requested_model = Some(model);
+    Prepared {
+        envelope: Arc::new(envelope),
+        reply: Arc::new(reply),
+        adjusted: Vec::new(),
+    }
 }

@@ -4,10 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use handshake_core::{
     attest::RECEIPT_DOMAIN,
-    consent::{
-        Assurance, ConsentReceipt, EGRESS_EXT, EscalationReason, ReceiptExt, ReceiptScope,
-        SignedReceipt,
-    },
+    consent::{ConsentReceipt, EscalationReason, LeaseTerms, Outline, ReceiptScope, SignedReceipt},
     control::ControlCall,
     digest::{CommitmentKey, Digest},
     envelope::{Envelope, EnvelopeView, Prepared, Salt},
@@ -17,7 +14,7 @@ use handshake_core::{
         Authorization, Awaiting, CallContext, Cleared, ClearedControl, ControlRequest,
         EgressRequest, Gate, GatePorts,
     },
-    ids::{ExternalId, ReceiptId, SessionId, TraceId, UseId},
+    ids::{SessionId, TraceId, UseId},
     label::Label,
     policy::Governance,
     ports::{Clock, EntropyExt, LeakageValidator, ProviderStore, Signer},
@@ -165,39 +162,42 @@ impl World {
     /// What a person who read the plan and said yes to this one call signs.
     #[must_use]
     pub fn receipt(&self, awaiting: &Awaiting) -> ConsentReceipt {
-        let plan = &awaiting.plan;
-        let now = self.memory.now();
-        ConsentReceipt {
-            consent_receipt_id: ReceiptId::from_entropy(self.memory.bytes()),
-            projection_plan_id: plan.projection_plan_id,
-            payload_sha256: plan.payload_sha256,
-            approved: true,
-            approved_at: now,
-            user_id: ExternalId::new("tester").expect("valid"),
-            ui_surface: None,
-            notes: None,
-            ext: ReceiptExt {
-                schema: EGRESS_EXT.to_owned(),
-                envelope_sha256: plan.ext.envelope_sha256,
-                destination: plan.ext.destination.clone(),
-                principal: plan.ext.principal.clone(),
-                request_id: awaiting.escalation.request_id,
-                scope: ReceiptScope::SingleCall,
-                session_ids: [plan.ext.session_id.clone()].into(),
-                max_bytes: plan.max_bytes,
-                max_attempts: 3,
-                lease: None,
-                not_before: now,
-                expires_at: now.plus(Duration::from_secs(600)),
-                nonce: "00112233445566778899aabbccddeeff".to_owned(),
-                assurance: Assurance::A1,
-                recorder_checkpoint: None,
-                run: self.memory.run(),
-                demo: None,
-                key_id: self.signer.public_key().id().clone(),
-                signature: None,
-            },
-        }
+        fixture::receipt(
+            &awaiting.plan,
+            awaiting.escalation.request_id,
+            self.memory.bytes(),
+            self.memory.now(),
+            self.memory.run(),
+            self.signer.public_key().id().clone(),
+        )
+    }
+
+    /// The same yes as a lease: more of the same in this session, within the published limits.
+    ///
+    /// # Panics
+    /// When the body has no outline: no lease covers it.
+    #[must_use]
+    pub fn lease(&self, awaiting: &Awaiting) -> ConsentReceipt {
+        let submission = awaiting.submission(self.memory.now());
+        let outline =
+            Outline::of(&submission.content.body, self.gate.commitments()).expect("an outline");
+        let mut receipt = self.receipt(awaiting);
+        receipt.ext.scope = ReceiptScope::SessionScoped;
+        receipt.ext.expires_at = receipt
+            .approved_at
+            .plus(Duration::from_secs(LeaseTerms::MAX_LIFE_SECONDS));
+        receipt.ext.lease = Some(LeaseTerms {
+            models: receipt.ext.destination.model_id.iter().cloned().collect(),
+            system: outline.system,
+            tools: outline.tools,
+            fields: outline.fields,
+            kinds: outline.kinds,
+            max_new_bytes_per_call: LeaseTerms::MAX_NEW_BYTES_PER_CALL,
+            max_new_bytes_total: LeaseTerms::MAX_NEW_BYTES_TOTAL,
+            max_uses: LeaseTerms::MAX_USES,
+            idle_seconds: LeaseTerms::MAX_IDLE_SECONDS,
+        });
+        receipt
     }
 
     /// Signs a receipt with the factor.

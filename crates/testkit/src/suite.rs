@@ -1,6 +1,12 @@
 //! Conformance suites: one function per promise of a port's contract. Each panics with what was broken.
 
 pub mod artifact;
+pub mod consent;
+mod home;
+pub mod ledger;
 pub mod profile;
 pub mod provider;
+pub mod queue;
 pub mod session;
+
+pub use self::home::Home;

@@ -109,10 +109,18 @@ pub enum QueueError {
 /// The queue of calls that wait for a person. Shared by all processes of a home.
 ///
 /// # Contract
-/// Limits: 3 pending per principal, 16 in all; after one denial of a (principal, destination) nothing is
-/// taken for 60 s, after two until the person reopens it. Identical requests of one principal (same
-/// destination and body) join. When the last waiter left, a request is withdrawn after 60 s: deciding it
-/// afterwards is `Mismatch`. Content is sealed at rest and deleted when decided or expired.
+/// Limits: 3 pending per principal, 16 in all; after one denial of a (principal, provider) nothing is taken
+/// for 60 s, after two until the person reopens it or says yes. Identical requests of one principal (same
+/// destination, manifest and body) join while one is pending. Waiting ends at the deadline: the request is
+/// `Expired` for everybody then. 60 s after its last waiter left (or after it was submitted, when nobody ever
+/// waited) a pending request is withdrawn. Deciding what is not pending any more is `Mismatch`. A receipt for
+/// one call is void 60 s after the last waiter of its request left, or after the decision if that was later;
+/// the gate is told that it is revoked. Content is sealed at rest and deleted when decided or expired.
+///
+/// Each fact is recorded once. The queue records FR-EVT-CLOUD-001 at `submit`, unless it joined, and
+/// FR-EVT-CLOUD-002 with the approval, in its transaction. A denial, an expiry and a refused submission are
+/// recorded by the one who waits ([`crate::gate::Gate::give_up`]); the queue itself records FR-EVT-CLOUD-003
+/// for a denial only when nobody waits any more, and for a revocation.
 #[async_trait]
 pub trait ApprovalQueue: Send + Sync {
     /// Puts a call into the queue.
@@ -121,7 +129,8 @@ pub trait ApprovalQueue: Send + Sync {
     /// [`QueueError::Flood`] at the limits.
     async fn submit(&self, submission: Submission) -> Result<Submitted, QueueError>;
 
-    /// Waits for a decision, as one waiter; dropping the future is leaving.
+    /// Waits for a decision, as one waiter; dropping the future is leaving. `Expired` after `at_most`, for
+    /// this waiter alone.
     ///
     /// # Errors
     /// [`QueueError::Unknown`] for a request that never was, or was withdrawn.
@@ -136,12 +145,14 @@ pub trait ApprovalQueue: Send + Sync {
     /// The content of one waiting request, for showing it.
     ///
     /// # Errors
-    /// [`QueueError::Unknown`].
+    /// [`QueueError::Unknown`] for one that is not pending.
     async fn open(&self, request_id: RequestId) -> Result<PendingContent, QueueError>;
 
     /// Stores a decision.
     ///
     /// # Errors
-    /// [`QueueError::Mismatch`] for a receipt whose signature, request, plan or hashes do not match.
+    /// [`QueueError::Mismatch`] for a receipt whose signature, request, plan, hashes, destination, principal
+    /// or session do not match, and for what is not pending any more; [`QueueError::Unknown`] for a plain
+    /// no or a revocation of something that never was. Nothing is stored then.
     async fn decide(&self, decision: SignedDecision) -> Result<(), QueueError>;
 }

@@ -32,7 +32,9 @@ pub struct ReceiptQuery {
 ///
 /// # Contract
 /// Returns every receipt that may match, with its uses as committed, in any order; the gate verifies each
-/// signature itself. An unreadable row is an error, not an absence.
+/// signature itself. A receipt with several open uses is returned once for each of them. A row whose bytes
+/// are no receipt is returned too, for the gate to find out; a row that cannot be read at all is an error,
+/// not an absence.
 #[async_trait]
 pub trait ConsentStore: Send + Sync {
     /// The receipts that may matter.

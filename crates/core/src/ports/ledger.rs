@@ -90,8 +90,9 @@ pub enum LedgerError {
 ///
 /// # Contract
 /// `commit` is durable when it returns: event, spend, new blocks and a signed checkpoint are in one
-/// transaction, and either all or none of them is there, also after a crash. A receipt's use is begun once,
-/// whatever number of processes try.
+/// transaction, and either all or none of them is there, also after a crash. A use is begun once, whatever
+/// number of processes try; a receipt for one call begins one use in its life. Attempts follow each other
+/// without a gap, with the envelope that the use began with.
 #[async_trait]
 pub trait EgressLedger: Send + Sync {
     /// The current epochs, all processes' changes included.

@@ -1,0 +1,496 @@
+//! Promises of [`EgressLedger`](handshake_core::ports::EgressLedger). Each wants a fresh home.
+
+use futures_util::future::join_all;
+use handshake_core::{
+    consent::{Block, ConsentReceipt, LeaseTerms, ReceiptEvidence, ReceiptScope},
+    digest::{CommitmentKey, Digest},
+    event::{Actor, Body, ControlKind, Event, EventScope},
+    ids::{EventId, ReceiptId, UseId},
+    ports::{
+        Epochs, Intent, LedgerError, ReceiptQuery, SignedDecision, Spend, StoreError, Submission,
+    },
+    provider::ProviderRecord,
+    tier::ModelTier,
+};
+
+use super::home::{Home, recorded, signed};
+use crate::fixture;
+
+fn use_id(n: u8) -> UseId {
+    UseId::from_entropy([n; 16])
+}
+
+fn key() -> CommitmentKey {
+    CommitmentKey::new([3; 32]).expect("a key")
+}
+
+fn block(text: &str) -> Block {
+    Block {
+        commitment: key().commit("suite", &[text.as_bytes()]),
+        bytes: text.len() as u64,
+    }
+}
+
+async fn registered(home: &dyn Home) -> ProviderRecord {
+    let record = fixture::relay();
+    home.providers()
+        .put(record.clone(), None)
+        .await
+        .expect("registered");
+    record
+}
+
+/// A stored yes, and what it is for.
+async fn approved(home: &dyn Home, lease: bool) -> (Submission, ConsentReceipt) {
+    registered(home).await;
+    let (now, run) = (home.clock().now(), home.clock().run());
+    let submission =
+        fixture::submission(1, "one", now, now.plus(std::time::Duration::from_secs(600)));
+    home.queue()
+        .submit(submission.clone())
+        .await
+        .expect("submitted");
+    let key = home.signer().public_key().id().clone();
+    let request = submission.request.request_id;
+    let mut receipt = fixture::receipt(&submission.plan, request, [1; 16], now, run, key);
+    if lease {
+        receipt.ext.scope = ReceiptScope::SessionScoped;
+        receipt.ext.lease = Some(LeaseTerms {
+            models: receipt.ext.destination.model_id.iter().cloned().collect(),
+            system: None,
+            tools: None,
+            fields: ["messages".to_owned(), "model".to_owned()].into(),
+            kinds: submission.plan.ext.kinds.clone(),
+            max_new_bytes_per_call: 1000,
+            max_new_bytes_total: 10_000,
+            max_uses: 10,
+            idle_seconds: 600,
+        });
+    }
+    let decision = SignedDecision::Receipt(signed(home, &receipt));
+    home.queue().decide(decision).await.expect("approved");
+    (submission, receipt)
+}
+
+async fn epochs(home: &dyn Home) -> Epochs {
+    home.ledger()
+        .epochs(&fixture::relay().provider_id)
+        .await
+        .expect("epochs")
+}
+
+fn attempt(home: &dyn Home, n: u8, id: UseId, attempt: u32, control: Option<ControlKind>) -> Event {
+    let body = Body::CallAttempt {
+        use_id: id,
+        attempt,
+        effective_tier: ModelTier::Cloud,
+        body_bytes: 10,
+        envelope_hash: key().commit("suite", &[b"envelope"]),
+        control,
+    };
+    let event_id = EventId::from_entropy([n; 16]);
+    EventScope::default().event(event_id, home.clock().now(), Actor::System, body)
+}
+
+fn intent(
+    home: &dyn Home,
+    receipt: &ConsentReceipt,
+    epochs: Epochs,
+    seen: u32,
+    id: UseId,
+    n: u32,
+) -> Intent {
+    let serial = u8::try_from(seen * 16 + n).expect("small") ^ id.uuid().as_bytes()[0];
+    Intent {
+        event: attempt(home, serial, id, n, None),
+        provider_id: receipt.ext.destination.provider_id.clone(),
+        epochs,
+        spend: Some(Spend {
+            receipt_id: receipt.consent_receipt_id,
+            seen_uses: seen,
+            use_id: id,
+            attempt: n,
+            max_attempts: 3,
+            envelope_sha256: receipt.ext.envelope_sha256,
+            body_bytes: 10,
+            new_blocks: Vec::new(),
+        }),
+    }
+}
+
+async fn evidence(home: &dyn Home, of: &Submission, blocks: &[Block]) -> Vec<ReceiptEvidence> {
+    let ext = &of.plan.ext;
+    let query = ReceiptQuery {
+        principal: ext.principal.clone(),
+        session_id: ext.session_id.clone(),
+        provider_id: ext.destination.provider_id.clone(),
+        origin: ext.destination.origin.clone(),
+        envelope_sha256: ext.envelope_sha256,
+        blocks: blocks.iter().map(|block| block.commitment).collect(),
+    };
+    home.consent().find(&query).await.expect("find")
+}
+
+async fn attempts(home: &dyn Home) -> usize {
+    recorded(home, "FR-EVT-PROVIDER-006").await.len()
+}
+
+/// A spend and its event are there together, at the place that was told.
+///
+/// # Panics
+/// When one of them is missing.
+pub async fn a8_spend_and_event_are_one(home: &dyn Home) {
+    let (submission, receipt) = approved(home, false).await;
+    let wanted = intent(home, &receipt, epochs(home).await, 0, use_id(1), 1);
+    let committed = home
+        .ledger()
+        .commit(wanted.clone())
+        .await
+        .expect("committed");
+    assert_eq!(committed.use_id, use_id(1));
+    let events = home.events().await;
+    let seq = usize::try_from(committed.seq).expect("small");
+    assert_eq!(
+        events.get(seq),
+        Some(&wanted.event),
+        "the event is not where it was said to be"
+    );
+    let found = evidence(home, &submission, &[]).await;
+    let one = found.first().expect("the receipt");
+    assert_eq!(
+        (one.uses, one.bytes, one.last_used),
+        (1, 10, Some(home.clock().now()))
+    );
+    assert_eq!(
+        one.open_use,
+        Some((use_id(1), receipt.ext.envelope_sha256, 1))
+    );
+}
+
+/// A receipt for one call begins one use, whoever asks and whatever they say they saw.
+///
+/// # Panics
+/// When it is spent twice.
+pub async fn a8_one_call_is_spent_once(home: &dyn Home) {
+    let (_, receipt) = approved(home, false).await;
+    let epochs = epochs(home).await;
+    let first = home
+        .ledger()
+        .commit(intent(home, &receipt, epochs.clone(), 0, use_id(1), 1))
+        .await;
+    first.expect("committed");
+    for seen in [0, 1] {
+        let again = home
+            .ledger()
+            .commit(intent(home, &receipt, epochs.clone(), seen, use_id(2), 1))
+            .await;
+        assert_eq!(again, Err(LedgerError::Contended), "seen {seen}");
+    }
+    home.ledger().close(use_id(1)).await.expect("closed");
+    let after = home
+        .ledger()
+        .commit(intent(home, &receipt, epochs, 1, use_id(3), 1))
+        .await;
+    assert_eq!(after, Err(LedgerError::Contended), "closing frees nothing");
+    assert_eq!(attempts(home).await, 1, "a refused spend left an event");
+}
+
+/// Whatever number of callers race for one use, one gets it.
+///
+/// # Panics
+/// When another number does.
+pub async fn a8_a_race_has_one_winner(home: &dyn Home) {
+    let (_, receipt) = approved(home, true).await;
+    let epochs = epochs(home).await;
+    let racers = (1..=8).map(|n| {
+        home.ledger()
+            .commit(intent(home, &receipt, epochs.clone(), 0, use_id(n * 16), 1))
+    });
+    let won = join_all(racers)
+        .await
+        .into_iter()
+        .filter(Result::is_ok)
+        .count();
+    assert_eq!(won, 1);
+    assert_eq!(attempts(home).await, 1);
+}
+
+/// Attempts of a use follow each other up to the bound, with the same envelope, until it is closed.
+///
+/// # Panics
+/// When another attempt is let through, or the next is not.
+pub async fn a14_attempts_follow_each_other(home: &dyn Home) {
+    let (_, receipt) = approved(home, false).await;
+    let epochs = epochs(home).await;
+    let commit = async |seen, id, n, edit: fn(&mut Spend)| {
+        let mut wanted = intent(home, &receipt, epochs.clone(), seen, id, n);
+        edit(wanted.spend.as_mut().expect("a spend"));
+        home.ledger()
+            .commit(wanted)
+            .await
+            .map(|committed| committed.use_id)
+    };
+    let same: fn(&mut Spend) = |_| {};
+    let refused = Err(LedgerError::Contended);
+    assert_eq!(
+        commit(0, use_id(1), 2, same).await,
+        refused,
+        "no first attempt"
+    );
+    assert_eq!(commit(0, use_id(1), 1, same).await, Ok(use_id(1)));
+    assert_eq!(
+        commit(1, use_id(1), 1, same).await,
+        refused,
+        "the first one again"
+    );
+    assert_eq!(commit(1, use_id(1), 3, same).await, refused, "one left out");
+    assert_eq!(commit(1, use_id(2), 2, same).await, refused, "another use");
+    let other: fn(&mut Spend) = |spend| spend.envelope_sha256 = Digest::of(&[b"other bytes"]);
+    assert_eq!(commit(1, use_id(1), 2, other).await, refused, "other bytes");
+    assert_eq!(commit(1, use_id(1), 2, same).await, Ok(use_id(1)));
+    assert_eq!(commit(1, use_id(1), 3, same).await, Ok(use_id(1)));
+    assert_eq!(
+        commit(1, use_id(1), 4, same).await,
+        refused,
+        "more than allowed"
+    );
+    assert_eq!(attempts(home).await, 3);
+}
+
+/// No attempt follows a closed use. Closing what is not open does nothing.
+///
+/// # Panics
+/// When one does.
+pub async fn a14_a_closed_use_stays_closed(home: &dyn Home) {
+    let (submission, receipt) = approved(home, false).await;
+    let epochs = epochs(home).await;
+    home.ledger()
+        .close(use_id(9))
+        .await
+        .expect("nothing happens");
+    let first = home
+        .ledger()
+        .commit(intent(home, &receipt, epochs.clone(), 0, use_id(1), 1))
+        .await;
+    first.expect("committed");
+    home.ledger().close(use_id(1)).await.expect("closed");
+    home.ledger().close(use_id(1)).await.expect("closed");
+    assert!(
+        evidence(home, &submission, &[])
+            .await
+            .iter()
+            .all(|found| found.open_use.is_none())
+    );
+    let next = home
+        .ledger()
+        .commit(intent(home, &receipt, epochs, 1, use_id(1), 2))
+        .await;
+    assert_eq!(next, Err(LedgerError::Contended));
+}
+
+/// A lease holds several uses at a time; each goes on by itself, and the gate is shown all of them.
+///
+/// # Panics
+/// When one pushes another out.
+pub async fn a_lease_holds_several_uses(home: &dyn Home) {
+    let (submission, receipt) = approved(home, true).await;
+    let epochs = epochs(home).await;
+    let commit = async |seen, id, n| {
+        home.ledger()
+            .commit(intent(home, &receipt, epochs.clone(), seen, id, n))
+            .await
+    };
+    commit(0, use_id(1), 1).await.expect("committed");
+    commit(1, use_id(2), 1).await.expect("committed");
+    commit(2, use_id(1), 2).await.expect("the first goes on");
+    let found = evidence(home, &submission, &[]).await;
+    let mut open: Vec<_> = found
+        .iter()
+        .filter_map(|e| e.open_use.map(|(id, _, n)| (id, n)))
+        .collect();
+    open.sort();
+    let mut wanted = [(use_id(1), 2), (use_id(2), 1)];
+    wanted.sort();
+    assert_eq!(open, wanted);
+    assert!(found.iter().all(|evidence| evidence.uses == 2));
+}
+
+/// A block is new once per receipt; its bytes count once.
+///
+/// # Panics
+/// When it counts again, or is forgotten.
+pub async fn blocks_are_new_once(home: &dyn Home) {
+    let (submission, receipt) = approved(home, true).await;
+    let epochs = epochs(home).await;
+    let (a, b) = (block("first"), block("second one"));
+    for (seen, id, blocks) in [(0, 1, vec![a]), (1, 2, vec![a, b])] {
+        let mut wanted = intent(home, &receipt, epochs.clone(), seen, use_id(id), 1);
+        wanted.spend.as_mut().expect("a spend").new_blocks = blocks;
+        home.ledger().commit(wanted).await.expect("committed");
+    }
+    let found = evidence(home, &submission, &[a, b, block("third")]).await;
+    let one = found.first().expect("the receipt");
+    assert_eq!(one.new_bytes, a.bytes + b.bytes);
+    assert_eq!(one.known_blocks, [a.commitment, b.commitment].into());
+    assert_eq!(one.bytes, 20);
+}
+
+/// What is revoked, or never was, cannot be spent, not even by a use that is open.
+///
+/// # Panics
+/// When it can.
+pub async fn s03_nothing_is_spent_without_a_receipt(home: &dyn Home) {
+    let (_, receipt) = approved(home, false).await;
+    let epochs = epochs(home).await;
+    let mut unknown = intent(home, &receipt, epochs.clone(), 0, use_id(1), 1);
+    unknown.spend.as_mut().expect("a spend").receipt_id = ReceiptId::from_entropy([9; 16]);
+    assert_eq!(
+        home.ledger().commit(unknown).await,
+        Err(LedgerError::Contended)
+    );
+    let first = home
+        .ledger()
+        .commit(intent(home, &receipt, epochs.clone(), 0, use_id(1), 1))
+        .await;
+    first.expect("committed");
+    let revoke = SignedDecision::Revoke(receipt.consent_receipt_id);
+    home.queue().decide(revoke).await.expect("revoked");
+    let next = home
+        .ledger()
+        .commit(intent(home, &receipt, epochs, 1, use_id(1), 2))
+        .await;
+    assert_eq!(next, Err(LedgerError::Contended));
+    assert_eq!(attempts(home).await, 1);
+}
+
+/// When anything changed that a verdict rests on, nothing is spent and nothing recorded.
+///
+/// # Panics
+/// When a stale verdict spends.
+pub async fn a_stale_verdict_spends_nothing(home: &dyn Home) {
+    let (submission, receipt) = approved(home, false).await;
+    let judged = epochs(home).await;
+    let record = fixture::relay();
+    let changed = ProviderRecord {
+        revision: record.revision + 1,
+        ..record.clone()
+    };
+    home.providers()
+        .put(changed, Some(record.revision))
+        .await
+        .expect("changed");
+    let now = epochs(home).await;
+    assert_ne!(judged, now, "a new revision is another epoch");
+    assert_eq!(now.provider_revision, record.revision + 1);
+    let stale = home
+        .ledger()
+        .commit(intent(home, &receipt, judged.clone(), 0, use_id(1), 1))
+        .await;
+    assert_eq!(stale, Err(LedgerError::Stale));
+    for edit in [
+        (|e: &mut Epochs| e.policy = Digest::of(&[b"other rules"])) as fn(&mut Epochs),
+        |e| e.enabled_models += 1,
+        |e| e.rules = Digest::of(&[b"other rules"]),
+        |e| e.enrolled += 1,
+        |e| e.locked = !e.locked,
+        |e| e.approval_key = None,
+    ] {
+        let mut other = now.clone();
+        edit(&mut other);
+        let stale = home
+            .ledger()
+            .commit(intent(home, &receipt, other, 0, use_id(1), 1))
+            .await;
+        assert_eq!(stale, Err(LedgerError::Stale));
+    }
+    assert_eq!(attempts(home).await, 0);
+    assert!(
+        evidence(home, &submission, &[])
+            .await
+            .iter()
+            .all(|found| found.uses == 0)
+    );
+}
+
+/// Enabling or disabling a model is another epoch; a provider that is not there has revision 0.
+///
+/// # Panics
+/// When it is not.
+pub async fn enabled_models_are_an_epoch(home: &dyn Home) {
+    let record = registered(home).await;
+    let before = epochs(home).await;
+    let known = fixture::snapshot(&record, "m", fixture::claims_all());
+    let model = "cloud/m".parse().expect("a model ref");
+    home.providers()
+        .put_snapshot(&model, (*known).clone())
+        .await
+        .expect("put");
+    let enabled = epochs(home).await;
+    assert_ne!(before.enabled_models, enabled.enabled_models);
+    let disabled = handshake_core::capability::CapabilitySnapshot {
+        enabled: false,
+        ..(*known).clone()
+    };
+    home.providers()
+        .put_snapshot(&model, disabled)
+        .await
+        .expect("put");
+    assert_ne!(epochs(home).await.enabled_models, enabled.enabled_models);
+    home.providers()
+        .remove(&record.provider_id)
+        .await
+        .expect("removed");
+    assert_eq!(epochs(home).await.provider_revision, 0);
+}
+
+/// A payload-free call spends nothing; its event is committed all the same, under the same epochs.
+///
+/// # Panics
+/// When it is not.
+pub async fn control_calls_commit_their_event(home: &dyn Home) {
+    let record = registered(home).await;
+    let judged = epochs(home).await;
+    let wanted = |epochs| Intent {
+        event: attempt(home, 1, use_id(1), 1, Some(ControlKind::ListModels)),
+        provider_id: record.provider_id.clone(),
+        epochs,
+        spend: None,
+    };
+    let committed = home
+        .ledger()
+        .commit(wanted(judged.clone()))
+        .await
+        .expect("committed");
+    assert_eq!(committed.use_id, use_id(1));
+    assert_eq!(attempts(home).await, 1);
+    let stale = Epochs {
+        locked: !judged.locked,
+        ..judged
+    };
+    assert_eq!(
+        home.ledger().commit(wanted(stale)).await,
+        Err(LedgerError::Stale)
+    );
+    assert_eq!(attempts(home).await, 1);
+}
+
+/// A store that fails says so and is no permission: for ports that can be made to fail.
+///
+/// # Panics
+/// When a failing ledger answers.
+pub async fn a_failing_ledger_denies(home: &dyn Home, fail: impl AsyncFn()) {
+    let (_, receipt) = approved(home, false).await;
+    let judged = epochs(home).await;
+    fail().await;
+    let committed = home
+        .ledger()
+        .commit(intent(home, &receipt, judged, 0, use_id(1), 1))
+        .await;
+    assert!(
+        matches!(committed, Err(LedgerError::Store(_))),
+        "{committed:?}"
+    );
+    let read: Result<Epochs, StoreError> =
+        home.ledger().epochs(&fixture::relay().provider_id).await;
+    assert!(read.is_err());
+}
