@@ -1,0 +1,356 @@
+//! One answer in the making. Streamed and whole answers feed the same machine.
+
+use handshake_core::{
+    chat::{ChatEvent, TokenUsage},
+    code::{ErrorCode, Phase},
+    error::CallError,
+    reply::ReplySpec,
+};
+use handshake_transport::Scrubber;
+use serde_json::Value;
+
+use super::{
+    content::{self, Piece},
+    slots::Slots,
+    state::State,
+    usage,
+};
+use crate::{
+    dialect::{Dialect, Finish, NATIVE_CUT, ReasoningField},
+    wire::reply::{Choice, Chunk, Delta},
+};
+
+/// How a chunk came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Form {
+    /// As one of many.
+    Stream,
+    /// As the whole answer.
+    Whole,
+}
+
+pub(super) struct Turn {
+    pub(super) dialect: &'static Dialect,
+    pub(super) spec: ReplySpec,
+    pub(super) scrubber: Scrubber,
+    pub(super) slots: Slots,
+    pub(super) state: State,
+    pub(super) finish: Option<Finish>,
+    pub(super) usage: Option<TokenUsage>,
+    /// What llama.cpp measures, for want of usage.
+    pub(super) timings: Option<TokenUsage>,
+    pub(super) refused: bool,
+    started: bool,
+    /// The text as the server sent it so far; kept only where it is needed to compare.
+    text: Cumulative,
+}
+
+impl Turn {
+    pub(super) fn new(dialect: &'static Dialect, spec: ReplySpec) -> Self {
+        Self {
+            dialect,
+            scrubber: Scrubber::new(spec.reasoning),
+            slots: Slots::default(),
+            state: State::default(),
+            finish: None,
+            usage: None,
+            timings: None,
+            refused: false,
+            started: false,
+            text: Cumulative::default(),
+            spec,
+        }
+    }
+
+    pub(super) fn spec(&self) -> &ReplySpec {
+        &self.spec
+    }
+
+    /// Takes one chunk that holds no error.
+    pub(super) fn chunk(
+        &mut self,
+        chunk: Chunk,
+        form: Form,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), CallError> {
+        self.check_model(chunk.model.as_ref())?;
+        let choices = match chunk.choices {
+            Some(choices) => choices,
+            None if form == Form::Stream && is_bookkeeping(&chunk) => Vec::new(),
+            None => return Err(protocol("choices")),
+        };
+        if form == Form::Whole && choices.is_empty() {
+            return Err(protocol("choices"));
+        }
+        if !self.started {
+            self.started = true;
+            events.push(ChatEvent::Started);
+        }
+        let finished = self.finish.is_some();
+        let mut nested = None;
+        for choice in choices {
+            nested = choice.usage.as_ref().and_then(usage::read).or(nested);
+            self.choice(choice, form, finished, events)?;
+        }
+        let groq = chunk
+            .x_groq
+            .as_ref()
+            .and_then(|x| x.get("usage"))
+            .and_then(usage::read);
+        let reported = chunk
+            .usage
+            .as_ref()
+            .and_then(usage::read)
+            .or(groq)
+            .or(nested);
+        // The last report wins and replaces the one before; nothing is ever added up.
+        self.usage = reported.or(self.usage);
+        self.timings = chunk
+            .timings
+            .as_ref()
+            .and_then(usage::timings)
+            .or(self.timings);
+        Ok(())
+    }
+
+    /// A model that is not the one that was asked for is another model's answer (Q150).
+    fn check_model(&self, answered: Option<&Value>) -> Result<(), CallError> {
+        let (Some(requested), Some(answered)) = (&self.spec.requested_model, answered) else {
+            return Ok(());
+        };
+        let fits = match answered {
+            Value::Null => true,
+            Value::String(name) => self.dialect.echoes(requested.as_str(), name),
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(protocol("model")) }
+    }
+
+    fn choice(
+        &mut self,
+        choice: Choice,
+        form: Form,
+        finished: bool,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), CallError> {
+        // One answer was asked for (Q41c).
+        if choice.index.unwrap_or(0) != 0 {
+            return Err(protocol("choice index"));
+        }
+        let (delta, summary) = match form {
+            Form::Stream => (choice.delta, choice.message),
+            Form::Whole => (choice.message.or(choice.delta), None),
+        };
+        match (delta, summary) {
+            (Some(delta), _) => self.delta(delta, form, finished, events)?,
+            (None, Some(message)) => self.summary(message, finished, events)?,
+            (None, None) if form == Form::Whole => return Err(protocol("message")),
+            (None, None) => {}
+        }
+        self.finish_words(
+            choice.finish_reason.as_deref(),
+            choice.native_finish_reason.as_ref(),
+        )
+    }
+
+    /// A whole message inside a stream, without a delta: the answer itself if nothing came before, a
+    /// repetition of it otherwise (Q57).
+    fn summary(
+        &mut self,
+        message: Delta,
+        finished: bool,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), CallError> {
+        if !self.text.any() && self.slots.is_empty() {
+            return self.delta(message, Form::Whole, finished, events);
+        }
+        let repeated = match &message.content {
+            None | Some(Value::Null) => true,
+            Some(Value::String(text)) => text.is_empty() || self.text.is(text),
+            Some(_) => false,
+        };
+        let calls = message.tool_calls.is_some_and(|calls| !calls.is_empty());
+        if repeated && !(calls && self.slots.is_empty()) {
+            Ok(())
+        } else {
+            Err(protocol("message"))
+        }
+    }
+
+    fn delta(
+        &mut self,
+        delta: Delta,
+        form: Form,
+        finished: bool,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), CallError> {
+        let before = events.len();
+        self.thinking(&delta, events)?;
+        if let Some(details) = delta.reasoning_details
+            && self.dialect.opaque_state
+        {
+            self.state.details(details, form == Form::Stream);
+        }
+        let mut called = false;
+        for call in delta.tool_calls.into_iter().flatten() {
+            called |= self.slots.call(call, form == Form::Whole)?;
+        }
+        if let Some(call) = delta.function_call {
+            called |= self.slots.legacy(call)?;
+        }
+        let mut spoken = false;
+        for piece in content::pieces(delta.content)? {
+            match piece {
+                Piece::Text(text) => {
+                    let new = self.text.advance(text, form, self.dialect.cumulative)?;
+                    spoken |= !new.is_empty();
+                    self.scrubber.push(&new, events);
+                }
+                Piece::Thinking(text) => events.push(ChatEvent::ReasoningDelta { text }),
+                Piece::Refusal(text) => self.refuse(text, events),
+            }
+        }
+        if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+            self.refuse(text, events);
+        }
+        // The server said that it was done (Q47).
+        if finished && (called || spoken || events.len() > before) {
+            return Err(protocol("content after finish"));
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, text: String, events: &mut Vec<ChatEvent>) {
+        self.refused = true;
+        events.push(ChatEvent::Refusal { text });
+    }
+
+    /// The first member that holds thinking wins; two that repeat each other are never joined (Q61).
+    fn thinking(&self, delta: &Delta, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
+        for field in self.dialect.reasoning_fields {
+            let value = match field {
+                ReasoningField::ReasoningContent => &delta.reasoning_content,
+                ReasoningField::Reasoning => &delta.reasoning,
+                ReasoningField::ReasoningText => &delta.reasoning_text,
+            };
+            let text = value
+                .as_ref()
+                .map(content::thinking_text)
+                .transpose()?
+                .unwrap_or_default();
+            if !text.is_empty() {
+                events.push(ChatEvent::ReasoningDelta { text });
+                return Ok(());
+            }
+        }
+        let text: String = delta
+            .reasoning_details
+            .iter()
+            .flatten()
+            .filter_map(|detail| {
+                detail
+                    .get("text")
+                    .or_else(|| detail.get("summary"))?
+                    .as_str()
+            })
+            .collect();
+        if !text.is_empty() {
+            events.push(ChatEvent::ReasoningDelta { text });
+        }
+        Ok(())
+    }
+
+    fn finish_words(
+        &mut self,
+        word: Option<&str>,
+        native: Option<&Value>,
+    ) -> Result<(), CallError> {
+        // "" and "null" are how some servers spell absence (Q42, Q44).
+        let Some(word) = word.filter(|word| !matches!(*word, "" | "null")) else {
+            return Ok(());
+        };
+        let mut finish = self
+            .dialect
+            .finish(word)
+            .ok_or_else(|| protocol("finish reason"))?;
+        let cut = native.and_then(Value::as_str).is_some_and(|native| {
+            NATIVE_CUT
+                .iter()
+                .any(|word| word.eq_ignore_ascii_case(native))
+        });
+        // A router's word is not evidence against the model's own (Q41b).
+        if cut {
+            finish = finish.max(Finish::Length);
+        }
+        // Several finishes: the worst one (Q46).
+        self.finish = Some(self.finish.map_or(finish, |known| known.max(finish)));
+        Ok(())
+    }
+}
+
+/// An object without choices that servers are known to put between chunks.
+fn is_bookkeeping(chunk: &Chunk) -> bool {
+    let word = |value: &Option<Value>, known: &str| value.as_ref().is_some_and(|v| v == known);
+    chunk.usage.is_some()
+        || chunk.x_groq.is_some()
+        || chunk.timings.is_some()
+        || chunk.prompt_filter_results.is_some()
+        || word(&chunk.object, "chat.completion.chunk")
+        || word(&chunk.kind, "ping")
+}
+
+pub(super) fn protocol(subject: &'static str) -> CallError {
+    CallError::new(ErrorCode::Protocol, Phase::Decode).about(subject)
+}
+
+pub(super) fn limit(subject: &'static str) -> CallError {
+    CallError::new(ErrorCode::StreamLimit, Phase::Decode).about(subject)
+}
+
+/// Servers that repeat the text so far in every chunk (Q56): told so by the dialect, or noticed.
+#[derive(Default)]
+struct Cumulative {
+    so_far: String,
+    last: usize,
+    grown: u32,
+}
+
+/// So many chunks in a row that each repeat the whole one before are no accident.
+const REPETITIONS: u32 = 3;
+/// Below this length a repetition may be one: rules of dashes, white space.
+const SHORT: usize = 24;
+
+impl Cumulative {
+    fn any(&self) -> bool {
+        !self.so_far.is_empty()
+    }
+
+    fn is(&self, text: &str) -> bool {
+        self.so_far == text
+    }
+
+    /// What of `text` is new.
+    fn advance(&mut self, text: String, form: Form, cumulative: bool) -> Result<String, CallError> {
+        if form == Form::Whole || text.is_empty() {
+            self.so_far.push_str(&text);
+            return Ok(text);
+        }
+        if cumulative {
+            let new = text
+                .strip_prefix(&self.so_far)
+                .ok_or_else(|| protocol("cumulative content"))?
+                .to_owned();
+            self.so_far.push_str(&new);
+            return Ok(new);
+        }
+        let last = &self.so_far[self.so_far.len() - self.last..];
+        let grows = !last.is_empty() && text.len() > last.len() && text.starts_with(last);
+        self.grown = if grows { self.grown + 1 } else { 0 };
+        if self.grown >= REPETITIONS && text.len() >= SHORT {
+            return Err(protocol("cumulative content"));
+        }
+        self.last = text.len();
+        self.so_far.push_str(&text);
+        Ok(text)
+    }
+}

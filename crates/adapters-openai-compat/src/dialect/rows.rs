@@ -1,0 +1,310 @@
+//! The table.
+
+use handshake_core::{
+    chat::Reasoning::{High, Low, Medium, Off},
+    code::ErrorCode,
+};
+
+use super::{CallContent, Dialect, Echo, Finish, ReasoningField, Replay};
+use crate::encode::IdRule;
+
+type Levels = &'static [(handshake_core::chat::Reasoning, &'static str, &'static str)];
+
+const EFFORT: Levels = &[
+    (Low, "reasoning_effort", r#""low""#),
+    (Medium, "reasoning_effort", r#""medium""#),
+    (High, "reasoning_effort", r#""high""#),
+];
+const EFFORT_OR_NONE: Levels = &[
+    (Off, "reasoning_effort", r#""none""#),
+    (Low, "reasoning_effort", r#""low""#),
+    (Medium, "reasoning_effort", r#""medium""#),
+    (High, "reasoning_effort", r#""high""#),
+];
+const EFFORT_OR_DISABLED: Levels = &[
+    (Off, "thinking", r#"{"type":"disabled"}"#),
+    (Low, "reasoning_effort", r#""low""#),
+    (Medium, "reasoning_effort", r#""medium""#),
+    (High, "reasoning_effort", r#""high""#),
+];
+const OPENROUTER_LEVELS: Levels = &[
+    (Off, "reasoning", r#"{"enabled":false}"#),
+    (Low, "reasoning", r#"{"effort":"low"}"#),
+    (Medium, "reasoning", r#"{"effort":"medium"}"#),
+    (High, "reasoning", r#"{"effort":"high"}"#),
+];
+/// Servers that render a chat template themselves can only be told not to think.
+const TEMPLATE_SWITCH: Levels = &[(Off, "chat_template_kwargs", r#"{"enable_thinking":false}"#)];
+
+const CONTENT_FIRST: &[ReasoningField] = &[
+    ReasoningField::ReasoningContent,
+    ReasoningField::Reasoning,
+    ReasoningField::ReasoningText,
+];
+const REASONING_FIRST: &[ReasoningField] = &[
+    ReasoningField::Reasoning,
+    ReasoningField::ReasoningContent,
+    ReasoningField::ReasoningText,
+];
+
+const ABORTED: &[(&str, Finish)] = &[("abort", Finish::Failed(ErrorCode::Provider))];
+
+/// What is asked of a server that nobody described: the core of the API, and nothing that servers are
+/// known to ignore in silence.
+const GENERIC: Dialect = Dialect {
+    name: "generic",
+    aliases: &[],
+    auth: ("authorization", "Bearer "),
+    max_tokens: "max_tokens",
+    seed: None,
+    stop: true,
+    stream_usage: true,
+    required_choice: Some("required"),
+    named_choice: true,
+    forced_choice_thinking: true,
+    json_schema: true,
+    schema_with_tools: false,
+    images: true,
+    reasoning: &[],
+    call_content: CallContent::Null,
+    result_name: false,
+    user_after_result: true,
+    replay: Replay::Drop,
+    opaque_state: false,
+    call_ids: IdRule::Verbatim,
+    echo: Echo::Unchecked,
+    finish: &[],
+    reasoning_fields: CONTENT_FIRST,
+    no_call_tools: &[],
+    cumulative: false,
+};
+
+/// Every dialect; the first one is the default.
+pub const DIALECTS: &[Dialect] = &[
+    GENERIC,
+    Dialect {
+        name: "openai",
+        max_tokens: "max_completion_tokens",
+        seed: Some("seed"),
+        schema_with_tools: true,
+        reasoning: EFFORT_OR_NONE,
+        call_ids: IdRule::AtMost40,
+        echo: Echo::Dated,
+        ..GENERIC
+    },
+    // The v1 API of Azure OpenAI: no api-version query, the key in a header of its own, deployments for
+    // models.
+    Dialect {
+        name: "azure",
+        aliases: &["azure_openai"],
+        auth: ("api-key", ""),
+        max_tokens: "max_completion_tokens",
+        seed: Some("seed"),
+        schema_with_tools: true,
+        reasoning: EFFORT,
+        call_ids: IdRule::AtMost40,
+        ..GENERIC
+    },
+    Dialect {
+        name: "llamacpp",
+        aliases: &["llama_cpp"],
+        seed: Some("seed"),
+        named_choice: false,
+        reasoning: TEMPLATE_SWITCH,
+        echo: Echo::Stem,
+        ..GENERIC
+    },
+    Dialect {
+        name: "vllm",
+        seed: Some("seed"),
+        reasoning: TEMPLATE_SWITCH,
+        echo: Echo::Exact,
+        finish: ABORTED,
+        reasoning_fields: REASONING_FIRST,
+        ..GENERIC
+    },
+    Dialect {
+        name: "sglang",
+        seed: Some("seed"),
+        reasoning: TEMPLATE_SWITCH,
+        echo: Echo::Exact,
+        finish: ABORTED,
+        ..GENERIC
+    },
+    Dialect {
+        name: "tgi",
+        aliases: &["huggingface"],
+        seed: Some("seed"),
+        finish: &[("eos_token", Finish::Stop), ("stop_sequence", Finish::Stop)],
+        no_call_tools: &["no_tool"],
+        ..GENERIC
+    },
+    Dialect {
+        name: "lmstudio",
+        aliases: &["lm_studio"],
+        seed: Some("seed"),
+        named_choice: false,
+        finish: &[("end", Finish::Stop), ("eos_token", Finish::Stop)],
+        ..GENERIC
+    },
+    Dialect {
+        name: "mistral",
+        seed: Some("random_seed"),
+        stream_usage: false,
+        required_choice: Some("any"),
+        call_content: CallContent::Empty,
+        result_name: true,
+        user_after_result: false,
+        call_ids: IdRule::Strict9,
+        echo: Echo::Dated,
+        finish: &[("model_length", Finish::Length)],
+        ..GENERIC
+    },
+    Dialect {
+        name: "openrouter",
+        seed: Some("seed"),
+        schema_with_tools: true,
+        stream_usage: false,
+        reasoning: OPENROUTER_LEVELS,
+        opaque_state: true,
+        finish: &[
+            ("eos", Finish::Stop),
+            ("end_turn", Finish::Stop),
+            ("tool_use", Finish::ToolUse),
+            ("max_tokens", Finish::Length),
+            ("refusal", Finish::ContentFilter),
+        ],
+        reasoning_fields: REASONING_FIRST,
+        ..GENERIC
+    },
+    Dialect {
+        name: "groq",
+        seed: Some("seed"),
+        reasoning: EFFORT_OR_NONE,
+        call_content: CallContent::Empty,
+        echo: Echo::Dated,
+        reasoning_fields: REASONING_FIRST,
+        ..GENERIC
+    },
+    Dialect {
+        name: "deepseek",
+        forced_choice_thinking: false,
+        json_schema: false,
+        images: false,
+        reasoning: EFFORT_OR_DISABLED,
+        call_content: CallContent::Empty,
+        replay: Replay::ToolLoop("reasoning_content"),
+        finish: &[(
+            "insufficient_system_resource",
+            Finish::Failed(ErrorCode::Provider),
+        )],
+        ..GENERIC
+    },
+    Dialect {
+        name: "together",
+        seed: Some("seed"),
+        finish: &[("eos", Finish::Stop)],
+        reasoning: EFFORT,
+        reasoning_fields: REASONING_FIRST,
+        ..GENERIC
+    },
+    Dialect {
+        name: "fireworks",
+        stream_usage: false,
+        reasoning: EFFORT_OR_NONE,
+        ..GENERIC
+    },
+    Dialect {
+        name: "xai",
+        seed: Some("seed"),
+        schema_with_tools: true,
+        reasoning: &[
+            (Low, "reasoning_effort", r#""low""#),
+            (High, "reasoning_effort", r#""high""#),
+        ],
+        finish: &[("end_turn", Finish::Stop)],
+        ..GENERIC
+    },
+    Dialect {
+        name: "moonshot",
+        required_choice: None,
+        named_choice: false,
+        json_schema: false,
+        replay: Replay::ToolLoop("reasoning_content"),
+        ..GENERIC
+    },
+    Dialect {
+        name: "perplexity",
+        stream_usage: false,
+        required_choice: None,
+        named_choice: false,
+        reasoning: EFFORT,
+        echo: Echo::Dated,
+        ..GENERIC
+    },
+    Dialect {
+        name: "venice",
+        seed: Some("seed"),
+        reasoning: EFFORT_OR_NONE,
+        replay: Replay::ToolLoop("reasoning_content"),
+        ..GENERIC
+    },
+    Dialect {
+        name: "doubleword",
+        reasoning: EFFORT_OR_NONE,
+        replay: Replay::ToolLoop("reasoning_content"),
+        echo: Echo::Dated,
+        ..GENERIC
+    },
+    Dialect {
+        name: "github_copilot",
+        aliases: &["copilot"],
+        stream_usage: false,
+        ..GENERIC
+    },
+    Dialect {
+        name: "gemini",
+        aliases: &["google"],
+        reasoning: EFFORT_OR_NONE,
+        opaque_state: true,
+        result_name: true,
+        ..GENERIC
+    },
+    Dialect {
+        name: "zai",
+        json_schema: false,
+        required_choice: None,
+        named_choice: false,
+        reasoning: &[
+            (Off, "thinking", r#"{"type":"disabled"}"#),
+            (High, "thinking", r#"{"type":"enabled"}"#),
+        ],
+        replay: Replay::ToolLoop("reasoning_content"),
+        finish: &[
+            ("sensitive", Finish::ContentFilter),
+            ("network_error", Finish::Failed(ErrorCode::Provider)),
+            (
+                "model_context_window_exceeded",
+                Finish::Failed(ErrorCode::ContextWindow),
+            ),
+        ],
+        ..GENERIC
+    },
+    Dialect {
+        name: "dashscope",
+        aliases: &["qwen_cloud"],
+        seed: Some("seed"),
+        required_choice: None,
+        json_schema: false,
+        reasoning: &[
+            (Off, "enable_thinking", "false"),
+            (High, "enable_thinking", "true"),
+        ],
+        ..GENERIC
+    },
+    Dialect {
+        name: "litellm",
+        opaque_state: true,
+        ..GENERIC
+    },
+];

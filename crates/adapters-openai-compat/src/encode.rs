@@ -1,0 +1,185 @@
+//! Requests to envelopes. Pure: the same request gives the same bytes; what cannot be carried is refused
+//! by name and never left out.
+
+mod attachment;
+mod headers;
+mod ids;
+mod messages;
+mod params;
+mod tools;
+mod verbatim;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use handshake_core::{
+    admit::Admitted,
+    capability::{CapabilitySnapshot, Feature, Support},
+    chat::{ChatRequest, Shape, ToolChoice, ToolMode},
+    code::ErrorCode,
+    envelope::{Adjustment, Envelope, Method, Prepared},
+    error::PrepareError,
+    ids::ToolName,
+    provider::ProviderRecord,
+    reply::{ReasoningPolicy, ReplySpec},
+};
+use handshake_transport::names;
+
+pub(crate) use self::headers::control as control_headers;
+pub use self::ids::IdRule;
+use crate::{
+    dialect::Dialect,
+    profile,
+    wire::request::{Body, StreamOptions},
+};
+
+/// The path of chat completions below the base URL.
+const CHAT_PATH: &str = "/chat/completions";
+
+/// Renders an admitted request.
+pub(crate) fn prepare(
+    record: &ProviderRecord,
+    dialect: &'static Dialect,
+    admitted: &Admitted,
+) -> Result<Prepared, PrepareError> {
+    let route = admitted.route();
+    if route.record.provider_id != record.provider_id || route.record.revision != record.revision {
+        return Err(PrepareError::new(ErrorCode::Revision, "provider"));
+    }
+    // Emulation is text, and so the business of whoever writes the text: what arrives here is native.
+    if admitted.tool_mode() != ToolMode::Native {
+        return Err(PrepareError::new(
+            ErrorCode::ToolCallingUnsupported,
+            "tool emulation",
+        ));
+    }
+    let rendered = match &admitted.request().verbatim {
+        Some(verbatim) if verbatim.shape == Shape::ChatCompletions => {
+            verbatim::render(record, dialect, admitted, verbatim)?
+        }
+        _ => translate(record, dialect, admitted)?,
+    };
+    let reply = reply(dialect, admitted, &rendered);
+    let envelope = Envelope {
+        method: Method::Post,
+        base_url: record.base_url.clone(),
+        path: format!("{}{CHAT_PATH}", record.base_url.path()),
+        headers: rendered.headers,
+        provider_id: record.provider_id.clone(),
+        revision: record.revision,
+        model_id: Some(route.model.clone()),
+        body: rendered.body,
+    };
+    envelope
+        .check()
+        .map_err(|_| PrepareError::new(ErrorCode::InvalidRequest, "envelope"))?;
+    Ok(Prepared {
+        envelope: Arc::new(envelope),
+        reply: Arc::new(reply),
+        adjusted: rendered.adjusted,
+    })
+}
+
+/// What a body is, beside its bytes.
+struct Rendered {
+    body: Bytes,
+    headers: BTreeMap<String, handshake_core::envelope::HeaderValue>,
+    stream: bool,
+    tool_names: BTreeMap<String, ToolName>,
+    tool_choice: Option<ToolChoice>,
+    structured: bool,
+    adjusted: Vec<Adjustment>,
+}
+
+fn translate(
+    record: &ProviderRecord,
+    dialect: &'static Dialect,
+    admitted: &Admitted,
+) -> Result<Rendered, PrepareError> {
+    let request = admitted.request();
+    let route = admitted.route();
+    let family = profile::family_rules(route.snapshot.family.as_ref(), &route.model);
+    let declared = tools::Declared::new(request)?;
+    params::check(dialect, family, request)?;
+    let body = Body {
+        model: route.model.as_str(),
+        messages: messages::render(record, dialect, family, &route.snapshot, request, &declared)?,
+        tools: declared.render(request)?,
+        tool_choice: declared.choice(dialect, request)?,
+        response_format: tools::response_format(dialect, request)?,
+        stream: request.stream,
+        stream_options: (request.stream && dialect.stream_usage).then_some(StreamOptions {
+            include_usage: true,
+        }),
+        max_tokens: params::max_tokens(dialect, admitted),
+        temperature: request.params.temperature,
+        top_p: request.params.top_p,
+        stop: &request.params.stop,
+        seed: params::seed(dialect, request)?,
+        reasoning: params::reasoning(dialect, request)?,
+    };
+    let bytes = serde_json::to_vec(&body)
+        .map_err(|_| PrepareError::new(ErrorCode::InvalidRequest, "body"))?;
+    Ok(Rendered {
+        body: bytes.into(),
+        headers: headers::chat(record, dialect, request.stream),
+        stream: request.stream,
+        tool_choice: request.tool_choice.clone(),
+        structured: request.structured_output_schema.is_some(),
+        adjusted: params::adjusted(admitted),
+        tool_names: declared.into_names(),
+    })
+}
+
+fn reply(dialect: &'static Dialect, admitted: &Admitted, rendered: &Rendered) -> ReplySpec {
+    let route = admitted.route();
+    ReplySpec {
+        stream: rendered.stream,
+        requested_model: Some(route.model.clone()),
+        tool_names: Some(rendered.tool_names.clone()),
+        tool_mode: admitted.tool_mode(),
+        tool_choice: rendered.tool_choice.clone(),
+        structured: rendered.structured,
+        reasoning: thinking(&route.snapshot),
+        dialect: dialect.token(),
+        family: route.snapshot.family.clone(),
+        call_seed: call_seed(admitted.request(), &rendered.body),
+    }
+}
+
+/// How thinking is told apart: only where somebody said that it stands in the text.
+fn thinking(snapshot: &CapabilitySnapshot) -> ReasoningPolicy {
+    let scrub = snapshot
+        .capabilities
+        .supports(Feature::RequiresThinkingBlockScrubbing);
+    match (
+        scrub,
+        profile::family_rules(snapshot.family.as_ref(), &snapshot.model_id).preopened,
+    ) {
+        (Support::Yes, true) => ReasoningPolicy::Preopened,
+        (Support::Yes, false) => ReasoningPolicy::LeadingBlock,
+        (Support::No | Support::Unknown, _) => ReasoningPolicy::Channel,
+    }
+}
+
+/// Deterministic per request, and different for every request of a session.
+fn call_seed(request: &ChatRequest, body: &[u8]) -> [u8; 16] {
+    let ids: Vec<u8> = request
+        .messages
+        .iter()
+        .flat_map(|message| message.message_id.uuid().into_bytes())
+        .collect();
+    let trace = request.trace_id.uuid().into_bytes();
+    names::call_seed(&[request.session_id.as_str().as_bytes(), &trace, &ids, body])
+}
+
+fn invalid(subject: &'static str) -> PrepareError {
+    PrepareError::new(ErrorCode::InvalidRequest, subject)
+}
+
+fn unsupported(parameter: &'static str) -> PrepareError {
+    PrepareError::new(ErrorCode::ParameterUnsupported, parameter)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

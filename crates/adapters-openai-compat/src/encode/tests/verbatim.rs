@@ -1,0 +1,97 @@
+//! Same shape, same bytes.
+
+use std::collections::BTreeMap;
+
+use handshake_core::chat::Verbatim;
+
+use super::*;
+
+fn with(body: &str) -> ChatRequest {
+    let mut request = request("m");
+    request.verbatim = Some(Verbatim {
+        shape: Shape::ChatCompletions,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        headers: BTreeMap::from([
+            ("x-title".to_owned(), "t".to_owned()),
+            ("x-session-id".to_owned(), "s".to_owned()),
+            ("authorization".to_owned(), "Bearer leak".to_owned()),
+        ]),
+    });
+    request
+}
+
+const BODY: &str = r#" {"stream" : true,"future_field":{"b":1,"a":2}, "model":"m","messages":[],
+ "tools":[{"type":"function","function":{"name":"Read","strict":true}}],"tool_choice":"required",
+ "response_format":{"type":"json_schema","json_schema":{}}}"#;
+
+#[test]
+fn a13_the_client_s_bytes_go_out_unchanged() {
+    for dialect in ["openai", "mistral", "deepseek"] {
+        let prepared = render(dialect, with(BODY)).expect("rendered");
+        assert_eq!(body(&prepared), BODY);
+        let reply = &prepared.reply;
+        assert!(reply.stream && reply.structured);
+        assert_eq!(reply.tool_choice, Some(ToolChoice::Required));
+        assert_eq!(
+            reply
+                .tool_names
+                .as_ref()
+                .map(|names| names["Read"].as_str()),
+            Some("Read")
+        );
+    }
+}
+
+#[test]
+fn a2_of_the_client_s_headers_only_the_allowed_ones_go_along() {
+    let prepared = render("openai", with(BODY)).expect("rendered");
+    assert_eq!(
+        prepared.envelope.headers["x-title"],
+        HeaderValue::Plain("t".to_owned())
+    );
+    assert!(!prepared.envelope.headers.contains_key("x-session-id"));
+    assert!(matches!(
+        prepared.envelope.headers["authorization"],
+        HeaderValue::Secret { .. }
+    ));
+}
+
+#[test]
+fn b12_a_body_that_is_not_what_the_request_says_is_refused() {
+    for (body, subject) in [
+        (r#"{"model":"p/m","stream":true}"#, "model"),
+        (r#"{"model":"m","model":"n","stream":true}"#, "body"),
+        (r#"{"stream":true}"#, "body"),
+        (r#"["m",true]"#, "body"),
+        (r#"{"model":"m","stream":true} x"#, "body"),
+        (r#"{"model":"m"}"#, "stream"),
+        (r#"{"model":"m","stream":true,"n":2}"#, "n"),
+        (r#"{"model":"m","stream":true,"api_key":"k"}"#, "api_key"),
+        (r#"{"model":"m","stream":true,"base_url":"u"}"#, "base_url"),
+        (r#"{"model":"m","stream":true,"functions":[]}"#, "functions"),
+        (
+            r#"{"model":"m","stream":true,"tools":[{"type":"web_search"}]}"#,
+            "tool type",
+        ),
+        (
+            r#"{"model":"m","stream":true,"tool_choice":{"type":"function","function":{"name":"x"}}}"#,
+            "tool_choice",
+        ),
+        (
+            r#"{"model":"m","stream":true,"tool_choice":{"type":"allowed_tools"}}"#,
+            "tool_choice",
+        ),
+    ] {
+        assert_eq!(refusal("openai", with(body)).1, subject, "{body}");
+    }
+}
+
+#[test]
+fn another_shape_is_translated() {
+    let mut request = with("{}");
+    if let Some(verbatim) = &mut request.verbatim {
+        verbatim.shape = Shape::Messages;
+    }
+    let prepared = render("openai", request).expect("translated");
+    assert_eq!(json_of(&prepared)["messages"][0]["content"], "Hi");
+}

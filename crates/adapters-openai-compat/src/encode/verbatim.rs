@@ -1,0 +1,183 @@
+//! A client's own body, sent as it is. It is read to know what it asks for, never to change it.
+
+use std::collections::BTreeMap;
+
+use handshake_core::{
+    admit::Admitted,
+    chat::{ToolChoice, Verbatim},
+    error::PrepareError,
+    ids::ToolName,
+    provider::ProviderRecord,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Rendered, headers, invalid, unsupported};
+use crate::dialect::Dialect;
+
+/// Headers of a client that go with its body. Everything else stays here.
+const ALLOWED: &[&str] = &["http-referer", "openai-beta", "x-title"];
+
+/// What must be known of the body. A member that stands twice is an error: we and the provider might read
+/// different ones.
+#[derive(Deserialize)]
+struct Asked {
+    model: String,
+    #[serde(default)]
+    stream: Option<bool>,
+    #[serde(default)]
+    n: Option<u64>,
+    #[serde(default)]
+    tools: Option<Vec<Tool>>,
+    #[serde(default)]
+    functions: Option<Value>,
+    #[serde(default)]
+    tool_choice: Option<Value>,
+    #[serde(default)]
+    response_format: Option<Format>,
+
+    // Members that route or authenticate. Refused always.
+    #[serde(default)]
+    api_key: Option<Value>,
+    #[serde(default)]
+    api_base: Option<Value>,
+    #[serde(default)]
+    api_version: Option<Value>,
+    #[serde(default)]
+    base_url: Option<Value>,
+    #[serde(default)]
+    custom_llm_provider: Option<Value>,
+    #[serde(default)]
+    extra_headers: Option<Value>,
+    #[serde(default)]
+    headers: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Tool {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    function: Option<Function>,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+pub(super) fn render(
+    record: &ProviderRecord,
+    dialect: &Dialect,
+    admitted: &Admitted,
+    verbatim: &Verbatim,
+) -> Result<Rendered, PrepareError> {
+    // serde reads structures from arrays too, so the brace is looked at.
+    if verbatim.body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(invalid("body"));
+    }
+    let asked: Asked = serde_json::from_slice(&verbatim.body).map_err(|_| invalid("body"))?;
+    if asked.model != admitted.route().model.as_str() {
+        return Err(invalid("model"));
+    }
+    asked.refuse()?;
+    let stream = asked.stream.unwrap_or(false);
+    if stream != admitted.request().stream {
+        return Err(invalid("stream"));
+    }
+    let mut sent = headers::chat(record, dialect, stream);
+    for (name, value) in &verbatim.headers {
+        if ALLOWED.contains(&name.as_str()) {
+            sent.insert(name.clone(), headers::plain(value));
+        }
+    }
+    let tool_names = asked.tool_names()?;
+    Ok(Rendered {
+        body: verbatim.body.clone(),
+        headers: sent,
+        stream,
+        tool_choice: asked.choice(&tool_names)?,
+        tool_names,
+        structured: asked
+            .response_format
+            .is_some_and(|format| format.kind == "json_schema"),
+        adjusted: Vec::new(),
+    })
+}
+
+impl Asked {
+    fn refuse(&self) -> Result<(), PrepareError> {
+        let routing = [
+            (&self.api_key, "api_key"),
+            (&self.api_base, "api_base"),
+            (&self.api_version, "api_version"),
+            (&self.base_url, "base_url"),
+            (&self.custom_llm_provider, "custom_llm_provider"),
+            (&self.extra_headers, "extra_headers"),
+            (&self.headers, "headers"),
+        ];
+        if let Some((_, name)) = routing.iter().find(|(value, _)| value.is_some()) {
+            return Err(invalid(name));
+        }
+        // One answer is decoded; a second one would be paid for and thrown away.
+        if self.n.is_some_and(|n| n != 1) {
+            return Err(unsupported("n"));
+        }
+        // The time before tools: its calls have no ids, so their results cannot be correlated.
+        if self
+            .functions
+            .as_ref()
+            .is_some_and(|functions| !functions.is_null())
+        {
+            return Err(unsupported("functions"));
+        }
+        Ok(())
+    }
+
+    /// The client's names, which are the wire's.
+    fn tool_names(&self) -> Result<BTreeMap<String, ToolName>, PrepareError> {
+        let mut names = BTreeMap::new();
+        for tool in self.tools.iter().flatten() {
+            let Some(function) = tool.function.as_ref().filter(|_| tool.kind == "function") else {
+                return Err(unsupported("tool type"));
+            };
+            let name = ToolName::new(&function.name).map_err(|_| invalid("tools"))?;
+            if names.insert(function.name.clone(), name).is_some() {
+                return Err(invalid("tools"));
+            }
+        }
+        Ok(names)
+    }
+
+    fn choice(
+        &self,
+        names: &BTreeMap<String, ToolName>,
+    ) -> Result<Option<ToolChoice>, PrepareError> {
+        match &self.tool_choice {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(word)) => match word.as_str() {
+                "auto" => Ok(Some(ToolChoice::Auto)),
+                "none" => Ok(Some(ToolChoice::None)),
+                "required" | "any" => Ok(Some(ToolChoice::Required)),
+                _ => Err(unsupported("tool_choice")),
+            },
+            Some(choice) => {
+                let name = choice.pointer("/function/name").and_then(Value::as_str);
+                match (
+                    choice.get("type").and_then(Value::as_str),
+                    name.and_then(|n| names.get(n)),
+                ) {
+                    (Some("function"), Some(tool)) => Ok(Some(ToolChoice::Named(tool.clone()))),
+                    (Some("function"), None) => Err(invalid("tool_choice")),
+                    _ => Err(unsupported("tool_choice")),
+                }
+            }
+        }
+    }
+}

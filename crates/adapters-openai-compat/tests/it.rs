@@ -1,0 +1,8 @@
+//! Integration tests.
+
+#[path = "it/corpus.rs"]
+mod corpus;
+#[path = "it/factory.rs"]
+mod factory;
+#[path = "it/recording.rs"]
+mod recording;
