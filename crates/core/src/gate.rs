@@ -16,7 +16,7 @@ pub use self::{
     decide::{Decision, Outcome, Step, StepName, StepResult, decide},
     deny::{Awaiting, Denied},
     explain::Explanation,
-    facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, SecretFact},
+    facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact},
     steps::{Inspected, Located, Scan},
 };
 use crate::{

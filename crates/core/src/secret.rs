@@ -29,6 +29,12 @@ impl Secret {
         subtle::ConstantTimeEq::ct_eq(self.0.expose_secret(), other).into()
     }
 
+    /// Whether two secrets are the same, compared in constant time.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.matches(other.0.expose_secret())
+    }
+
     /// The number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -9,14 +9,14 @@ use crate::{
     finding::FindingLevel,
     net::AddressClass,
     policy::AutomationLevel,
-    tier::{self, ModelTier},
+    tier::{self, ModelTier, Reach},
 };
 
 /// The steps, in order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepName {
-    /// Declared Cloud and LOCKED.
+    /// Declared Cloud and LOCKED, or nobody knows whether it is.
     DeclaredLocked,
     /// Declared Cloud and policy or profile forbids Cloud.
     DeclaredPolicy,
@@ -158,10 +158,16 @@ fn cloud_allowed(facts: &EgressFacts) -> bool {
 }
 
 fn declared_locked(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
-    match facts.declared {
-        ModelTier::Local => StepResult::NotApplicable,
-        ModelTier::Cloud if locked(facts) => StepResult::Deny(ErrorCode::GovernanceLocked),
-        ModelTier::Cloud => StepResult::Pass,
+    if facts.declared == ModelTier::Local {
+        return StepResult::NotApplicable;
+    }
+    match facts.rules {
+        RulesFact::NotRead => StepResult::Unknown,
+        RulesFact::Unreadable => StepResult::Deny(ErrorCode::Storage),
+        // A rule that holds here holds at least there: it says more than that something changed.
+        _ if locked(facts) => StepResult::Deny(ErrorCode::GovernanceLocked),
+        RulesFact::Outdated => StepResult::Deny(ErrorCode::Revision),
+        RulesFact::Current => StepResult::Pass,
     }
 }
 
@@ -212,9 +218,14 @@ fn peer(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
 }
 
 fn tier_matches(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    // A name that resolves to this machine is no cloud origin, whatever is said about its models: only an
+    // attested relay is both on loopback and Cloud.
+    let rebound = facts.declared == ModelTier::Cloud
+        && facts.reach == Reach::Direct
+        && matches!(&facts.peer, PeerFact::Classes(classes) if classes.contains(&AddressClass::Loopback));
     match effective {
         None => StepResult::Unknown,
-        Some(tier) if tier == facts.declared => StepResult::Pass,
+        Some(tier) if tier == facts.declared && !rebound => StepResult::Pass,
         Some(_) => StepResult::Deny(ErrorCode::TierMismatch),
     }
 }
@@ -289,7 +300,9 @@ fn receipt(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
         ReceiptFact::Covered(_) => StepResult::Pass,
         ReceiptFact::Uncovered(_) => StepResult::Deny(ErrorCode::CloudConsentRequired),
         ReceiptFact::Denied => StepResult::Deny(ErrorCode::CloudEscalationDenied),
-        ReceiptFact::Forged => StepResult::Deny(ErrorCode::CloudConsentMismatch),
+        ReceiptFact::Forged | ReceiptFact::Void => {
+            StepResult::Deny(ErrorCode::CloudConsentMismatch)
+        }
         ReceiptFact::Unreadable => StepResult::Deny(ErrorCode::Storage),
     })
 }

@@ -1,6 +1,9 @@
 //! Denials. Each records exactly one FR-EVT-EGRESS event, and FR-EVT-CLOUD-003 too when Cloud is involved.
 
-use super::{Decision, EgressRequest, Gate, Outcome, StepName, facts::EgressFacts};
+use super::{
+    Decision, EgressRequest, Gate, Outcome, StepName,
+    facts::{EgressFacts, ReceiptFact},
+};
 use crate::{
     code::{ErrorCode, Phase},
     consent::{CloudEscalationRequest, ProjectionPlan},
@@ -80,13 +83,11 @@ impl Gate {
             Outcome::AskPerson => (StepName::Receipt, ErrorCode::CloudConsentRequired),
             Outcome::Allow => (StepName::Receipt, ErrorCode::CloudConsentMismatch),
         };
-        let mut recorded = self.record(scope, denial(step, code, facts, &decision, findings.as_ref())).await;
+        let body = denial(step, code, facts, &decision, findings.as_ref());
+        let mut recorded = self.record(scope, body).await;
         let cloud = facts.declared == ModelTier::Cloud || decision.effective == Some(ModelTier::Cloud);
         if cloud {
             recorded &= self.record(scope, Body::CloudEscalationDenied { request_id, code }).await;
-        }
-        if matches!(facts.receipt, super::ReceiptFact::Forged) {
-            recorded &= self.record(scope, Body::IntegrityAlarm { code }).await;
         }
         // Nothing was sent, so a log that cannot be written changes the code and not the outcome.
         let code = if recorded { code } else { ErrorCode::Storage };
@@ -131,6 +132,8 @@ fn denial(
             effective: decision.effective.unwrap_or(ModelTier::Cloud),
         },
         StepName::Peer | StepName::CanonicalUrl => Body::DestinationRefused { code },
+        // Somebody wrote a receipt that nobody signed: that is the event, and there is one for each denial.
+        StepName::Receipt if facts.receipt == ReceiptFact::Forged => Body::IntegrityAlarm { code },
         other => Body::GateDenied { step: recorded_as(other), code },
     }
 }

@@ -13,13 +13,14 @@ use super::{
     Gate, Inspected, Located, Outcome, Scan, StepName,
     clearance::Grant,
     decide::decide,
-    facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, SecretFact},
+    facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact},
     plan::destination,
 };
 use crate::{
     artifact::{LabelWalk, WalkBudget},
+    attest::PublicKey,
     code::ErrorCode,
-    consent::{AskReason, Coverage, Outline, ReceiptProblem, Wanted, judge},
+    consent::{AskReason, Coverage, Outline, ReceiptProblem, ReceiptScope, Wanted, judge},
     digest::Digest,
     envelope::{Envelope, EnvelopeView},
     event::{Actor, Body, ControlKind, EventScope},
@@ -35,14 +36,18 @@ use crate::{
 
 /// How long a clearance may wait before it is sent.
 const VALID_FOR: Duration = Duration::from_secs(5);
+/// How often a call is judged anew because the rules changed before its commit.
+const RESTARTS: u32 = 3;
+/// How often receipts are judged anew because somebody spent in between.
+const CONTENTIONS: u32 = 3;
 
 /// What one call is about, for both kinds of call.
-struct Subject<'a> {
-    purpose: Purpose,
-    envelope: &'a Envelope,
-    record: &'a ProviderRecord,
-    governance: Governance,
-    residence: Residence,
+pub(super) struct Subject<'a> {
+    pub(super) purpose: Purpose,
+    pub(super) envelope: &'a Envelope,
+    pub(super) record: &'a ProviderRecord,
+    pub(super) governance: Governance,
+    pub(super) residence: Residence,
 }
 
 impl Gate {
@@ -103,19 +108,32 @@ impl Gate {
         Inspected { located, scan: Some(scan), outline }
     }
 
-    /// Finds a receipt, commits the spend, and clears. Never waits for a person.
-    pub async fn authorize(&self, inspected: Inspected) -> Authorization {
-        let facts = &inspected.located.facts;
-        let decision = decide(facts);
-        match decision.outcome {
-            Outcome::Allow => self.clear_local(inspected).await,
-            Outcome::NeedsFact(StepName::Receipt) => self.authorize_cloud(inspected).await,
-            _ => {
-                let findings = inspected.scan.as_ref().and_then(Scan::findings).cloned();
-                let scope = &inspected.located.request.context.scope;
-                Authorization::Denied(Box::new(self.deny(scope, facts, decision, findings, None).await))
-            }
+    /// Finds a receipt, commits the spend, and clears. Never waits for a person. Starts again at `locate` when
+    /// the rules changed between judging and committing.
+    pub async fn authorize(&self, mut inspected: Inspected) -> Authorization {
+        for _ in 0..RESTARTS {
+            let facts = &inspected.located.facts;
+            let decision = decide(facts);
+            let stale = match decision.outcome {
+                Outcome::Allow => return self.clear_local(inspected).await,
+                Outcome::NeedsFact(StepName::Receipt) => match self.authorize_cloud(inspected).await {
+                    Ok(authorization) => return authorization,
+                    Err(stale) => stale,
+                },
+                _ => {
+                    let findings = inspected.scan.as_ref().and_then(Scan::findings).cloned();
+                    let scope = &inspected.located.request.context.scope;
+                    let denied = self.deny(scope, facts, decision, findings, None).await;
+                    return Authorization::Denied(Box::new(denied));
+                }
+            };
+            let Inspected { located, scan, .. } = *stale;
+            inspected = match self.locate(located.request).await {
+                Ok(located) => self.inspect(located, scan),
+                Err(denied) => return Authorization::Denied(denied),
+            };
         }
+        self.deny_spend(&inspected, ErrorCode::Revision).await
     }
 
     /// Clears a payload-free call.
@@ -130,24 +148,33 @@ impl Gate {
             governance: request.governance,
             residence: Residence::Local,
         };
-        let (facts, peers, epochs) = self.find_peers(&subject, &request.scope).await?;
-        let decision = decide(&facts);
-        let effective = match decision {
-            Decision { outcome: Outcome::Allow, effective: Some(tier), .. } => tier,
-            _ => return Err(Box::new(self.deny(&request.scope, &facts, decision, None, None).await)),
+        let mut last = None;
+        for _ in 0..RESTARTS {
+            let (facts, peers, epochs) = self.find_peers(&subject, &request.scope).await?;
+            let decision = decide(&facts);
+            let Decision { outcome: Outcome::Allow, effective: Some(effective), .. } = decision else {
+                return Err(Box::new(self.deny(&request.scope, &facts, decision, None, None).await));
+            };
+            let what = (request.use_id, 1);
+            let kind = Some(request.call.kind());
+            let body = self.attempt(&request.envelope, what, effective, kind);
+            match self.commit(&request.scope, body, &request.record, epochs.as_ref()).await {
+                Ok(intent) => {
+                    let grant = self.grant(request.record, peers, effective, what, intent, epochs);
+                    let envelope = Arc::new(request.envelope);
+                    return Ok(ClearedControl { grant, envelope, call: request.call });
+                }
+                Err(LedgerError::Store(error)) => {
+                    return Err(self.deny_late(&request.scope, &facts, error.code()).await);
+                }
+                Err(LedgerError::Stale | LedgerError::Contended) => last = Some(facts),
+            }
+        }
+        let facts = match last {
+            Some(facts) => facts,
+            None => self.early_facts(&subject).await.0,
         };
-        let body = self.attempt(
-            &request.envelope,
-            (request.use_id, 1),
-            effective,
-            Some(request.call.kind()),
-        );
-        let intent = match self.commit(&request.scope, body, &request.record, epochs.as_ref(), None).await {
-            Ok(intent) => intent,
-            Err(code) => return Err(self.deny_late(&request.scope, &facts, code).await),
-        };
-        let grant = self.grant(request.record, peers, effective, (request.use_id, 1), intent, epochs);
-        Ok(ClearedControl { grant, envelope: Arc::new(request.envelope), call: request.call })
+        Err(self.deny_late(&request.scope, &facts, ErrorCode::Revision).await)
     }
 
     async fn find_peers(
@@ -157,9 +184,7 @@ impl Gate {
     ) -> Result<(EgressFacts, Arc<[SocketAddr]>, Option<Epochs>), Box<Denied>> {
         let (envelope, record) = (subject.envelope, subject.record);
         let host = envelope.base_url.host();
-        let (mut facts, epochs) = self
-            .early_facts(subject.purpose, envelope, record, (subject.governance, subject.residence))
-            .await;
+        let (mut facts, epochs) = self.early_facts(subject).await;
         if subject.purpose == Purpose::Control && record.tier == ModelTier::Cloud {
             let granted = self.ports.contacts.granted(&record.provider_id, record.revision).await;
             facts.contact = granted.ok();
@@ -180,7 +205,7 @@ impl Gate {
         let peers: Arc<[SocketAddr]> = resolved.unwrap_or_default().into();
         facts.peer = if peers.is_empty() {
             PeerFact::NoAddress
-        } else if peers.iter().any(|peer| self.ports.own_listeners.contains(peer)) {
+        } else if peers.iter().any(|peer| self.is_own(*peer)) {
             PeerFact::OwnListener
         } else {
             PeerFact::Classes(peers.iter().map(|peer| AddressClass::of(peer.ip())).collect())
@@ -192,20 +217,39 @@ impl Gate {
         }
     }
 
+    /// Whether an address is one of our own listeners, in whatever form it is written.
+    fn is_own(&self, peer: SocketAddr) -> bool {
+        let here = peer.ip().to_canonical();
+        self.ports.own_listeners.iter().any(|own| {
+            let ip = own.ip().to_canonical();
+            own.port() == peer.port()
+                && (ip == here || (ip.is_unspecified() && AddressClass::of(here) == AddressClass::Loopback))
+        })
+    }
+
     /// The facts that need no network.
-    pub(super) async fn early_facts(
-        &self,
-        purpose: Purpose,
-        envelope: &Envelope,
-        record: &ProviderRecord,
-        (governance, residence): (Governance, Residence),
-    ) -> (EgressFacts, Option<Epochs>) {
+    pub(super) async fn early_facts(&self, subject: &Subject<'_>) -> (EgressFacts, Option<Epochs>) {
+        let Subject { purpose, envelope, record, governance, residence } = *subject;
         // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
         let epochs = match record.tier {
             ModelTier::Local => None,
-            ModelTier::Cloud => self.ports.ledger.epochs(&record.provider_id).await.ok(),
+            ModelTier::Cloud => Some(self.ports.ledger.epochs(&record.provider_id).await),
         };
         let mut posture = self.ports.policy.posture();
+        let key = self.ports.approval_key.as_ref().map(PublicKey::id);
+        let rules = match &epochs {
+            None => RulesFact::NotRead,
+            Some(Err(_)) => RulesFact::Unreadable,
+            Some(Ok(now))
+                if now.policy != posture.digest
+                    || now.approval_key.as_ref() != key
+                    || now.provider_revision != record.revision =>
+            {
+                RulesFact::Outdated
+            }
+            Some(Ok(_)) => RulesFact::Current,
+        };
+        let epochs = epochs.and_then(Result::ok);
         posture.locked |= epochs.as_ref().is_some_and(|epochs| epochs.locked);
         let secret = match envelope.secret_ref() {
             None => SecretFact::NotNeeded,
@@ -219,6 +263,7 @@ impl Gate {
         };
         let facts = EgressFacts {
             purpose,
+            rules,
             declared: record.tier,
             reach: record.reach,
             private_host_allowed: posture
@@ -231,7 +276,6 @@ impl Gate {
                 && envelope.base_url == record.base_url
                 && envelope.provider_id == record.provider_id
                 && envelope.revision == record.revision
-                && epochs.as_ref().is_none_or(|epochs| epochs.provider_revision == record.revision)
                 && (purpose == Purpose::Control || envelope.model_id.is_some()),
             peer: PeerFact::Unresolved,
             residence,
@@ -261,6 +305,8 @@ impl Gate {
 
     /// Runs every validator; all of them, so that what is reported does not depend on their order.
     fn scan(&self, envelope: &Envelope, envelope_sha256: Digest) -> Scan {
+        // Read before anybody looks: a secret enrolled meanwhile makes the scan old, never new.
+        let epochs = self.validator_epochs();
         let view = EnvelopeView::new(envelope);
         let mut budget = WorkBudget::new(self.ports.work_budget);
         let mut all = Findings::none(Digest::of(&[]), 0);
@@ -277,7 +323,7 @@ impl Gate {
         let blocked = all.worst() == Some(FindingLevel::Block);
         Scan {
             envelope: envelope_sha256,
-            epochs: self.validator_epochs(),
+            epochs,
             // A certain leak is reported as such even when another validator gave no verdict.
             findings: match failed {
                 Some(error) if !blocked => Err(error),
@@ -286,22 +332,23 @@ impl Gate {
         }
     }
 
-    async fn authorize_cloud(&self, mut inspected: Inspected) -> Authorization {
+    /// `Err` when the rules changed before the commit: judge all of it again.
+    async fn authorize_cloud(&self, mut inspected: Inspected) -> Result<Authorization, Box<Inspected>> {
         let mut uncovered = BTreeSet::new();
         let mut new = None;
         // Somebody may spend between judging and committing: judge again, a bounded number of times.
-        for _ in 0..3 {
+        for _ in 0..CONTENTIONS {
             let fact = self.look_for_receipt(&inspected, &mut uncovered, &mut new).await;
             inspected.located.facts.receipt = fact;
             let facts = &inspected.located.facts;
             let decision = decide(facts);
             let coverage = match (&decision.outcome, &facts.receipt) {
                 (Outcome::Allow, ReceiptFact::Covered(coverage)) => coverage.clone(),
-                (Outcome::AskPerson, _) => return self.ask(inspected, new, uncovered),
+                (Outcome::AskPerson, _) => return Ok(self.ask(inspected, new, uncovered)),
                 _ => {
                     let scope = &inspected.located.request.context.scope;
                     let denied = self.deny(scope, facts, decision, None, None).await;
-                    return Authorization::Denied(Box::new(denied));
+                    return Ok(Authorization::Denied(Box::new(denied)));
                 }
             };
             match self.spend(&inspected, &coverage).await {
@@ -310,22 +357,20 @@ impl Gate {
                     let what = (request.use_id, request.attempt);
                     let grant =
                         self.grant(request.record, peers, ModelTier::Cloud, what, Some(intent), epochs);
-                    return Authorization::Cleared(Box::new(Cleared {
+                    return Ok(Authorization::Cleared(Box::new(Cleared {
                         grant,
                         prepared: request.prepared,
                         receipt: Some(coverage.receipt_id),
-                    }));
+                    })));
                 }
                 Err(LedgerError::Contended) => {}
-                Err(LedgerError::Stale) => {
-                    return self.deny_spend(&inspected, ErrorCode::CloudConsentMismatch).await;
-                }
+                Err(LedgerError::Stale) => return Err(Box::new(inspected)),
                 Err(LedgerError::Store(error)) => {
-                    return self.deny_spend(&inspected, error.code()).await;
+                    return Ok(self.deny_spend(&inspected, error.code()).await);
                 }
             }
         }
-        self.deny_spend(&inspected, ErrorCode::CloudConsentMismatch).await
+        Ok(self.deny_spend(&inspected, ErrorCode::CloudConsentMismatch).await)
     }
 
     pub(super) async fn look_for_receipt(
@@ -368,34 +413,47 @@ impl Gate {
             run: self.ports.clock.run(),
             min_assurance: inspected.located.facts.posture.min_assurance,
         };
-        let known: BTreeSet<_> = evidence.iter().flat_map(|e| &e.known_blocks).collect();
-        let fresh = outline.iter().flat_map(|o| &o.blocks).filter(|b| !known.contains(&b.commitment));
-        let (count, bytes) = fresh.fold((0u32, 0u64), |(n, sum), b| (n + 1, sum + b.bytes));
-        *new = Some((count, bytes));
-        let Some(key) = &self.ports.approval_key else {
-            return ReceiptFact::Uncovered(BTreeSet::from([AskReason::NoReceipt]));
-        };
-        let mut worst = ReceiptFact::Uncovered(BTreeSet::new());
+        uncovered.clear();
+        let mut known = BTreeSet::new();
+        let mut covering: Option<Coverage> = None;
+        let (mut forged, mut denied) = (false, false);
         for row in &evidence {
-            match judge(row, &wanted, key) {
-                Ok(coverage) => return ReceiptFact::Covered(coverage),
+            let judged = match &self.ports.approval_key {
+                Some(key) => judge(row, &wanted, key),
+                // Nobody can approve anything, so nobody can have.
+                None => Err(ReceiptProblem::Mismatch),
+            };
+            match judged {
                 Err(ReceiptProblem::NotAReceipt) => {
-                    if !matches!(worst, ReceiptFact::Denied) {
-                        worst = ReceiptFact::Forged;
-                    }
+                    forged = true;
+                    continue;
                 }
-                Err(ReceiptProblem::Denied) => worst = ReceiptFact::Denied,
+                Ok(coverage) if covering.as_ref().is_none_or(|best| coverage.is_before(best)) => {
+                    covering = Some(coverage);
+                }
+                Ok(_) | Err(ReceiptProblem::Mismatch) => {}
+                Err(ReceiptProblem::Denied) => denied = true,
                 Err(ReceiptProblem::Ask(reasons)) => uncovered.extend(reasons),
-                Err(ReceiptProblem::Mismatch) => {}
             }
+            known.extend(&row.known_blocks);
+        }
+        let fresh = outline.iter().flat_map(|o| &o.blocks).filter(|b| !known.contains(&b.commitment));
+        *new = Some(fresh.fold((0, 0), |(n, sum): (u32, u64), b| (n + 1, sum.saturating_add(b.bytes))));
+        match covering {
+            // A yes to this very envelope stands beside a no to it; a lease, which never saw it, does not.
+            Some(coverage) if !denied || coverage.scope == ReceiptScope::SingleCall => {
+                return ReceiptFact::Covered(coverage);
+            }
+            _ if forged => return ReceiptFact::Forged,
+            _ if denied => return ReceiptFact::Denied,
+            // A use goes on under the receipt that it began with or not at all: nobody is asked half-way.
+            _ if request.attempt > 1 => return ReceiptFact::Void,
+            _ => {}
         }
         if uncovered.is_empty() {
             uncovered.insert(AskReason::NoReceipt);
         }
-        match worst {
-            ReceiptFact::Uncovered(_) => ReceiptFact::Uncovered(uncovered.clone()),
-            other => other,
-        }
+        ReceiptFact::Uncovered(uncovered.clone())
     }
 
     fn ask(
@@ -466,27 +524,24 @@ impl Gate {
         }
     }
 
+    /// Commits the event of a payload-free call, which spends nothing.
     async fn commit(
         &self,
         scope: &EventScope,
         body: Body,
         record: &ProviderRecord,
         epochs: Option<&Epochs>,
-        spend: Option<Spend>,
-    ) -> Result<Option<u64>, ErrorCode> {
+    ) -> Result<Option<u64>, LedgerError> {
         let event = self.event(scope, Actor::System, body);
         if record.tier == ModelTier::Local {
             // Overflow is a counted gap, as for every Local event.
             let _counted = self.ports.recorder.submit(event);
             return Ok(None);
         }
-        let epochs = epochs.cloned().ok_or(ErrorCode::Storage)?;
-        let intent = Intent { event, provider_id: record.provider_id.clone(), epochs, spend };
-        match self.ports.ledger.commit(intent).await {
-            Ok(committed) => Ok(Some(committed.seq)),
-            Err(LedgerError::Store(error)) => Err(error.code()),
-            Err(LedgerError::Stale | LedgerError::Contended) => Err(ErrorCode::Revision),
-        }
+        let epochs = epochs.cloned().ok_or(LedgerError::Stale)?;
+        let provider_id = record.provider_id.clone();
+        let intent = Intent { event, provider_id, epochs, spend: None };
+        self.ports.ledger.commit(intent).await.map(|committed| Some(committed.seq))
     }
 
     fn grant(

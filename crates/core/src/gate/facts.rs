@@ -34,6 +34,19 @@ pub enum PeerFact {
     Classes(Vec<AddressClass>),
 }
 
+/// What is known about the rules and versions of the home that a Cloud verdict rests on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RulesFact {
+    /// Nobody asked: Local needs none of them.
+    NotRead,
+    /// The ledger could not say, so nobody knows whether everything is locked.
+    Unreadable,
+    /// Another process changed the policy, the approval key or this provider since they were read here.
+    Outdated,
+    /// They are what this process judges by.
+    Current,
+}
+
 /// What is known about the secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SecretFact {
@@ -71,6 +84,8 @@ pub enum ReceiptFact {
     Denied,
     /// A row that is no receipt was found, and nothing else covers the call.
     Forged,
+    /// A receipt covered an earlier attempt of this call, and none covers this one.
+    Void,
     /// One covers it.
     Covered(Coverage),
 }
@@ -80,6 +95,8 @@ pub enum ReceiptFact {
 pub struct EgressFacts {
     /// What the call is for.
     pub purpose: Purpose,
+    /// The rules and versions of the home.
+    pub rules: RulesFact,
     /// The declared tier.
     pub declared: ModelTier,
     /// The declared reach.
@@ -90,7 +107,7 @@ pub struct EgressFacts {
     pub governance: Governance,
     /// The size of the body.
     pub body_bytes: u64,
-    /// Whether the envelope keeps its own rules and stays below the record's base URL and revision.
+    /// Whether the envelope keeps its own rules and is for the record's base URL and revision.
     pub envelope_ok: bool,
     /// Whether the host is one that a person allowed although it is private.
     pub private_host_allowed: bool,

@@ -1,0 +1,87 @@
+//! `handshake chat`: a governed call.
+
+use std::{path::PathBuf, time::Duration};
+
+use handshake_core::{chat::Target, ports::SessionStore};
+use handshake_runtime::{CallOptions, ConsentMode, History, ToolUse, tools::Grants};
+
+use crate::{
+    cli::Cx,
+    clock::{OsEntropy, SystemClock},
+    cmd::request::Asked,
+    error::{Exit, Result},
+    stream,
+    wire::Wiring,
+};
+
+/// A governed call.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  handshake chat --model ollama/qwen3:8b 'Say hello'\n  handshake chat --model ollama/qwen3:8b --session notes 'And again'\n  echo '[\"math.add\"]' > tools.json; handshake chat --model ollama/qwen3:8b --tools tools.json '2+3?'")]
+pub(crate) struct Args {
+    /// What to say.
+    prompt: Option<String>,
+    /// The role of the active work profile whose model is called.
+    #[arg(long, conflicts_with = "model")]
+    role: Option<String>,
+    /// The model, as PROVIDER/MODEL.
+    #[arg(long)]
+    model: Option<String>,
+    /// Keeps the conversation under this name.
+    #[arg(long)]
+    session: Option<String>,
+    /// A request as JSON: model or role, messages, tools, params, structured_output_schema.
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// The tools that the model may call: a JSON array of built-in tool ids (math.add, text.count).
+    #[arg(long, value_name = "FILE")]
+    tools: Option<PathBuf>,
+    /// The JSON schema that the answer must match.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// How long to wait for a person, in seconds; 0 answers at once.
+    #[arg(long, default_value_t = 540, value_name = "SECONDS")]
+    wait: u64,
+}
+
+pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+    let asked = Asked {
+        role: args.role.as_deref(),
+        model: args.model.as_deref(),
+        session: args.session.as_deref(),
+        request: args.request.as_deref(),
+        tools: args.tools.as_deref(),
+        schema: args.schema.as_deref(),
+        prompt: args.prompt.as_deref(),
+    };
+    let mut composed = asked.compose(&SystemClock::new(0), &OsEntropy)?;
+    // The person at the terminal offered exactly these tools, and so grants what they need.
+    let needed: std::collections::BTreeSet<String> =
+        composed.tools.iter().flat_map(|entry| entry.required_capabilities.clone()).collect();
+    let grants = Grants { global: needed.clone(), default_session: needed, ..Grants::default() };
+    let app = cx.app_with(Wiring { tools: composed.tools, grants, ..Wiring::default() }).await?;
+    if !composed.model_given && composed.kept {
+        let stored = app.store.load(&composed.request.session_id).await;
+        if let Ok(Some(model)) = stored.map(|session| session.model) {
+            composed.request.target = Target::Model(model);
+        }
+    }
+    let options = CallOptions {
+        history: if composed.kept { History::Stored } else { History::Carried },
+        tools: ToolUse::Registry,
+        consent: match args.wait {
+            0 => ConsentMode::AnswerAtOnce,
+            seconds => ConsentMode::Wait(Duration::from_secs(seconds.min(3600))),
+        },
+        ..CallOptions::default()
+    };
+    let trace_id = composed.request.trace_id;
+    let handle = app.runtime.chat(composed.request, options);
+    let shown = stream::show(cx.out, handle, trace_id).await;
+    app.finish().await?;
+    match shown {
+        Ok(_) => Ok(Exit::Done),
+        // The stream's last line was the error already.
+        Err(error) if cx.out.json => Ok(error.exit),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,181 @@
+//! `handshake consent`: what waits, what is in it, yes, no, and no longer.
+
+use handshake_core::{
+    ids::ReceiptId,
+    ports::{ApprovalQueue, SignedDecision, Signer},
+};
+use serde_json::json;
+
+use crate::{
+    approval::{self, Allow},
+    cli::Cx,
+    error::{Exit, Result},
+    factor, preview,
+};
+
+/// Approvals.
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = "Example:\n  handshake consent list\n  handshake consent approve 3f0c…\n  handshake consent approve --lease 3f0c…")]
+pub(crate) enum Command {
+    /// What waits for a decision, and the receipts that live.
+    List,
+    /// What a waiting call holds.
+    Show(ShowArgs),
+    /// Shows the preview, asks for the passphrase, and lets the call go.
+    Approve(ApproveArgs),
+    /// Denies a waiting call.
+    Deny(IdArgs),
+    /// Withdraws a receipt.
+    Revoke(IdArgs),
+    /// Discloses the salt of a waiting call's hashes, so that its content can be proved.
+    Reveal(IdArgs),
+}
+
+/// Which one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct IdArgs {
+    /// The id, from `handshake consent list`.
+    id: String,
+}
+
+/// What to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    /// The id of the waiting call.
+    id: String,
+    /// The whole body, unfolded.
+    #[arg(long)]
+    raw: bool,
+}
+
+/// What to approve.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ApproveArgs {
+    /// The id of the waiting call.
+    id: String,
+    /// More of the same within limits: 200 calls, 64 KiB new each, 2 MiB in all, 30 minutes idle, 8 hours.
+    #[arg(long)]
+    lease: bool,
+}
+
+pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+    let app = cx.app().await?;
+    let out = cx.out;
+    match command {
+        Command::List => {
+            let pending = app.store.pending().await?;
+            let receipts = app.store.receipts(50).await?;
+            for record in &pending {
+                out.object(&json!({
+                    "kind": "pending", "request": record.request, "plan": record.plan,
+                    "submitted_at": record.submitted_at, "deadline": record.deadline, "live": record.live,
+                }));
+            }
+            for record in &receipts {
+                out.object(&json!({
+                    "kind": "receipt", "receipt": record.receipt, "uses": record.uses,
+                    "bytes": record.bytes, "last_used": record.last_used, "revoked_at": record.revoked_at,
+                }));
+            }
+            if pending.is_empty() {
+                out.line("Nothing waits.");
+            } else {
+                let rows: Vec<Vec<String>> = pending
+                    .iter()
+                    .map(|record| {
+                        vec![
+                            record.request.request_id.to_string(),
+                            record.request.requested_model_id.to_string(),
+                            format!("{} bytes", record.plan.max_bytes),
+                            record.plan.ext.principal.to_string(),
+                            if record.live { "waiting" } else { "abandoned" }.to_owned(),
+                            record.deadline.to_string(),
+                        ]
+                    })
+                    .collect();
+                out.table(&["request", "model", "size", "asked by", "state", "until"], &rows);
+            }
+            let now = app.clock.now();
+            let rows: Vec<Vec<String>> = receipts
+                .iter()
+                .filter(|r| r.revoked_at.is_none() && r.receipt.approved && r.receipt.ext.expires_at > now)
+                .map(|r| {
+                    vec![
+                        r.receipt.consent_receipt_id.to_string(),
+                        r.receipt.ext.destination.provider_id.to_string(),
+                        json!(r.receipt.ext.scope).as_str().unwrap_or("").to_owned(),
+                        format!("{} uses", r.uses),
+                        r.receipt.ext.expires_at.to_string(),
+                    ]
+                })
+                .collect();
+            if !rows.is_empty() {
+                out.heading("Receipts");
+                out.table(&["receipt", "provider", "scope", "used", "until"], &rows);
+            }
+            Ok(if pending.is_empty() { Exit::Done } else { Exit::Waiting })
+        }
+        Command::Show(args) => {
+            let waiting = approval::find(&app, &args.id).await?;
+            if args.raw {
+                out.line(String::from_utf8_lossy(&waiting.content.body));
+            } else {
+                preview::show(out, &waiting, app.signer().assurance());
+            }
+            out.object(&json!({
+                "plan": waiting.record.plan,
+                "body": String::from_utf8_lossy(&waiting.content.body),
+            }));
+            Ok(Exit::Done)
+        }
+        Command::Approve(args) => {
+            let waiting = approval::find(&app, &args.id).await?;
+            let signer = app.signer();
+            preview::show(out, &waiting, signer.assurance());
+            let allow = if args.lease { Allow::Lease } else { Allow::Once };
+            if args.lease {
+                out.line("\n  A lease: more of the same without asking, up to 200 calls, 64 KiB new each, 2 MiB");
+                out.line("  in all, 30 minutes idle, 8 hours. It asks again for anything new in kind.");
+            }
+            let passphrase = factor::ask("\nApproval passphrase (empty to leave it): ")?;
+            if passphrase.is_empty() {
+                out.line("Left as it is.");
+                return Ok(Exit::Waiting);
+            }
+            let receipt = approval::approve(&app, &waiting, allow, &signer, Some(&passphrase), None).await?;
+            let head = app.store.log_head().await?;
+            out.object(&json!({ "receipt": receipt, "anchor": head.short_anchor() }));
+            out.line(format!("Approved. Receipt {}.", receipt.consent_receipt_id));
+            out.line(format!("Log anchor, worth noting down: {}", head.short_anchor()));
+            Ok(Exit::Done)
+        }
+        Command::Deny(args) => {
+            app.store.decide(SignedDecision::Deny(args.id.parse()?)).await?;
+            out.object(&json!({ "denied": args.id }));
+            out.line("Denied. Nothing was sent.");
+            Ok(Exit::Done)
+        }
+        Command::Revoke(args) => {
+            let id: ReceiptId = args.id.parse()?;
+            app.store.decide(SignedDecision::Revoke(id)).await?;
+            out.object(&json!({ "revoked": id }));
+            out.line("Revoked.");
+            Ok(Exit::Done)
+        }
+        Command::Reveal(args) => {
+            let waiting = approval::find(&app, &args.id).await?;
+            let passphrase = factor::ask("Approval passphrase: ")?;
+            app.vault.check_factor(Some(&passphrase))?;
+            let salt: String =
+                waiting.content.salt.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            out.object(&json!({
+                "salt": salt, "payload_sha256": waiting.record.plan.payload_sha256,
+                "envelope_sha256": waiting.record.plan.ext.envelope_sha256,
+            }));
+            out.line(format!("salt            {salt}"));
+            out.line(format!("payload_sha256  {}", waiting.record.plan.payload_sha256));
+            out.line(format!("envelope_sha256 {}", waiting.record.plan.ext.envelope_sha256));
+            Ok(Exit::Done)
+        }
+    }
+}

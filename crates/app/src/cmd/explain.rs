@@ -1,0 +1,103 @@
+//! `handshake explain`: what would happen, with no network.
+
+use std::path::PathBuf;
+
+use handshake_core::gate::{Outcome, StepResult};
+use handshake_runtime::CallOptions;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Cx,
+    clock::{OsEntropy, SystemClock},
+    cmd::request::Asked,
+    error::{Exit, Result},
+};
+
+/// What would happen to a request.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  handshake explain --request request.json\n  handshake explain --model openai/gpt-5 'Hello'")]
+pub(crate) struct Args {
+    /// What to say.
+    prompt: Option<String>,
+    /// A request as JSON.
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// The role of the active work profile.
+    #[arg(long, conflicts_with = "model")]
+    role: Option<String>,
+    /// The model, as PROVIDER/MODEL.
+    #[arg(long)]
+    model: Option<String>,
+}
+
+pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+    let asked = Asked {
+        role: args.role.as_deref(),
+        model: args.model.as_deref(),
+        request: args.request.as_deref(),
+        prompt: args.prompt.as_deref(),
+        ..Asked::default()
+    };
+    let composed = asked.compose(&SystemClock::new(0), &OsEntropy)?;
+    let app = cx.app().await?;
+    let explained = app.runtime.explain(composed.request, &CallOptions::default()).await?;
+    let out = cx.out;
+    let body: Value = serde_json::from_slice(&explained.envelope.body).unwrap_or(Value::Null);
+    out.object(&json!({
+        "model": explained.resolution.model,
+        "because": explained.resolution.because,
+        "envelope": {
+            "method": explained.envelope.method,
+            "origin": explained.envelope.origin(),
+            "path": explained.envelope.path,
+            "headers": explained.envelope.headers,
+            "body": body,
+        },
+        "adjusted": explained.adjusted,
+        "gate": {
+            "decision": explained.gate.decision,
+            "expected": explained.gate.expected,
+            "assumed_peer": explained.gate.assumed,
+            "destination": explained.gate.destination,
+            "findings": explained.gate.findings.as_ref().map(|findings| &findings.items),
+            "would_ask_because": explained.gate.ask,
+        },
+    }));
+    out.heading("Model");
+    out.line(format!("  {}", explained.resolution.model));
+    for reason in &explained.resolution.because {
+        out.line(format!("    {reason}"));
+    }
+    out.heading("Request");
+    let method = json!(explained.envelope.method);
+    out.line(format!(
+        "  {} {}{}  ({} bytes)",
+        method.as_str().unwrap_or(""),
+        explained.envelope.origin(),
+        explained.envelope.path,
+        explained.envelope.body.len()
+    ));
+    out.line(format!("  {}", String::from_utf8_lossy(&explained.envelope.body)));
+    out.heading("Gate");
+    if explained.gate.assumed.is_some() {
+        out.line("  (the name was not looked up; a public address is assumed)");
+    }
+    for step in &explained.gate.expected.steps {
+        let name = json!(step.step);
+        let name = name.as_str().unwrap_or("").replace('_', " ");
+        match step.result {
+            StepResult::Pass => out.mark(true, name),
+            StepResult::NotApplicable => out.line(format!("  -- {name}")),
+            StepResult::Deny(code) => out.mark(false, format!("{name}: {code}")),
+            StepResult::Unknown => out.line(format!("  ?? {name}")),
+        }
+    }
+    let verdict = match explained.gate.expected.outcome {
+        Outcome::Allow => "It would be sent.".to_owned(),
+        Outcome::AskPerson => "A person would be asked first.".to_owned(),
+        Outcome::Deny(_, code) => format!("It would be denied: {code} {}", code.title()),
+        Outcome::NeedsFact(_) => "It cannot be said without the network.".to_owned(),
+    };
+    out.line(format!("\n{verdict}"));
+    Ok(Exit::Done)
+}

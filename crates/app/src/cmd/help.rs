@@ -1,0 +1,37 @@
+//! `handshake help CODE`.
+
+use clap::CommandFactory;
+use handshake_core::code::ErrorCode;
+use serde_json::json;
+
+use crate::{
+    cli::{Cli, Cx},
+    error::{AppError, Exit, Result},
+};
+
+/// What a code means.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  handshake help HSK-403-LEAKAGE-BLOCKED")]
+pub(crate) struct Args {
+    /// The code; without one, the commands are listed.
+    code: Option<String>,
+}
+
+pub(crate) fn run(cx: &Cx, args: Args) -> Result<Exit> {
+    let Some(text) = args.code else {
+        cx.out.line(Cli::command().render_long_help().to_string());
+        return Ok(Exit::Done);
+    };
+    let code = ErrorCode::parse(&text.to_ascii_uppercase()).ok_or_else(|| {
+        AppError::usage(ErrorCode::InvalidRequest, "there is no such code").next("see docs/codes.md")
+    })?;
+    cx.out.object(&json!({
+        "code": code, "class": code.class(), "http_status": code.http_status(),
+        "meaning": code.title(), "next_step": code.next_step(),
+    }));
+    cx.out.line(format!("{code}\n  {}", code.title()));
+    if !code.next_step().is_empty() {
+        cx.out.line(format!("  next: {}", code.next_step()));
+    }
+    Ok(Exit::Done)
+}

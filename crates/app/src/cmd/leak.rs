@@ -1,0 +1,173 @@
+//! `handshake leak`: scanning, and the rules.
+
+use std::path::PathBuf;
+
+use handshake_core::{code::ErrorCode, finding::LeakageFinding};
+use handshake_leakage::{Engine, Verdict};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Cx,
+    cmd::request::read,
+    error::{AppError, Exit, Result},
+};
+
+/// Leaks.
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = "Example:\n  handshake leak scan prompt.txt\n  handshake leak scan --jsonl texts.jsonl\n  handshake leak explain github-pat")]
+pub(crate) enum Command {
+    /// Scans a text for what must not leave.
+    Scan(ScanArgs),
+    /// The rules.
+    Rules,
+    /// One rule.
+    Explain(ExplainArgs),
+}
+
+/// What to scan.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScanArgs {
+    /// A file; standard input without one.
+    file: Option<PathBuf>,
+    /// One JSON object a line, {id,text} or {id,messages}; one answer a line.
+    #[arg(long)]
+    jsonl: bool,
+}
+
+/// Which rule.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// Its id, from `handshake leak rules`.
+    rule: String,
+}
+
+/// One line of `scan --jsonl`. Corpora carry more members than these; they are not looked at.
+#[derive(Deserialize)]
+struct Line {
+    id: Value,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    messages: Option<Value>,
+}
+
+pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+    let engine = Engine::builtin();
+    let out = cx.out;
+    match command {
+        Command::Scan(args) => {
+            let bytes = read_all(args.file.as_deref())?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| AppError::usage(ErrorCode::InvalidRequest, "the text is not UTF-8"))?;
+            if args.jsonl {
+                return lines(&engine, &text);
+            }
+            let (verdict, findings) = scan(&engine, &text)?;
+            out.object(&answer(None, verdict, &findings));
+            for finding in &findings {
+                let at = finding.pointer.as_deref().unwrap_or("");
+                let level = json!(finding.level);
+                out.mark(
+                    finding.level < handshake_core::finding::FindingLevel::Block,
+                    format!("{} {} {at} {}", level.as_str().unwrap_or(""), finding.rule, finding.views.join(">")),
+                );
+            }
+            out.line(format!("verdict: {}", verdict.as_str()));
+            Ok(if verdict == Verdict::Block { Exit::Denied } else { Exit::Done })
+        }
+        Command::Rules => {
+            let rules = engine.rules();
+            for rule in &rules {
+                out.object(rule);
+            }
+            let rows: Vec<Vec<String>> = rules
+                .iter()
+                .map(|rule| {
+                    let level = json!(rule.level);
+                    vec![rule.id.to_string(), rule.service.clone(), level.as_str().unwrap_or("").to_owned()]
+                })
+                .collect();
+            out.table(&["rule", "service", "level"], &rows);
+            Ok(Exit::Done)
+        }
+        Command::Explain(args) => {
+            let rule = engine.explain(&args.rule).ok_or_else(|| {
+                AppError::usage(ErrorCode::InvalidRequest, "there is no such rule").next("handshake leak rules")
+            })?;
+            out.object(&rule);
+            let value = json!(rule);
+            for (name, value) in value.as_object().into_iter().flatten() {
+                out.line(format!("{name:<12} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+            }
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn read_all(file: Option<&std::path::Path>) -> Result<Vec<u8>> {
+    read(file.unwrap_or(std::path::Path::new("-")))
+}
+
+fn scan(engine: &Engine, text: &str) -> Result<(Verdict, Vec<LeakageFinding>)> {
+    let findings = engine.scan_text(text).map_err(undecided)?;
+    Ok((Verdict::of(&findings), findings))
+}
+
+fn undecided(error: handshake_core::finding::ValidatorError) -> AppError {
+    AppError::new(ErrorCode::LeakageUndecided, handshake_core::code::Phase::Gate, error.to_string())
+}
+
+fn answer(id: Option<&Value>, verdict: Verdict, findings: &[LeakageFinding]) -> Value {
+    let findings: Vec<Value> = findings
+        .iter()
+        .map(|f| {
+            let mut value = json!({
+                "rule": f.rule, "class": f.class, "level": f.level, "confidence": f.confidence,
+                "views": f.views,
+            });
+            for (name, member) in
+                [("start", json!(f.start)), ("end", json!(f.end)), ("pointer", json!(f.pointer))]
+            {
+                if !member.is_null() {
+                    value[name] = member;
+                }
+            }
+            value
+        })
+        .collect();
+    let mut value = json!({ "verdict": verdict.as_str(), "findings": findings });
+    if let Some(id) = id {
+        value["id"] = id.clone();
+    }
+    value
+}
+
+/// One answer a line, whatever a line holds: a bad one is answered with its error.
+fn lines(engine: &Engine, text: &str) -> Result<Exit> {
+    let json_out = crate::out::Out::new(true);
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let Ok(line) = serde_json::from_str::<Line>(line) else {
+            let error = AppError::usage(ErrorCode::InvalidRequest, "the line is not {id,text} or {id,messages}");
+            json_out.object(&json!({ "error": error }));
+            continue;
+        };
+        let scanned = match (&line.text, &line.messages) {
+            (Some(text), _) => engine.scan_text(text),
+            (None, Some(messages)) => engine.scan_messages(messages),
+            (None, None) => {
+                let error = AppError::usage(ErrorCode::InvalidRequest, "a line has text or messages");
+                json_out.object(&json!({ "id": line.id, "error": error }));
+                continue;
+            }
+        };
+        match scanned {
+            Ok(findings) => json_out.object(&answer(Some(&line.id), Verdict::of(&findings), &findings)),
+            // No verdict blocks: the gate would do the same.
+            Err(error) => json_out.object(&json!({
+                "id": line.id, "verdict": "block", "findings": [], "error": undecided(error),
+            })),
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,218 @@
+//! `handshake log`: the flight recorder.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    event::RecordedEvent,
+    ports::FlightRecorder,
+};
+use handshake_flight_recorder::{Anchor, PublicKey, Status, Trust, Verdict, verify_export};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Cx,
+    error::{AppError, Exit, Result},
+    out::Out,
+};
+
+/// The log.
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = "Example:\n  handshake log tail\n  handshake log verify\n  handshake log export /tmp/log && handshake-verify --root KEY /tmp/log")]
+pub(crate) enum Command {
+    /// The last events.
+    Tail(TailArgs),
+    /// Verifies the log of this home, or an export.
+    Verify(VerifyArgs),
+    /// Writes the log, its checkpoints and its keys into a new directory.
+    Export(ExportArgs),
+    /// Signs the head of the log.
+    Checkpoint,
+}
+
+/// What to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TailArgs {
+    /// How many.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    count: u32,
+    /// Goes on until Ctrl-C.
+    #[arg(long)]
+    follow: bool,
+}
+
+/// What to verify.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// An export; the log of this home without one.
+    export: Option<PathBuf>,
+    /// What was noted down outside, as SIZE:HASH (twelve characters of the hash are enough).
+    #[arg(long, value_name = "SIZE:HASH")]
+    anchor: Vec<String>,
+    /// The public key with which the log began, 64 hex digits; needed for an export.
+    #[arg(long, value_name = "KEY")]
+    root: Vec<String>,
+}
+
+/// Where to write.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// A directory that is not there yet, or empty.
+    directory: PathBuf,
+}
+
+pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+    match command {
+        Command::Tail(args) => tail(cx, &args).await,
+        Command::Verify(args) => verify(cx, args).await,
+        Command::Export(args) => {
+            let app = cx.app().await?;
+            app.store.log_checkpoint().await?;
+            let failed = |error: handshake_registry_store::ExportFailed| {
+                AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string())
+            };
+            let manifest = app.store.export_log(&args.directory).await.map_err(failed)?;
+            let root = hex(app.store.log_root().await?.as_bytes());
+            let head = app.store.log_head().await?;
+            cx.out.object(&json!({ "manifest": manifest, "root": root, "anchor": head.short_anchor() }));
+            cx.out.line(format!("Exported to {}.", args.directory.display()));
+            cx.out.line(format!("  handshake-verify --root {root} {}", args.directory.display()));
+            cx.out.line(format!("  anchor {}", head.short_anchor()));
+            Ok(Exit::Done)
+        }
+        Command::Checkpoint => {
+            let app = cx.app().await?;
+            app.store.flush().await?;
+            let checkpoint = app.store.log_checkpoint().await?;
+            let head = app.store.log_head().await?;
+            cx.out.object(&json!({ "checkpoint": checkpoint, "anchor": head.short_anchor() }));
+            cx.out.line(format!("Signed. Anchor, worth noting down: {}", head.short_anchor()));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn tail(cx: &Cx, args: &TailArgs) -> Result<Exit> {
+    let app = cx.app().await?;
+    let mut last = None;
+    for event in app.store.log_tail(args.count).await? {
+        last = Some(event.seq);
+        show(cx.out, &event);
+    }
+    while args.follow {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => break,
+            () = tokio::time::sleep(std::time::Duration::from_millis(300)) => {}
+        }
+        for event in app.store.log_after(last.unwrap_or(0), 1000).await? {
+            last = Some(event.seq);
+            show(cx.out, &event);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// One event: as it is recorded, or as a line for people.
+pub(crate) fn show(out: Out, recorded: &RecordedEvent) {
+    out.object(recorded);
+    out.line(line(recorded));
+}
+
+/// `seq time FR-EVT-… type details`.
+pub(crate) fn line(recorded: &RecordedEvent) -> String {
+    let event = &recorded.event;
+    let value = json!(event.body);
+    let kind = value.get("type").and_then(Value::as_str).unwrap_or("?").to_owned();
+    let hidden: BTreeSet<&str> =
+        ["type", "use_id", "request_id", "capabilities", "envelope_hash", "prompt_hash", "args_hash",
+         "result_hash", "tool_call_id", "swap_id", "state_hash", "projection_plan_id", "key_id",
+         "tool_version_hash", "after", "before"].into();
+    let details: Vec<String> = value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| !hidden.contains(name.as_str()) && !value.is_null() && !value.is_object())
+        .map(|(name, value)| match value {
+            Value::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        })
+        .collect();
+    let model = match (&event.provider_id, &event.model_id) {
+        (Some(provider), Some(model)) => format!(" {provider}/{model}"),
+        (Some(provider), None) => format!(" {provider}"),
+        _ => String::new(),
+    };
+    let time = event.timestamp.to_string();
+    format!(
+        "{:>5}  {}  {:<17} {kind}{model}  {}",
+        recorded.seq,
+        &time[11..23.min(time.len())],
+        event.body.family_id(),
+        details.join(" ")
+    )
+}
+
+async fn verify(cx: &Cx, args: VerifyArgs) -> Result<Exit> {
+    let bad = |text: &str| AppError::usage(ErrorCode::InvalidRequest, text);
+    let anchors: Vec<Anchor> = args
+        .anchor
+        .iter()
+        .map(|text| text.parse().map_err(|_| bad("an anchor is SIZE:HASH")))
+        .collect::<Result<_>>()?;
+    let verdict = match args.export {
+        None => {
+            let app = cx.app().await?;
+            app.store.flush().await?;
+            app.store.verify_log(anchors).await?
+        }
+        Some(directory) => {
+            if args.root.is_empty() {
+                return Err(bad("give --root KEY: an export does not vouch for itself")
+                    .next("handshake log export prints the key"));
+            }
+            let roots = args
+                .root
+                .iter()
+                .map(|text| {
+                    let bytes = unhex(text).ok_or_else(|| bad("a key is 64 hex digits"))?;
+                    PublicKey::from_bytes(bytes).map_err(|_| bad("this is no public key"))
+                })
+                .collect::<Result<_>>()?;
+            verify_export(&directory, Trust { roots, anchors }).map_err(|error| {
+                AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string()).exit(Exit::Unverified)
+            })?
+        }
+    };
+    Ok(report(cx.out, &verdict))
+}
+
+/// Says what a verification found.
+pub(crate) fn report(out: Out, verdict: &Verdict) -> Exit {
+    out.object(verdict);
+    let anchored = match verdict.anchored_size {
+        Some(size) => format!("anchored up to event {size}"),
+        None => "self-consistent only: nothing from outside was compared".to_owned(),
+    };
+    match verdict.status {
+        Status::Tampered => {
+            out.mark(false, "the log was tampered with");
+            for found in &verdict.tampering {
+                out.line(format!("     {} at event {}", found.kind.as_str(), found.first_bad_seq));
+            }
+            Exit::Unverified
+        }
+        Status::Intact | Status::SelfConsistentOnly => {
+            out.mark(true, format!("{} events, in order and unaltered ({anchored})", verdict.size));
+            Exit::Done
+        }
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digest: handshake_core::digest::Digest = text.parse().ok()?;
+    Some(*digest.as_bytes())
+}

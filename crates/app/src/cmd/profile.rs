@@ -1,0 +1,338 @@
+//! `handshake profile`: work profiles.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use handshake_core::{
+    chat::Target,
+    code::{ErrorCode, Phase},
+    event::{Body, WidenKind},
+    ids::{ModelRef, ProfileId, ProviderId, RoleId},
+    policy::Governance,
+    ports::{ProfileStore, ProviderStore, StoreError},
+    profile::{RegistryView, Resolution, ResolveError, WorkProfile, apply, resolve},
+    tier::ModelTier,
+};
+use serde_json::json;
+
+use crate::{
+    cli::Cx,
+    cmd::request::read,
+    error::{AppError, Exit, Result},
+    record::{mine, record},
+    widen::{Weight, widen},
+    wire::App,
+};
+
+/// Work profiles.
+#[derive(Debug, clap::Subcommand)]
+#[command(
+    after_help = "Example:\n  handshake profile apply profile.json\n  handshake profile activate careful-1\n  handshake profile explain --role worker"
+)]
+pub(crate) enum Command {
+    /// Checks a profile, qualifies its model names and stores it. It is not active yet.
+    Apply(ApplyArgs),
+    /// All profiles.
+    #[command(after_help = "Example:\n  handshake profile list")]
+    List,
+    /// One profile.
+    #[command(after_help = "Example:\n  handshake profile show careful-1")]
+    Show(IdArgs),
+    /// Makes a profile the active one.
+    #[command(after_help = "Example:\n  handshake profile activate careful-1")]
+    Activate(IdArgs),
+    /// Which model a role gets, and why. No network.
+    Explain(ExplainArgs),
+}
+
+/// Which file.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  handshake profile apply profile.json")]
+pub(crate) struct ApplyArgs {
+    /// The profile as JSON, hsk.work_profile@0.6 or @0.5; - for standard input.
+    file: PathBuf,
+}
+
+/// Which profile.
+#[derive(Debug, clap::Args)]
+pub(crate) struct IdArgs {
+    /// Its id.
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+/// Which role.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  handshake profile explain --role worker --json")]
+pub(crate) struct ExplainArgs {
+    /// frontend, orchestrator, worker, validator, or a role of the profile's own.
+    #[arg(long)]
+    role: String,
+    /// Another profile than the active one.
+    #[arg(long, value_name = "ID")]
+    profile: Option<String>,
+}
+
+pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+    match command {
+        Command::Apply(args) => apply_file(cx, args).await,
+        Command::List => list(cx).await,
+        Command::Show(args) => show(cx, &args.id).await,
+        Command::Activate(args) => activate(cx, &args.id).await,
+        Command::Explain(args) => explain(cx, args).await,
+    }
+}
+
+/// One stored profile.
+pub(crate) async fn find(app: &App, id: &ProfileId) -> Result<WorkProfile> {
+    let all = ProfileStore::list(&app.store).await?;
+    all.into_iter().find(|profile| profile.profile_id == *id).ok_or_else(|| {
+        AppError::new(ErrorCode::Profile404, Phase::Resolve, format!("there is no work profile {id}"))
+    })
+}
+
+/// Everything that resolving looks at, from the stores.
+async fn view(app: &App, profile: Option<WorkProfile>) -> Result<RegistryView> {
+    let mut view = RegistryView { profile: profile.map(Arc::new), ..RegistryView::default() };
+    for record in ProviderStore::list(&app.store).await? {
+        let provider = record.provider_id.clone();
+        for snapshot in app.store.snapshots(&provider).await? {
+            let model = ModelRef { provider: provider.clone(), model: snapshot.model_id.clone() };
+            view.snapshots.insert(model, Arc::new(snapshot));
+        }
+        view.providers.insert(provider, Arc::new(record));
+    }
+    Ok(view)
+}
+
+/// Why a name of a profile leads nowhere, by the name and by what it could have meant.
+fn unresolved(error: ResolveError, view: &RegistryView) -> AppError {
+    let subject = &error.subject;
+    if !error.candidates.is_empty() {
+        let names: Vec<String> = error.candidates.iter().map(ToString::to_string).collect();
+        return AppError::usage(error.code, format!("{subject} could be any of {}", names.join(", ")))
+            .next("write the name of one of them, as PROVIDER/MODEL");
+    }
+    let provider = subject.split_once('/').and_then(|(provider, _)| ProviderId::new(provider).ok());
+    match (error.code, provider) {
+        (ErrorCode::InvalidConfig | ErrorCode::Provider404, Some(provider))
+            if !view.providers.contains_key(&provider) =>
+        {
+            AppError::usage(
+                ErrorCode::Provider404,
+                format!("{subject} names the provider {provider}, which is not registered"),
+            )
+            .next(format!("handshake provider add {provider} …, or correct the name"))
+        }
+        (ErrorCode::InvalidConfig, None) => {
+            AppError::usage(error.code, format!("no registered provider is known to offer {subject}"))
+                .next("handshake provider models, or write the name as PROVIDER/MODEL")
+        }
+        (code, _) => AppError::new(code, Phase::Resolve, format!("{} ({subject})", code.title())),
+    }
+}
+
+async fn apply_file(cx: &Cx, args: ApplyArgs) -> Result<Exit> {
+    let read = WorkProfile::read(&read(&args.file)?).map_err(|error| {
+        let told = AppError::usage(ErrorCode::InvalidConfig, format!("work profile: {error}"));
+        match error.field {
+            "governance" => told.next(
+                "automation_level is FULL_HUMAN, HYBRID, AUTONOMOUS or LOCKED; allow_cloud_escalation is true or false",
+            ),
+            _ => told,
+        }
+    })?;
+    let app = cx.app().await?;
+    let view = view(&app, None).await?;
+    let profile = apply(&read, &view).map_err(|error| unresolved(error, &view))?;
+    let id = profile.profile_id.clone();
+    ProfileStore::put(&app.store, profile.clone()).await.map_err(|error| match error {
+        StoreError::Conflict => AppError::usage(
+            ErrorCode::InvalidConfig,
+            format!("there is another work profile {id} already, and a profile never changes"),
+        )
+        .next("give the changed profile a new profile_id"),
+        other => other.into(),
+    })?;
+    app.finish().await?;
+    let active = is_active(&app, &id).await?;
+    cx.out.object(&summary(&profile, active));
+    cx.out.line(format!("Stored the work profile {id}."));
+    if !active {
+        cx.out.note(format!("  next: handshake profile activate {id}"));
+    }
+    Ok(Exit::Done)
+}
+
+async fn is_active(app: &App, id: &ProfileId) -> Result<bool> {
+    Ok(ProfileStore::active(&app.store).await?.is_some_and(|active| active.profile_id == *id))
+}
+
+fn summary(profile: &WorkProfile, active: bool) -> serde_json::Value {
+    json!({
+        "profile_id": profile.profile_id, "name": profile.name, "active": active,
+        "digest": profile.digest().ok(),
+        "automation_level": profile.governance.automation_level,
+        "allow_cloud_escalation": profile.governance.allow_cloud_escalation,
+    })
+}
+
+async fn list(cx: &Cx) -> Result<Exit> {
+    let app = cx.app().await?;
+    let active = ProfileStore::active(&app.store).await?.map(|active| active.profile_id);
+    let mut rows = Vec::new();
+    for profile in ProfileStore::list(&app.store).await? {
+        let is_active = active.as_ref() == Some(&profile.profile_id);
+        cx.out.object(&summary(&profile, is_active));
+        let level = json!(profile.governance.automation_level);
+        rows.push(vec![
+            if is_active { "*".to_owned() } else { String::new() },
+            profile.profile_id.to_string(),
+            level.as_str().unwrap_or_default().to_owned(),
+            if profile.governance.allow_cloud_escalation { "may ask".to_owned() } else { "never".to_owned() },
+            profile.name.clone(),
+        ]);
+    }
+    if rows.is_empty() {
+        cx.out.line("There is no work profile: a person decides everything, and names the model.");
+    } else {
+        cx.out.table(&["", "ID", "AUTOMATION", "CLOUD", "NAME"], &rows);
+    }
+    Ok(Exit::Done)
+}
+
+async fn show(cx: &Cx, id: &str) -> Result<Exit> {
+    let app = cx.app().await?;
+    let profile = find(&app, &ProfileId::new(id)?).await?;
+    cx.out.object(&profile);
+    let text = serde_json::to_string_pretty(&profile)
+        .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "the profile cannot be written as JSON"))?;
+    cx.out.line(text);
+    Ok(Exit::Done)
+}
+
+/// Whether `next` allows anything that holds no longer, or not yet, without it. Where no profile is active, a
+/// person decides everything and may say yes.
+pub(crate) fn widens(active: Option<&WorkProfile>, next: &WorkProfile) -> bool {
+    match active {
+        Some(active) => active.is_widened_by(next),
+        None => WorkProfile { governance: Governance::NO_PROFILE, ..next.clone() }.is_widened_by(next),
+    }
+}
+
+/// How far a profile reaches: one under which nothing may ask for Cloud concerns this machine only.
+pub(crate) fn weight(profile: &WorkProfile) -> Weight {
+    let roles = &profile.model_assignments;
+    let local = roles.roles().all(|role| roles.of(&role).is_none_or(|assignment| assignment.local_only));
+    if local || !profile.governance.allow_cloud_escalation { Weight::Local } else { Weight::Cloud }
+}
+
+async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
+    let app = cx.app().await?;
+    let next = find(&app, &ProfileId::new(id)?).await?;
+    let active = ProfileStore::active(&app.store).await?;
+    let (from, to) = (active.as_ref().map(|active| active.profile_id.clone()), next.profile_id.clone());
+    if from.as_ref() == Some(&to) {
+        cx.out.object(&json!({ "profile_id": to, "active": true, "from": from }));
+        cx.out.line(format!("{to} is active already."));
+        return Ok(Exit::Done);
+    }
+    let widened = widens(active.as_ref(), &next);
+    if widened {
+        let words = format!("Activates {to}, which allows more than before");
+        let change = (WidenKind::Profile, weight(&next), words.as_str());
+        widen((cx.out, &app), change, mine(), active.as_ref(), &next).await?;
+    }
+    ProfileStore::activate(&app.store, &to).await?;
+    record(&app, mine(), Body::WorkProfileSelected { profile_id: to.clone() }).await?;
+    if from.is_some() {
+        record(&app, mine(), Body::WorkProfileChanged { from: from.clone(), to: to.clone() }).await?;
+    }
+    app.finish().await?;
+    cx.out.object(&json!({ "profile_id": to, "active": true, "from": from, "widened": widened }));
+    cx.out.line(format!("{to} is active."));
+    Ok(Exit::Done)
+}
+
+async fn explain(cx: &Cx, args: ExplainArgs) -> Result<Exit> {
+    let role = RoleId::new(&args.role)?;
+    let app = cx.app().await?;
+    let profile = match &args.profile {
+        Some(id) => Some(find(&app, &ProfileId::new(id)?).await?),
+        None => ProfileStore::active(&app.store).await?,
+    };
+    let id = profile.as_ref().map(|profile| profile.profile_id.clone()).ok_or_else(|| {
+        AppError::new(ErrorCode::Profile404, Phase::Resolve, "no work profile is active")
+            .next("handshake profile activate ID")
+    })?;
+    let view = view(&app, profile).await?;
+    let found = resolve(&Target::Role(role.clone()), &view).map_err(|error| match error.code {
+        ErrorCode::InvalidRequest => no_role(&view, &role),
+        _ => unresolved(error, &view),
+    })?;
+    record(&app, mine(), Body::WorkProfileResolved { profile_id: id.clone(), role: role.clone() }).await?;
+    app.finish().await?;
+    cx.out.object(&json!({
+        "profile_id": id, "role": role, "model": found.model, "tier": tier(&found), "because": found.because,
+        "fallback": found.fallback, "local_only": found.local_only, "governance": found.governance,
+    }));
+    cx.out.line(format!("{role} gets {}", found.model));
+    for reason in &found.because {
+        cx.out.line(format!("  {reason}"));
+    }
+    if found.snapshot.is_none() {
+        cx.out.note(format!("  nothing is known about it yet: handshake provider models {}", found.model.provider));
+    }
+    Ok(Exit::Done)
+}
+
+fn tier(found: &Resolution) -> ModelTier {
+    let told = found.because.iter().find_map(|reason| match reason {
+        handshake_core::profile::Reason::Tier { tier } => Some(*tier),
+        _ => None,
+    });
+    told.unwrap_or(found.record.tier)
+}
+
+fn no_role(view: &RegistryView, role: &RoleId) -> AppError {
+    let names: BTreeMap<String, ()> = view
+        .profile
+        .iter()
+        .flat_map(|profile| profile.model_assignments.roles())
+        .map(|role| (role.to_string(), ()))
+        .collect();
+    let names: Vec<String> = names.into_keys().collect();
+    AppError::usage(ErrorCode::InvalidRequest, format!("the work profile has no role {role}"))
+        .next(format!("its roles are {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(level: &str, cloud: bool, local_only: bool) -> WorkProfile {
+        let role = json!({ "primary_model_id": "a/m", "local_only": local_only });
+        let text = json!({
+            "schema": "hsk.work_profile@0.6", "profile_id": "p", "name": "P",
+            "model_assignments": { "frontend": role, "orchestrator": role, "worker": role, "validator": role },
+            "governance": { "automation_level": level, "allow_cloud_escalation": cloud },
+        });
+        WorkProfile::read(text.to_string().as_bytes()).expect("a profile")
+    }
+
+    #[test]
+    fn s08_a_profile_is_compared_with_what_holds_without_one() {
+        assert!(!widens(None, &profile("FULL_HUMAN", true, false)));
+        assert!(!widens(None, &profile("LOCKED", false, true)));
+        assert!(widens(None, &profile("AUTONOMOUS", true, false)));
+        let locked = profile("LOCKED", false, true);
+        assert!(widens(Some(&locked), &profile("FULL_HUMAN", true, false)));
+        assert!(!widens(Some(&profile("AUTONOMOUS", true, false)), &locked));
+    }
+
+    #[test]
+    fn s08_a_profile_that_keeps_everything_here_weighs_less() {
+        assert_eq!(weight(&profile("HYBRID", false, false)), Weight::Local);
+        assert_eq!(weight(&profile("HYBRID", true, true)), Weight::Local);
+        assert_eq!(weight(&profile("HYBRID", true, false)), Weight::Cloud);
+    }
+}

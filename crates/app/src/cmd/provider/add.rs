@@ -1,0 +1,190 @@
+//! `handshake provider add`.
+
+use handshake_core::{
+    base_url::BaseUrl,
+    code::ErrorCode,
+    event::{Body, WidenKind},
+    ids::{ModelId, ProviderId, Token},
+    ports::ProviderStore,
+    provider::{ProviderDraft, ProviderRecord},
+    secret::SecretRef,
+    tier::{ModelTier, Reach},
+};
+
+use super::draft;
+use crate::{
+    cli::Cx,
+    error::{AppError, Exit, Result},
+    record::{about, record},
+    widen::{Weight, widen},
+    wire::App,
+};
+
+/// Registers a provider.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434\n  handshake provider add openai --kind openai_compat --dialect openai --base-url https://api.openai.com/v1 --secret-ref vault:openai"
+)]
+pub(crate) struct Args {
+    /// Its id: [a-z0-9][a-z0-9-]{0,62}.
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Which adapter speaks to it: ollama, openai_compat.
+    #[arg(long)]
+    kind: String,
+    /// Where it is: https://…, or http:// to this machine.
+    #[arg(long, value_name = "URL")]
+    base_url: String,
+    /// local or cloud. Derived from URL and reach where it is not given; a wrong one is refused.
+    #[arg(long)]
+    tier: Option<String>,
+    /// direct, or relay for a server on this machine that forwards elsewhere.
+    #[arg(long)]
+    reach: Option<String>,
+    /// The dialect of its kind.
+    #[arg(long)]
+    dialect: Option<String>,
+    /// The model to use where a caller names none.
+    #[arg(long, value_name = "MODEL")]
+    default_model: Option<String>,
+    /// Where its secret lives: vault:NAME, env:NAME, file:PATH or client:. Never the secret itself.
+    #[arg(long, value_name = "REF")]
+    secret_ref: Option<String>,
+}
+
+/// A word of the command line that is not what its option takes. The word is not repeated.
+pub(super) fn wrong(option: &str, rule: &str) -> AppError {
+    AppError::usage(ErrorCode::InvalidConfig, format!("{option}: {rule}"))
+}
+
+/// An optional word of the command line.
+pub(super) fn parsed<T>(
+    text: Option<&str>,
+    option: &str,
+    rule: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>> {
+    text.map(|text| parse(text).ok_or_else(|| wrong(option, rule))).transpose()
+}
+
+pub(super) fn token(text: &str) -> Option<Token> {
+    text.parse().ok()
+}
+
+pub(super) fn model(text: &str) -> Option<ModelId> {
+    text.parse().ok()
+}
+
+pub(super) fn secret_ref(text: &str) -> Option<SecretRef> {
+    text.parse().ok()
+}
+
+impl Args {
+    fn draft(&self) -> Result<ProviderDraft> {
+        let kind = parsed(Some(&self.kind), "--kind", "is a word such as ollama or openai_compat", token)?;
+        let id = self.id.parse::<ProviderId>();
+        let id = id.map_err(|_| wrong("ID", "is [a-z0-9][a-z0-9-]{0,62}, such as ollama"))?;
+        Ok(ProviderDraft {
+            provider_kind: kind.ok_or_else(|| wrong("--kind", "is missing"))?,
+            tier: parsed(self.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?,
+            base_url: BaseUrl::parse(&self.base_url).map_err(|e| draft::refused_url(&format!("provider {id}"), e))?,
+            reach: parsed(self.reach.as_deref(), "--reach", draft::REACHES, draft::reach)?.unwrap_or_default(),
+            dialect: parsed(self.dialect.as_deref(), "--dialect", "is a word such as openai", token)?,
+            default_model: parsed(self.default_model.as_deref(), "--default-model", "is a model's name", model)?,
+            secret_ref: parsed(self.secret_ref.as_deref(), "--secret-ref", draft::SECRET_REF, secret_ref)?,
+            provider_id: id,
+        })
+    }
+}
+
+pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+    let draft = args.draft()?;
+    let app = cx.app().await?;
+    let known = ProviderStore::list(&app.store).await?;
+    if known.iter().any(|record| record.provider_id == draft.provider_id) {
+        let id = &draft.provider_id;
+        return Err(AppError::usage(ErrorCode::InvalidConfig, format!("the provider {id} is registered already"))
+            .next(format!("handshake provider edit {id} changes it")));
+    }
+    let record = checked(&app, draft)?;
+    let words = format!("Registers {}", described(&record));
+    let change = (kind(&record), weight(&record), words.as_str());
+    widen((cx.out, &app), change, about(&record.provider_id), None, &record.draft()).await?;
+    store(&app, &record).await?;
+    app.finish().await?;
+    super::show::shown(cx.out, &app, &record).await?;
+    cx.out.line(format!("Registered {} ({}).", record.provider_id, super::word(&record.tier)));
+    hints(cx, &app, &record);
+    Ok(Exit::Done)
+}
+
+/// Makes the record of a draft, by every rule that needs no network.
+pub(super) fn checked(app: &App, draft: ProviderDraft) -> Result<ProviderRecord> {
+    let id = draft.provider_id.clone();
+    let record = draft.into_record(app.clock.now()).map_err(|error| named(&id, error.into()))?;
+    valid(app, &record)?;
+    Ok(record)
+}
+
+/// What its adapter says about a record.
+pub(super) fn valid(app: &App, record: &ProviderRecord) -> Result<()> {
+    let adapters = &app.runtime.ports().adapters;
+    let id = &record.provider_id;
+    let Some(factory) = adapters.get(&record.provider_kind) else {
+        let kinds: Vec<&str> = adapters.keys().map(Token::as_str).collect();
+        let error = wrong("provider_kind", "there is no adapter of this kind");
+        return Err(named(id, error.next(format!("the kinds are {}", kinds.join(", ")))));
+    };
+    factory.validate(record).map_err(|error| named(id, error.into()))
+}
+
+pub(super) fn named(id: &ProviderId, mut error: AppError) -> AppError {
+    error.message = format!("provider {id}: {}", error.message);
+    error
+}
+
+/// Stores a new record and says so in the log.
+pub(super) async fn store(app: &App, new: &ProviderRecord) -> Result<()> {
+    ProviderStore::put(&app.store, new.clone(), None).await?;
+    let body = Body::ProviderRegistered { revision: new.revision, tier: new.tier };
+    record(app, about(&new.provider_id), body).await
+}
+
+pub(super) fn kind(record: &ProviderRecord) -> WidenKind {
+    match record.reach {
+        Reach::Relay => WidenKind::Relay,
+        Reach::Direct => WidenKind::Provider,
+    }
+}
+
+/// How far registering it, or pointing it there, reaches.
+pub(super) fn weight(record: &ProviderRecord) -> Weight {
+    match record.tier {
+        ModelTier::Local => Weight::Local,
+        ModelTier::Cloud => Weight::Cloud,
+    }
+}
+
+/// A provider in a few words.
+pub(super) fn described(record: &ProviderRecord) -> String {
+    let reach = if record.reach == Reach::Relay { ", a relay" } else { "" };
+    format!("the {} provider {}{reach} at {}", super::word(&record.tier), record.provider_id, record.base_url)
+}
+
+/// What is still to do before it can be called.
+pub(super) fn hints(cx: &Cx, app: &App, record: &ProviderRecord) {
+    let id = &record.provider_id;
+    if let (Some("unbound" | "missing"), Some(secret_ref)) = (super::secret_state(app, record), &record.secret_ref) {
+        cx.out.note(format!(
+            "  its secret is not bound to this origin: {}",
+            super::how_to_bind(secret_ref, &record.base_url.origin())
+        ));
+    }
+    match record.tier {
+        ModelTier::Local => cx.out.note(format!("  next: handshake provider check {id}")),
+        ModelTier::Cloud => {
+            cx.out.note(format!("  next: handshake provider check {id} --grant, handshake provider models {id},"));
+            cx.out.note(format!("        handshake provider enable {id} MODEL"));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `handshake provider check`.
+
+use std::sync::Arc;
+
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    event::{HealthState, WidenKind},
+    ports::ContactGrants,
+    provider::ProviderRecord,
+    tier::ModelTier,
+};
+use handshake_runtime::registry;
+use serde_json::json;
+
+use super::{chosen, governance, word};
+use crate::{
+    cli::Cx,
+    error::{AppError, Exit, Result},
+    record::about,
+    widen::{Weight, widen},
+    wire::App,
+};
+
+/// Whether a provider is there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  handshake provider check\n  handshake provider check openai --grant")]
+pub(crate) struct Args {
+    /// Its id; all of them without one.
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+    /// Grants payload-free contact with a cloud provider: its listing and its version, in this revision of it.
+    #[arg(long, requires = "id")]
+    grant: bool,
+}
+
+pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+    let app = cx.app().await?;
+    let records = chosen(&app, args.id.as_deref()).await?;
+    if args.grant {
+        for record in &records {
+            grant(cx, &app, record).await?;
+        }
+    }
+    let governance = governance(&app).await?;
+    let alone = args.id.is_some();
+    let mut exit = Exit::Done;
+    for record in records {
+        let record = Arc::new(record);
+        let health = registry::check(app.runtime.ports(), &record, governance).await;
+        cx.out.object(&json!({
+            "provider_id": record.provider_id, "tier": record.tier, "state": health.state,
+            "latency_ms": health.latency_ms, "version": health.version, "models": health.models,
+            "code": health.code,
+        }));
+        let good = matches!(health.state, HealthState::Reachable | HealthState::Ready);
+        let detail = match health.code {
+            Some(code) => format!("{code} {}", code.title()),
+            None => format!(
+                "{} models{}, {} ms",
+                health.models,
+                health.version.map(|version| format!(", version {version}")).unwrap_or_default(),
+                health.latency_ms
+            ),
+        };
+        cx.out.mark(good, format!("{}: {}  {detail}", record.provider_id, word(&health.state)));
+        if let Some(code) = health.code {
+            if !code.next_step().is_empty() {
+                cx.out.note(format!("     next: {}", code.next_step().replace("ID", record.provider_id.as_str())));
+            }
+            // A cloud provider that nobody granted contact with is as it should be, unless it was asked about.
+            match (code.is_denial(), alone) {
+                (true, true) => exit = Exit::Denied,
+                (true, false) => {}
+                (false, _) => exit = Exit::Failed,
+            }
+        }
+    }
+    app.finish().await?;
+    Ok(exit)
+}
+
+async fn grant(cx: &Cx, app: &App, record: &ProviderRecord) -> Result<()> {
+    let id = &record.provider_id;
+    if record.tier == ModelTier::Local {
+        cx.out.note(format!("  {id} is local: nothing has to be granted"));
+        return Ok(());
+    }
+    if app.store.granted(id, record.revision).await? {
+        return Ok(());
+    }
+    let words = format!("Grants contact with {}: listings and versions, never a prompt", record.base_url.origin());
+    let after = json!({ "provider_id": id, "revision": record.revision, "origin": record.base_url.origin() });
+    widen((cx.out, app), (WidenKind::Contact, Weight::Cloud, &words), about(id), None, &after).await?;
+    let granted = app.store.grant(id, record.revision).await;
+    granted.map_err(|error| match error.code() {
+        // The record was changed between the question and the answer.
+        ErrorCode::InvalidConfig => {
+            AppError::new(ErrorCode::Revision, Phase::Storage, "the provider changed meanwhile; nothing was granted")
+        }
+        _ => error.into(),
+    })
+}

@@ -1,0 +1,130 @@
+//! `handshake provider import`.
+
+use std::path::PathBuf;
+
+use handshake_core::{
+    code::ErrorCode,
+    ports::ProviderStore,
+    provider::{ProviderDraft, ProviderRecord},
+};
+use serde_json::json;
+
+use super::{add, draft::read_drafts, word};
+use crate::{
+    cli::Cx,
+    cmd::request::read,
+    error::{AppError, Exit, Result},
+    record::about,
+    widen::{self, Weight},
+    wire::App,
+};
+
+/// Registers the providers of a file.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  handshake provider import providers.json\n  handshake provider export --home OLD | handshake provider import -\n\nThe file holds a JSON array of providers, one provider, or one a line. Imported providers have no grant, no bound\nsecret and no enabled cloud model: each of these is asked for on its own."
+)]
+pub(crate) struct Args {
+    /// The file; - for standard input.
+    file: PathBuf,
+    /// Says what would be registered, and registers nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What happens to one draft.
+enum Step {
+    Add(ProviderRecord),
+    Unchanged(ProviderRecord),
+}
+
+impl Step {
+    fn record(&self) -> &ProviderRecord {
+        match self {
+            Self::Add(record) | Self::Unchanged(record) => record,
+        }
+    }
+
+    fn verb(&self) -> &'static str {
+        match self {
+            Self::Add(_) => "add",
+            Self::Unchanged(_) => "unchanged",
+        }
+    }
+}
+
+pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+    // Everything is read and checked before anything is asked, and everything is asked before anything is written.
+    let drafts = read_drafts(&read(&args.file)?)?;
+    let app = cx.app().await?;
+    let steps = plan(&app, drafts).await?;
+    let new: Vec<&ProviderRecord> =
+        steps.iter().filter_map(|step| if let Step::Add(record) = step { Some(record) } else { None }).collect();
+    if !args.dry_run && !new.is_empty() {
+        for record in &new {
+            cx.out.note(format!("  + {}", add::described(record)));
+        }
+        let weight = new.iter().map(|record| add::weight(record)).fold(Weight::Local, Weight::and);
+        let permit = widen::ask(cx.out, &app, weight, &format!("Registers {} providers", new.len()))?;
+        for record in &new {
+            permit.record(&app, add::kind(record), about(&record.provider_id), None, &record.draft()).await?;
+        }
+        store(&app, &new).await?;
+    }
+    app.finish().await?;
+    for step in &steps {
+        let record = step.record();
+        cx.out.object(&json!({
+            "provider_id": record.provider_id, "tier": record.tier, "base_url": record.base_url,
+            "action": step.verb(), "dry_run": args.dry_run,
+        }));
+    }
+    let rows: Vec<Vec<String>> = steps
+        .iter()
+        .map(|step| {
+            let record = step.record();
+            let cells = [step.verb(), record.provider_id.as_str()].map(str::to_owned);
+            cells.into_iter().chain([word(&record.tier), record.base_url.to_string()]).collect()
+        })
+        .collect();
+    cx.out.table(&["", "ID", "TIER", "BASE URL"], &rows);
+    if args.dry_run {
+        cx.out.line("Nothing was registered (--dry-run).");
+    }
+    Ok(Exit::Done)
+}
+
+async fn plan(app: &App, drafts: Vec<ProviderDraft>) -> Result<Vec<Step>> {
+    let known = ProviderStore::list(&app.store).await?;
+    let mut steps = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let record = add::checked(app, draft)?;
+        match known.iter().find(|known| known.provider_id == record.provider_id) {
+            None => steps.push(Step::Add(record)),
+            Some(known) if known.draft() == record.draft() => steps.push(Step::Unchanged(known.clone())),
+            Some(_) => {
+                let id = &record.provider_id;
+                return Err(AppError::usage(
+                    ErrorCode::InvalidConfig,
+                    format!("the provider {id} is registered already, with other values; nothing was imported"),
+                )
+                .next(format!("handshake provider edit {id}, or remove it first")));
+            }
+        }
+    }
+    Ok(steps)
+}
+
+/// Stores all or none.
+async fn store(app: &App, new: &[&ProviderRecord]) -> Result<()> {
+    for (at, record) in new.iter().enumerate() {
+        if let Err(error) = add::store(app, record).await {
+            for done in &new[..=at] {
+                // The last one may not have been stored; removing it then finds nothing.
+                let _missing = ProviderStore::remove(&app.store, &done.provider_id).await;
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}

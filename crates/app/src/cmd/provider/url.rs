@@ -1,0 +1,261 @@
+//! `handshake provider check-url`: the rules of URLs, without a home and without a network.
+
+use std::{io::BufRead, path::PathBuf};
+
+use handshake_core::{
+    base_url::{BaseUrl, Host},
+    code::ErrorCode,
+    json::read_strict,
+    net::AddressClass,
+    ports::PeerResolver,
+    tier::{self, ModelTier, Reach, Residence},
+};
+use handshake_transport::SystemResolver;
+use serde_json::{Map, Value, json};
+
+use super::{add::parsed, draft, word};
+use crate::{
+    cli::Cx,
+    error::{AppError, Exit, Result},
+    out::Out,
+};
+
+/// The longest line of `--jsonl`.
+const MAX_LINE: usize = 64 << 10;
+
+/// What the rules say about a URL.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  handshake provider check-url https://api.openai.com/v1\n  handshake provider check-url --resolve https://api.example.org\n  handshake provider check-url --jsonl urls.jsonl"
+)]
+pub(crate) struct Args {
+    /// The URL; with --jsonl a file, standard input without one.
+    #[arg(value_name = "URL")]
+    url: Option<String>,
+    /// The tier that it is declared as: local or cloud.
+    #[arg(long, conflicts_with = "jsonl")]
+    tier: Option<String>,
+    /// direct, or relay for a server on this machine that forwards elsewhere.
+    #[arg(long, conflicts_with = "jsonl")]
+    reach: Option<String>,
+    /// Looks the name up and judges every address too.
+    #[arg(long)]
+    resolve: bool,
+    /// Reads {id,url,tier} a line, answers {id,verdict,derived_tier?,code?} a line.
+    #[arg(long)]
+    jsonl: bool,
+}
+
+/// What was asked about one URL.
+struct Question<'a> {
+    url: &'a str,
+    tier: Option<ModelTier>,
+    reach: Reach,
+    resolve: bool,
+}
+
+/// What is said about it.
+#[derive(Debug, Default)]
+struct Answer {
+    derived: Option<ModelTier>,
+    refused: Option<(ErrorCode, String)>,
+    classes: Vec<AddressClass>,
+}
+
+impl Answer {
+    fn refuse(mut self, code: ErrorCode, reason: impl Into<String>) -> Self {
+        self.refused = Some((code, reason.into()));
+        self
+    }
+
+    fn object(&self) -> Map<String, Value> {
+        let mut object = Map::new();
+        object.insert("verdict".into(), json!(if self.refused.is_some() { "refused" } else { "ok" }));
+        if let Some(tier) = self.derived {
+            object.insert("derived_tier".into(), json!(tier));
+        }
+        if let Some((code, _)) = &self.refused {
+            object.insert("code".into(), json!(code));
+        }
+        object
+    }
+}
+
+pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+    if args.jsonl {
+        return lines(&args).await;
+    }
+    let Some(url) = args.url.as_deref() else {
+        return Err(AppError::usage(ErrorCode::InvalidRequest, "there is no URL")
+            .next("handshake provider check-url URL"));
+    };
+    let tier = parsed(args.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?;
+    let reach = parsed(args.reach.as_deref(), "--reach", draft::REACHES, draft::reach)?.unwrap_or_default();
+    let answer = judge(&Question { url, tier, reach, resolve: args.resolve }).await;
+    let mut object = answer.object();
+    if let Some((_, reason)) = &answer.refused {
+        object.insert("reason".into(), json!(reason));
+    }
+    if args.resolve {
+        object.insert("addresses".into(), json!(answer.classes));
+    }
+    cx.out.object(&object);
+    let derived = answer.derived.map(|tier| word(&tier)).unwrap_or_default();
+    match &answer.refused {
+        None => cx.out.mark(true, format!("accepted; its tier is {derived}")),
+        Some((code, reason)) => {
+            cx.out.mark(false, format!("{code}: {reason}"));
+            if *code == ErrorCode::TierMismatch {
+                cx.out.note(format!("     its tier is {derived}"));
+            }
+        }
+    }
+    if !answer.classes.is_empty() {
+        let classes: Vec<String> = answer.classes.iter().map(word).collect();
+        cx.out.line(format!("     addresses: {}", classes.join(", ")));
+    }
+    Ok(if answer.refused.is_some() { Exit::Failed } else { Exit::Done })
+}
+
+async fn lines(args: &Args) -> Result<Exit> {
+    let unreadable = |_| AppError::usage(ErrorCode::InvalidRequest, "the input cannot be read");
+    let source: Box<dyn std::io::Read> = match args.url.as_deref().filter(|path| *path != "-") {
+        None => Box::new(std::io::stdin()),
+        Some(path) => Box::new(std::fs::File::open(PathBuf::from(path)).map_err(unreadable)?),
+    };
+    let mut input = std::io::BufReader::new(source);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+            return Ok(Exit::Done);
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        // A JSON stream whatever `--json` says.
+        Out::new(true).object(&answered(&line, args.resolve).await);
+    }
+}
+
+/// The answer to one line. A line that is no question is refused like a bad URL, so that lines keep their count.
+async fn answered(line: &[u8], resolve: bool) -> Map<String, Value> {
+    let refused = |code, reason| Answer::default().refuse(code, reason);
+    let asked = if line.len() > MAX_LINE { None } else { read_strict(line).ok() };
+    let mut members = match asked {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    let id = members.remove("id").unwrap_or(Value::Null);
+    let declared = match members.get("tier") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => draft::tier(text).map(Some).ok_or(()),
+        Some(_) => Err(()),
+    };
+    let reach = match members.get("reach") {
+        None | Some(Value::Null) => Ok(Reach::Direct),
+        Some(Value::String(text)) => draft::reach(text).ok_or(()),
+        Some(_) => Err(()),
+    };
+    let answer = match (members.get("url"), declared, reach) {
+        (Some(Value::String(url)), Ok(tier), Ok(reach)) => {
+            judge(&Question { url, tier, reach, resolve }).await
+        }
+        (Some(Value::String(_)), ..) => refused(ErrorCode::InvalidConfig, "an unknown tier or reach"),
+        _ => refused(ErrorCode::InvalidRequest, "the line is no {id,url,tier}"),
+    };
+    let mut object = Map::from_iter([("id".to_owned(), id)]);
+    object.extend(answer.object());
+    object
+}
+
+async fn judge(asked: &Question<'_>) -> Answer {
+    let url = match BaseUrl::parse(asked.url) {
+        Ok(url) => url,
+        Err(error) => {
+            let code = if error.ssrf { ErrorCode::SsrfBlocked } else { ErrorCode::InvalidBaseUrl };
+            return Answer::default().refuse(code, error.to_string());
+        }
+    };
+    let derived = match (url.lexical_tier(), asked.reach) {
+        (ModelTier::Local, Reach::Direct) => ModelTier::Local,
+        (ModelTier::Cloud, Reach::Relay) => {
+            let reason = "a relay is a server on this machine; a server elsewhere is cloud and direct";
+            return Answer { derived: Some(ModelTier::Cloud), ..Answer::default() }
+                .refuse(ErrorCode::InvalidConfig, reason);
+        }
+        _ => ModelTier::Cloud,
+    };
+    let answer = Answer { derived: Some(derived), ..Answer::default() };
+    if asked.tier.is_some_and(|declared| declared != derived) {
+        let reason = match derived {
+            ModelTier::Local => "a direct server on loopback is local, and a relay there is cloud",
+            ModelTier::Cloud => "only a direct server on loopback is local",
+        };
+        return answer.refuse(ErrorCode::TierMismatch, reason);
+    }
+    if asked.resolve { resolved(&url, asked.reach, answer).await } else { answer }
+}
+
+/// Looks the name up and judges what it finds, as the gate would in a home whose policy allows no private host.
+async fn resolved(url: &BaseUrl, reach: Reach, mut answer: Answer) -> Answer {
+    let addresses = match url.host() {
+        Host::Ip(ip) => vec![*ip],
+        host => match SystemResolver.resolve(host, url.port()).await {
+            Ok(found) => found.iter().map(std::net::SocketAddr::ip).collect(),
+            Err(_) => return answer.refuse(ErrorCode::SsrfBlocked, "the host has no address"),
+        },
+    };
+    answer.classes = addresses.into_iter().map(AddressClass::of).collect();
+    let effective = tier::effective(&answer.classes, reach, Residence::Local);
+    if answer.classes.iter().any(|class| !class.is_dialable()) {
+        return answer.refuse(ErrorCode::SsrfBlocked, "an address of the host is never dialled");
+    }
+    if answer.classes.contains(&AddressClass::Private) {
+        let reason = "an address of the host is private: dialled only where policy.toml names the host";
+        return answer.refuse(ErrorCode::SsrfBlocked, reason);
+    }
+    let derived = answer.derived;
+    // Loopback behind a public name: a name that somebody else may point anywhere tomorrow.
+    if derived == Some(ModelTier::Cloud) && effective == ModelTier::Local {
+        return answer.refuse(ErrorCode::TierMismatch, "the name points to this machine");
+    }
+    if derived.is_some_and(|derived| derived == ModelTier::Local && derived != effective) {
+        return answer.refuse(ErrorCode::TierMismatch, "not every address of the host is this machine");
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn verdict(line: &str) -> Value {
+        Value::Object(answered(line.as_bytes(), false).await)
+    }
+
+    #[tokio::test]
+    async fn a7_verdicts_name_the_tier_and_the_code() {
+        let cases = [
+            (r#"{"id":1,"url":"https://api.openai.com/v1","tier":"cloud"}"#, "ok", Some("cloud"), None),
+            (r#"{"id":1,"url":"http://127.0.0.1:11434"}"#, "ok", Some("local"), None),
+            (r#"{"id":1,"url":"http://[::1]:11434/","tier":"local"}"#, "ok", Some("local"), None),
+            (r#"{"id":1,"url":"http://127.0.0.1:11434","tier":"cloud"}"#, "refused", Some("local"), Some("HSK-403-TIER-MISMATCH")),
+            (r#"{"id":1,"url":"http://127.0.0.1:1","tier":"cloud","reach":"relay"}"#, "ok", Some("cloud"), None),
+            (r#"{"id":1,"url":"https://api.openai.com/v1","tier":"local"}"#, "refused", Some("cloud"), Some("HSK-403-TIER-MISMATCH")),
+            (r#"{"id":1,"url":"http://api.openai.com/v1"}"#, "refused", None, Some("HSK-403-SSRF-BLOCKED")),
+            (r#"{"id":1,"url":"https://API.openai.com"}"#, "refused", None, Some("HSK-400-INVALID-BASE-URL")),
+            (r#"{"id":1,"url":"https://x.org","tier":"both"}"#, "refused", None, Some("HSK-400-INVALID-CONFIG")),
+            (r#"{"id":1}"#, "refused", None, Some("HSK-400-INVALID-REQUEST")),
+            (r#"{"id":1,"url":"https://x.org","url":"https://y.org"}"#, "refused", None, Some("HSK-400-INVALID-REQUEST")),
+            ("nonsense", "refused", None, Some("HSK-400-INVALID-REQUEST")),
+        ];
+        for (line, verdict_is, tier, code) in cases {
+            let said = verdict(line).await;
+            assert_eq!(said["verdict"], verdict_is, "{line}");
+            assert_eq!(said.get("derived_tier").and_then(Value::as_str), tier, "{line}");
+            assert_eq!(said.get("code").and_then(Value::as_str), code, "{line}");
+        }
+        assert_eq!(verdict(r#"{"id":"a-7","url":"https://x.org"}"#).await["id"], "a-7");
+    }
+}

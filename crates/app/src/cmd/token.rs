@@ -1,0 +1,218 @@
+//! `handshake token`: one token per client of the gateway, shown once, stored as a hash.
+
+use std::collections::BTreeSet;
+
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    digest::Digest,
+    event::WidenKind,
+    ids::{ExternalId, ModelRef, ProfileId},
+    ports::{Entropy, ProfileStore, StoreError},
+};
+use handshake_registry_store::NewToken;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::{
+    cli::Cx,
+    cmd::{profile, provider},
+    error::{AppError, Exit, Result},
+    record::mine,
+    widen::widen,
+    wire::App,
+};
+
+/// What every token begins with, so that people and scanners know one.
+pub(crate) const PREFIX: &str = "hsk_";
+/// 43 digits to base 62 hold 256 bits.
+const DIGITS: usize = 43;
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Client tokens.
+#[derive(Debug, clap::Subcommand)]
+#[command(
+    after_help = "Example:\n  handshake token create editor --models ollama/qwen3:8b\n  handshake token list\n  handshake token revoke editor"
+)]
+pub(crate) enum Command {
+    /// Makes a token and shows it, once.
+    Create(CreateArgs),
+    /// All tokens, without themselves.
+    #[command(after_help = "Example:\n  handshake token list --json")]
+    List,
+    /// Revokes a token. Its name is not used again.
+    Revoke(RevokeArgs),
+}
+
+/// Makes a token.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  handshake token create editor\n  handshake token create tests --models ollama/qwen3:8b,ollama/llama3.2 --profile careful-1"
+)]
+pub(crate) struct CreateArgs {
+    /// The client's name: who asks, on every request for consent.
+    name: String,
+    /// The models that it opens; every enabled one without this.
+    #[arg(long, value_delimiter = ',', value_name = "PROVIDER/MODEL,…")]
+    models: Vec<String>,
+    /// The work profile that its calls run under; the active one without this.
+    #[arg(long, value_name = "ID")]
+    profile: Option<String>,
+}
+
+/// Which token.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  handshake token revoke editor")]
+pub(crate) struct RevokeArgs {
+    /// The client's name.
+    name: String,
+}
+
+pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+    match command {
+        Command::Create(args) => create(cx, args).await,
+        Command::List => list(cx).await,
+        Command::Revoke(args) => revoke(cx, &args.name).await,
+    }
+}
+
+async fn create(cx: &Cx, args: CreateArgs) -> Result<Exit> {
+    let name = ExternalId::new(&args.name)?;
+    let models: BTreeSet<ModelRef> = args.models.iter().map(|model| model.parse()).collect::<std::result::Result<_, _>>()?;
+    let app = cx.app().await?;
+    for model in &models {
+        provider::find(&app, &model.provider).await?;
+    }
+    let profile = args.profile.map(ProfileId::new).transpose()?;
+    if app.store.tokens().await?.iter().any(|known| known.name == name) {
+        return Err(taken(&name));
+    }
+    if let Some(profile) = &profile {
+        permitted(cx, &app, &name, profile).await?;
+    }
+    let token = make(app.entropy.as_ref());
+    let new = NewToken {
+        name: name.clone(),
+        sha256: Digest::of(&[token.as_bytes()]),
+        models: (!models.is_empty()).then_some(models.clone()),
+        profile: profile.clone(),
+    };
+    app.store.create_token(new).await.map_err(|error| match error {
+        StoreError::Conflict => taken(&name),
+        other => other.into(),
+    })?;
+    app.finish().await?;
+    cx.out.object(&json!({
+        "name": name, "token": token.as_str(), "models": (!models.is_empty()).then_some(models), "profile": profile,
+    }));
+    cx.out.line(token.as_str());
+    cx.out.note("This token is shown once. It is sent as `Authorization: Bearer` or `x-api-key` to the gateway.");
+    Ok(Exit::Done)
+}
+
+fn taken(name: &ExternalId) -> AppError {
+    AppError::usage(
+        ErrorCode::InvalidConfig,
+        format!("there is, or was, a client {name}: receipts name it, so the name is not used again"),
+    )
+    .next("choose another name")
+}
+
+/// A token under a profile that allows more than the active one goes around the active one.
+async fn permitted(cx: &Cx, app: &App, name: &ExternalId, id: &ProfileId) -> Result<()> {
+    let profile = profile::find(app, id).await?;
+    let active = ProfileStore::active(&app.store).await?;
+    if !profile::widens(active.as_ref(), &profile) {
+        return Ok(());
+    }
+    let words = format!("Lets the client {name} work under {id}, which allows more than the active profile");
+    let change = (WidenKind::Profile, profile::weight(&profile), words.as_str());
+    widen((cx.out, app), change, mine(), active.as_ref(), &profile).await
+}
+
+/// Random digits. Bytes that would favour some digits are drawn again.
+fn make(entropy: &dyn Entropy) -> Zeroizing<String> {
+    let mut token = Zeroizing::new(String::with_capacity(PREFIX.len() + DIGITS));
+    token.push_str(PREFIX);
+    let mut bytes = Zeroizing::new([0u8; 64]);
+    loop {
+        entropy.fill(&mut bytes[..]);
+        for byte in bytes.iter().filter(|byte| **byte < 248) {
+            if token.len() == PREFIX.len() + DIGITS {
+                return token;
+            }
+            token.push(char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]));
+        }
+    }
+}
+
+async fn list(cx: &Cx) -> Result<Exit> {
+    let app = cx.app().await?;
+    let tokens = app.store.tokens().await?;
+    let mut rows = Vec::new();
+    for token in &tokens {
+        cx.out.object(&json!({
+            "name": token.name, "models": token.models, "profile": token.profile, "created_at": token.created_at,
+            "revoked_at": token.revoked_at,
+        }));
+        let models = token.models.as_ref().map_or_else(
+            || "every enabled one".to_owned(),
+            |models| models.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        );
+        rows.push(vec![
+            token.name.to_string(),
+            models,
+            token.profile.as_ref().map_or_else(|| "(active)".to_owned(), ToString::to_string),
+            token.created_at.to_string(),
+            token.revoked_at.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+        ]);
+    }
+    if rows.is_empty() {
+        cx.out.line("There are no client tokens.");
+    } else {
+        cx.out.table(&["CLIENT", "MODELS", "PROFILE", "CREATED", "REVOKED"], &rows);
+    }
+    Ok(Exit::Done)
+}
+
+async fn revoke(cx: &Cx, name: &str) -> Result<Exit> {
+    let name = ExternalId::new(name)?;
+    let app = cx.app().await?;
+    app.store.revoke_token(&name).await.map_err(|error| match error {
+        StoreError::Missing => {
+            AppError::new(ErrorCode::InvalidConfig, Phase::Input, format!("there is no client {name}"))
+                .next("handshake token list")
+        }
+        other => other.into(),
+    })?;
+    app.finish().await?;
+    cx.out.object(&json!({ "name": name, "revoked": true }));
+    cx.out.line(format!("Revoked the token of {name}."));
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::*;
+
+    /// Counts through all bytes, the ones that are drawn again among them.
+    struct Counting(AtomicU8);
+
+    impl Entropy for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.iter_mut().for_each(|byte| *byte = self.0.fetch_add(1, Ordering::SeqCst));
+        }
+    }
+
+    #[test]
+    fn a_token_has_its_prefix_and_256_bits() {
+        let token = make(&Counting(AtomicU8::new(240)));
+        let digits = token.strip_prefix(PREFIX).expect("the prefix");
+        assert_eq!(digits.len(), DIGITS);
+        assert!(digits.bytes().all(|digit| ALPHABET.contains(&digit)));
+        // 248 to 255 were skipped: after the digit of 247 comes the digit of 0.
+        assert_eq!(&digits[..9], "stuvwxyz0", "{digits}");
+        assert!(DIGITS as f64 * 62f64.log2() >= 256.0);
+    }
+}

@@ -1,0 +1,155 @@
+//! What a command ends in when it does not succeed: a code, a sentence, a next step, an exit status.
+
+use handshake_core::{
+    base_url::InvalidBaseUrl,
+    code::{ErrorClass, ErrorCode, Phase},
+    error::CallError,
+    ids::{InvalidId, TraceId},
+    ports::{QueueError, RecordError, SecretError, SignError, StoreError},
+    provider::InvalidProvider,
+};
+use serde::Serialize;
+
+/// A failed command. Holds our own words only: no payload, no provider text, no secret.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AppError {
+    pub(crate) code: ErrorCode,
+    pub(crate) class: ErrorClass,
+    pub(crate) phase: Phase,
+    pub(crate) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_step: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trace_id: Option<TraceId>,
+    #[serde(skip)]
+    pub(crate) exit: Exit,
+}
+
+/// Exit statuses. Published.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Denied = 3,
+    Waiting = 4,
+    Unverified = 5,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, AppError>;
+
+impl AppError {
+    pub(crate) fn new(code: ErrorCode, phase: Phase, message: impl Into<String>) -> Self {
+        let exit = match code {
+            ErrorCode::CloudConsentRequired => Exit::Waiting,
+            code if code.is_denial() => Exit::Denied,
+            _ => Exit::Failed,
+        };
+        let next_step = Some(code.next_step()).filter(|step| !step.is_empty()).map(str::to_owned);
+        let message = message.into();
+        Self { code, class: code.class(), phase, message, next_step, trace_id: None, exit }
+    }
+
+    /// Bad input: usage.
+    pub(crate) fn usage(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, ..Self::new(code, Phase::Input, message) }
+    }
+
+    pub(crate) fn next(mut self, step: impl Into<String>) -> Self {
+        self.next_step = Some(step.into());
+        self
+    }
+
+    pub(crate) fn traced(mut self, trace_id: TraceId) -> Self {
+        self.trace_id = Some(trace_id);
+        self
+    }
+
+    pub(crate) fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+}
+
+impl From<CallError> for AppError {
+    fn from(error: CallError) -> Self {
+        let message = match error.subject {
+            Some(subject) => format!("{} ({subject})", error.code.title()),
+            None => error.code.title().to_owned(),
+        };
+        Self { class: error.class, ..Self::new(error.code, error.phase, message) }
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.code(), Phase::Storage, error.to_string())
+    }
+}
+
+impl From<RecordError> for AppError {
+    fn from(error: RecordError) -> Self {
+        Self::new(ErrorCode::Storage, Phase::Storage, error.to_string())
+    }
+}
+
+impl From<QueueError> for AppError {
+    fn from(error: QueueError) -> Self {
+        let code = match &error {
+            QueueError::Flood => ErrorCode::ConsentFlood,
+            QueueError::Unknown => ErrorCode::InvalidRequest,
+            QueueError::Mismatch => ErrorCode::CloudConsentMismatch,
+            QueueError::Store(store) => store.code(),
+        };
+        Self::new(code, Phase::Gate, error.to_string())
+    }
+}
+
+impl From<SignError> for AppError {
+    fn from(error: SignError) -> Self {
+        Self::new(error.code(), Phase::Gate, error.to_string())
+    }
+}
+
+impl From<SecretError> for AppError {
+    fn from(error: SecretError) -> Self {
+        Self::new(error.code(), Phase::Gate, error.to_string())
+    }
+}
+
+impl From<handshake_vault::VaultError> for AppError {
+    fn from(error: handshake_vault::VaultError) -> Self {
+        Self::new(error.code(), Phase::Storage, error.to_string())
+    }
+}
+
+impl From<handshake_registry_store::OpenError> for AppError {
+    fn from(error: handshake_registry_store::OpenError) -> Self {
+        Self::new(error.code(), Phase::Storage, error.to_string())
+    }
+}
+
+impl From<InvalidProvider> for AppError {
+    fn from(error: InvalidProvider) -> Self {
+        Self::usage(error.code, error.to_string())
+    }
+}
+
+impl From<InvalidBaseUrl> for AppError {
+    fn from(error: InvalidBaseUrl) -> Self {
+        let code = if error.ssrf { ErrorCode::SsrfBlocked } else { ErrorCode::InvalidBaseUrl };
+        Self::usage(code, error.to_string())
+    }
+}
+
+impl From<InvalidId> for AppError {
+    fn from(error: InvalidId) -> Self {
+        Self::usage(ErrorCode::InvalidRequest, error.to_string())
+    }
+}
+
+impl From<handshake_policy::rules::InvalidRules> for AppError {
+    fn from(error: handshake_policy::rules::InvalidRules) -> Self {
+        Self::usage(error.code(), error.to_string())
+    }
+}

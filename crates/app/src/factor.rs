@@ -1,0 +1,71 @@
+//! Asking a person for a passphrase: at the controlling terminal, without echo, never from argv, the
+//! environment or a pipe.
+
+use std::io::IsTerminal;
+
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    secret::Secret,
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{AppError, Result},
+    strength,
+};
+
+/// Whether a person sits at this process's terminal.
+pub(crate) fn at_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks. What was typed before the question does not answer it.
+///
+/// # Errors
+/// `HSK-403-FACTOR-REQUIRED` without a terminal.
+pub(crate) fn ask(question: &str) -> Result<Secret> {
+    typed(question).map(secret)
+}
+
+/// Asks for a new passphrase, twice. One that is easy to guess is asked for again.
+///
+/// # Errors
+/// `HSK-403-FACTOR-REQUIRED` without a terminal, when the two differ, or when three were too weak.
+pub(crate) fn ask_new(what: &str) -> Result<Secret> {
+    let mut question = format!("Choose {what}: ");
+    for _ in 0..3 {
+        let once = typed(&question)?;
+        if let Some(weakness) = strength::weakness(&once) {
+            question = format!("Not that one: {weakness}. Choose {what}: ");
+            continue;
+        }
+        let (once, twice) = (secret(once), ask("The same once more: ")?);
+        return if once.same_as(&twice) {
+            Ok(once)
+        } else {
+            Err(required("the two entries differ; nothing was changed"))
+        };
+    }
+    Err(required("no passphrase was strong enough; nothing was changed").next("use four or five random words"))
+}
+
+fn required(message: &str) -> AppError {
+    AppError::new(ErrorCode::FactorRequired, Phase::Input, message)
+}
+
+fn secret(text: Zeroizing<String>) -> Secret {
+    Secret::new(text.as_bytes().to_vec())
+}
+
+fn typed(question: &str) -> Result<Zeroizing<String>> {
+    if !at_terminal() {
+        return Err(required("a person must enter the approval passphrase at a terminal"));
+    }
+    let tty = rustix::fs::open("/dev/tty", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty());
+    if let Ok(tty) = tty {
+        // Typed ahead is not typed as an answer. A terminal that cannot be flushed still asks.
+        let _kept = rustix::termios::tcflush(&tty, rustix::termios::QueueSelector::IFlush);
+    }
+    rpassword::prompt_password(question).map(Zeroizing::new).map_err(|_| required("nothing was entered"))
+}

@@ -1,0 +1,63 @@
+//! The `handshake` command.
+
+mod cli;
+mod approval;
+mod clock;
+mod cmd;
+mod demo;
+mod error;
+mod factor;
+mod home;
+mod out;
+mod preview;
+mod record;
+mod policy_file;
+mod serve;
+mod stream;
+mod strength;
+mod tools;
+mod trust;
+mod widen;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{cli::Cli, error::Exit, out::Out};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return usage_error(&usage),
+    };
+    let out = Out::new(cli.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(_) => return ExitCode::from(Exit::Failed as u8),
+    };
+    let exit = match runtime.block_on(cli.run(out)) {
+        Ok(exit) => exit,
+        Err(error) => out.fail(&error),
+    };
+    // Dropping waits for nothing: what had to be durable is.
+    runtime.shutdown_background();
+    ExitCode::from(exit as u8)
+}
+
+/// clap's own messages, but in JSON mode as one object like every other error.
+fn usage_error(usage: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if usage.use_stderr() && json {
+        let error = error::AppError::usage(
+            handshake_core::code::ErrorCode::InvalidRequest,
+            "the command line is not understood",
+        )
+        .next("handshake help");
+        return ExitCode::from(Out::new(true).fail(&error) as u8);
+    }
+    // What clap prints repeats words of the command line; a broken pipe is no failure of ours.
+    let _printed = usage.print();
+    let exit = if usage.use_stderr() { Exit::Usage } else { Exit::Done };
+    ExitCode::from(exit as u8)
+}

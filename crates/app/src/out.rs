@@ -1,0 +1,147 @@
+//! What a command prints: for people, or one JSON object a line. Everything that may hold bytes from a model,
+//! provider, tool, file or client passes the allow-list encoder before a terminal.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::error::{AppError, Exit};
+
+/// Where output goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Out {
+    pub(crate) json: bool,
+    color: bool,
+}
+
+impl Out {
+    pub(crate) fn new(json: bool) -> Self {
+        let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { json, color: color && !json }
+    }
+
+    /// One JSON object, in JSON mode.
+    pub(crate) fn object<T: Serialize>(self, value: &T) {
+        if self.json
+            && let Ok(text) = serde_json::to_string(value)
+        {
+            write_line(&mut std::io::stdout().lock(), &text);
+        }
+    }
+
+    /// A line for people. Encoded.
+    pub(crate) fn line(self, text: impl AsRef<str>) {
+        if !self.json {
+            write_line(&mut std::io::stdout().lock(), &printable(text.as_ref()));
+        }
+    }
+
+    /// Text of a stream, for people: encoded, without a line end, at once.
+    pub(crate) fn text(self, text: &str) {
+        if !self.json {
+            let mut stdout = std::io::stdout().lock();
+            // A reader that went away (a closed pipe) is no failure of the call.
+            let _closed = stdout.write_all(printable(text).as_bytes()).and_then(|()| stdout.flush());
+        }
+    }
+
+    /// A heading for people.
+    pub(crate) fn heading(self, text: &str) {
+        use owo_colors::OwoColorize;
+        if self.color {
+            self.raw(&format!("\n{}", printable(text).bold()));
+        } else {
+            self.raw(&format!("\n{}", printable(text)));
+        }
+    }
+
+    /// A good or a bad mark before a line.
+    pub(crate) fn mark(self, good: bool, text: impl AsRef<str>) {
+        use owo_colors::OwoColorize;
+        let text = printable(text.as_ref());
+        let line = match (good, self.color) {
+            (true, true) => format!("  {} {text}", "ok".green()),
+            (true, false) => format!("  ok {text}"),
+            (false, true) => format!("  {} {text}", "!!".red()),
+            (false, false) => format!("  !! {text}"),
+        };
+        self.raw(&line);
+    }
+
+    /// A table for people.
+    pub(crate) fn table(self, head: &[&str], rows: &[Vec<String>]) {
+        if self.json {
+            return;
+        }
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING).set_header(head);
+        for row in rows {
+            table.add_row(row.iter().map(|cell| printable(cell)));
+        }
+        self.raw(&table.to_string());
+    }
+
+    fn raw(self, text: &str) {
+        if !self.json {
+            write_line(&mut std::io::stdout().lock(), text);
+        }
+    }
+
+    /// A remark on stderr, for people.
+    pub(crate) fn note(self, text: impl AsRef<str>) {
+        if !self.json {
+            write_line(&mut std::io::stderr().lock(), &printable(text.as_ref()));
+        }
+    }
+
+    /// The end of a failed command.
+    pub(crate) fn fail(self, error: &AppError) -> Exit {
+        if self.json {
+            self.object(&serde_json::json!({ "error": error }));
+        } else {
+            let mut text = format!("error: {}: {}", error.code, error.message);
+            if let Some(step) = &error.next_step {
+                text.push_str(&format!("\n  next: {step}"));
+            }
+            write_line(&mut std::io::stderr().lock(), &printable(&text));
+        }
+        error.exit
+    }
+}
+
+fn write_line(sink: &mut impl Write, text: &str) {
+    // A reader that went away (a closed pipe) is no failure of the command.
+    let _closed = writeln!(sink, "{text}").and_then(|()| sink.flush());
+}
+
+/// Text that a terminal only shows: line ends and tabs stay; every other control, every direction mark and
+/// every invisible character becomes visible.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let invisible = matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}');
+        match c {
+            '\n' | '\t' => shown.push(c),
+            c if c.is_control() || invisible => shown.push_str(&format!("\\u{{{:x}}}", c as u32)),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn s10_a_terminal_is_only_ever_shown_text() {
+        assert_eq!(printable("a\u{1b}[2Jb\r\u{7}"), "a\\u{1b}[2Jb\\u{d}\\u{7}");
+        assert_eq!(printable("\u{9b}31m"), "\\u{9b}31m");
+        assert_eq!(printable("x\u{202e}y\u{200b}"), "x\\u{202e}y\\u{200b}");
+        assert_eq!(printable("plain ünïcode\n\tok"), "plain ünïcode\n\tok");
+    }
+}

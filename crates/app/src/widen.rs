@@ -1,0 +1,123 @@
+//! Widening: whatever lets more happen than before needs the approval factor, and is an event with keyed
+//! hashes of what was and what is. Narrowing needs nothing.
+
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    digest::canonical_json,
+    event::{Body, EventScope, WidenKind},
+};
+use serde::Serialize;
+
+use crate::{
+    error::{AppError, Result},
+    factor,
+    out::Out,
+    record::record,
+    wire::App,
+};
+
+/// How far a widening reaches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Weight {
+    /// Something could leave this machine by it. The factor, always.
+    Cloud,
+    /// It concerns this machine only. The factor where the home has one. A home that was made without a
+    /// terminal has none, and nothing can leave by it: there it goes through, or such a home were of no use.
+    Local,
+}
+
+impl Weight {
+    /// The heavier of two.
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self == Self::Local { other } else { self }
+    }
+}
+
+/// That the factor was given, or that none is needed. Nobody else can make one.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Permit(());
+
+/// Asks for the approval factor and records the widening. The caller makes the change afterwards, and has
+/// checked before that it can: nobody is asked about what would fail.
+///
+/// # Errors
+/// `HSK-403-FACTOR-REQUIRED`; nothing was changed then.
+pub(crate) async fn widen<T: Serialize>(
+    (out, app): (Out, &App),
+    (kind, weight, words): (WidenKind, Weight, &str),
+    scope: EventScope,
+    before: Option<&T>,
+    after: &T,
+) -> Result<()> {
+    ask(out, app, weight, words)?.record(app, kind, scope, before, after).await
+}
+
+/// Asks for the approval factor.
+///
+/// # Errors
+/// `HSK-403-FACTOR-REQUIRED` without a terminal, with a wrong passphrase, and in a home that has none.
+pub(crate) fn ask(out: Out, app: &App, weight: Weight, words: &str) -> Result<Permit> {
+    if !app.home.can_approve {
+        return match weight {
+            Weight::Local => Ok(Permit(())),
+            Weight::Cloud => Err(AppError::new(
+                ErrorCode::FactorRequired,
+                Phase::Gate,
+                format!("{words}: nobody can approve in this home, which was made without a terminal"),
+            )
+            .next("handshake init --home DIR at a terminal makes a home with an approval passphrase")),
+        };
+    }
+    // Chosen a moment ago, in this process, twice: asking a third time would tell nothing more.
+    if app.home.just_made() {
+        return Ok(Permit(()));
+    }
+    if !factor::at_terminal() {
+        return Err(AppError::new(
+            ErrorCode::FactorRequired,
+            Phase::Gate,
+            format!("{words}: this needs the approval passphrase"),
+        ));
+    }
+    out.note(format!("{words}."));
+    let passphrase = factor::ask("Approval passphrase: ")?;
+    app.vault.check_factor(Some(&passphrase))?;
+    Ok(Permit(()))
+}
+
+impl Permit {
+    /// Records one widening under this permit.
+    ///
+    /// # Errors
+    /// The log's; the change must not be made then.
+    pub(crate) async fn record<T: Serialize>(
+        &self,
+        app: &App,
+        what: WidenKind,
+        scope: EventScope,
+        before: Option<&T>,
+        after: &T,
+    ) -> Result<()> {
+        let (_, key) = app.vault.commitment_key()?;
+        let hash = |value: &T| {
+            let text = canonical_json(value)
+                .map_err(|error| AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string()))?;
+            Ok::<_, AppError>(key.commit("hsk.widened.v1", &[&text]))
+        };
+        let (before, after) = (before.map(&hash).transpose()?, hash(after)?);
+        record(app, scope, Body::Widened { what, before, after }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Weight;
+
+    #[test]
+    fn s08_the_heavier_weight_decides() {
+        assert_eq!(Weight::Local.and(Weight::Cloud), Weight::Cloud);
+        assert_eq!(Weight::Cloud.and(Weight::Local), Weight::Cloud);
+        assert_eq!(Weight::Local.and(Weight::Local), Weight::Local);
+    }
+}
