@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Schema,
     /// Each crate on its own.
     Isolate,
+    /// The program against real model servers.
+    Real,
     /// The list of commands.
     Help,
 }
@@ -71,6 +73,11 @@ pub(crate) const COMMANDS: &[(Command, &str, &str)] = &[
         Command::Isolate,
         "isolate",
         "each published crate compiles alone, without and with all features",
+    ),
+    (
+        Command::Real,
+        "real",
+        "the program against a llama.cpp server and an Ollama daemon on this machine",
     ),
     (Command::Help, "help", "this text"),
 ];

@@ -1,7 +1,7 @@
 //! `cargo xtask`: the governance checks of the workspace, and the steps that CI runs.
 //!
 //! Rules are data (`xtask/rules/*.toml`), the evaluators are pure functions on plain structs, and reading files
-//! and starting processes happens only in [`workspace`], [`process`] and [`files`].
+//! and starting processes happens only in [`workspace`], [`process`], [`files`] and [`real`].
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -19,6 +19,7 @@ mod layers;
 mod permits;
 mod process;
 mod quick;
+mod real;
 mod report;
 mod rules;
 mod schema;
@@ -68,5 +69,6 @@ fn run(cli: &Cli, workspace: &Workspace) -> CheckResult {
         Command::Codes => generated::run(workspace, &codes::ARTEFACT, cli.write),
         Command::Schema => generated::run(workspace, &schema::ARTEFACT, cli.write),
         Command::Isolate => isolate::run(workspace),
+        Command::Real => real::check(workspace),
     }
 }

@@ -8,7 +8,7 @@ fn help_lists_the_commands_and_succeeds() {
     assert_eq!(out.status.code(), Some(0));
     let text = String::from_utf8(out.stdout).expect("text");
     for name in [
-        "ci", "quick", "test", "layers", "tidy", "codes", "schema", "permits", "isolate",
+        "ci", "quick", "test", "layers", "tidy", "codes", "schema", "permits", "isolate", "real",
     ] {
         assert!(text.contains(&format!("  {name} ")), "{name}");
     }
