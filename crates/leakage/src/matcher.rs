@@ -192,18 +192,16 @@ impl Matcher {
         let rule = &self.rules[index];
         let (start, end, value) = locate(rule, data, at)?;
         let value = &data[value.0..value.1];
+        if !boundary_before(rule.spec.left_word, data, start) {
+            return None;
+        }
         if mode == Mode::Written {
             let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'-';
-            if !boundary_before(rule.spec.left_word, data, start)
-                || rule.spec.right_word && data.get(end).is_some_and(word)
-            {
+            if rule.spec.right_word && data.get(end).is_some_and(word) {
                 return None;
             }
-        } else {
-            let body = data.get(at + anchor..end).unwrap_or_default();
-            if !rarity::is_random_piece(body) {
-                return None;
-            }
+        } else if !rarity::is_random_piece(data.get(at + anchor..end).unwrap_or_default()) {
+            return None;
         }
         let (level, confidence) = judge(rule, &data[start..end], value)?;
         Some(Match {
@@ -312,8 +310,21 @@ fn sum_over_whole(sum: Option<Checksum>) -> bool {
     matches!(sum, Some(Checksum::Pem | Checksum::Base62Crc32))
 }
 
+/// Whether a token may begin here: not within a word, not within a long run of base64.
 fn boundary_before(wanted: bool, data: &[u8], at: usize) -> bool {
-    !wanted || at == 0 || !data[at - 1].is_ascii_alphanumeric()
+    if !wanted || at == 0 {
+        return true;
+    }
+    match data[at - 1] {
+        // An escaped line end is no letter.
+        b'n' | b'r' | b't' if at > 1 && data[at - 2] == b'\\' => true,
+        before if before.is_ascii_alphanumeric() => false,
+        b'+' | b'/' => {
+            let base64 = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'+' || **b == b'/';
+            data[..at].iter().rev().take(64).take_while(base64).count() < 64
+        }
+        _ => true,
+    }
 }
 
 /// Whether a keyword begins a word: `CameraKit` holds no `meraki`, `myHerokuKey` holds `heroku`.

@@ -166,8 +166,20 @@ pub(crate) fn is_random_piece(value: &[u8]) -> bool {
         .windows(2)
         .filter(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase())
         .count();
-    let limit = if digits > 1 || switches > 2 { 75 } else { 65 };
-    wordiness(value) < limit && (digits > 0 && letters > 0 || switches > 1 || value.len() < 6)
+    // Prose has few digits; base 36 has many, and many chance words.
+    let limit = if digits * 6 >= value.len() { 70 } else { 45 };
+    prose(value) < limit && (digits > 0 && letters > 0 || switches > 1 || value.len() < 6)
+}
+
+/// As [`wordiness`], over lower-case words alone: upper-case base 32 is full of chance words.
+fn prose(value: &[u8]) -> usize {
+    let mut words = 0;
+    for run in value.split(|b| !b.is_ascii_lowercase()) {
+        if run.len() >= 4 && reads_like_a_word(run) {
+            words += run.len();
+        }
+    }
+    words * 100 / value.len().max(1)
 }
 
 /// What the rarity model says about a generic value.

@@ -15,7 +15,7 @@ use crate::{
     matcher::{Head, Match, Matcher, Mode},
     rarity, tree,
     tree::{Leaf, Role},
-    view,
+    view::{self, Follow},
 };
 
 /// How many decodings deep a text is followed.
@@ -163,8 +163,11 @@ impl<'a> Scan<'a> {
         if chain.len() >= DEPTH {
             return Ok(());
         }
-        for head in &found.heads {
-            self.head(head, data, place, chain)?;
+        // What was put together already is not put together again.
+        if mode == Mode::Written || chain.last() == Some(&"stitched") {
+            for head in &found.heads {
+                self.head(head, data, place, chain)?;
+            }
         }
         if found.reversed {
             let text: Vec<u8> = data.iter().rev().copied().collect();
@@ -189,7 +192,12 @@ impl<'a> Scan<'a> {
             chain.pop();
         }
         self.budget.spend(data.len() as u64)?;
-        for view in view::views(data) {
+        let follow = if mode == Mode::Pieced {
+            Follow::Encodings
+        } else {
+            Follow::All
+        };
+        for view in view::views(data, follow) {
             chain.push(view.name);
             let mode = if view.pieced { Mode::Pieced } else { mode };
             self.text(&view.text, place, chain, mode)?;
@@ -228,7 +236,12 @@ impl<'a> Scan<'a> {
         self.budget.spend(data.len() as u64)?;
         let found = self.matcher.find(data, Mode::Pieced, self.budget)?;
         chain.push(name);
-        for hit in &found.matches {
+        let whole = |hit: &&Match| {
+            let spec = &self.matcher.rules[hit.rule].spec;
+            spec.pieces && !spec.ci && spec.anchors.iter().all(|a| a.len() > 3 || a.contains('_'))
+        };
+        let hits: Vec<&Match> = found.matches.iter().filter(whole).collect();
+        for hit in hits {
             self.record(hit, data, place, chain);
         }
         chain.pop();
@@ -262,7 +275,7 @@ impl<'a> Scan<'a> {
             .count();
         let text = &data[head.at..head.at + run];
         let body = text.get(head.anchor..).unwrap_or_default();
-        if self.heads.len() < HEADS && body.len() >= 2 && chain.len() <= 1 {
+        if self.heads.len() < HEADS && body.len() >= 4 && chain.len() <= 1 && !is_word(body) {
             self.heads.push(Open {
                 rule: head.rule,
                 anchor: head.anchor,
@@ -490,9 +503,15 @@ fn own_rule(id: &str) -> RuleId {
 
 /// Whether a piece of an unfinished token could not be a word of a sentence.
 fn is_piece(token: &[u8]) -> bool {
-    let plain = token.iter().all(u8::is_ascii_lowercase)
-        || token[1..]
-            .iter()
-            .all(|b| b.is_ascii_lowercase() || *b == b':' || *b == b'.');
-    !plain && rarity::is_random_piece(token)
+    !is_word(token)
+        && (rarity::is_random_piece(token)
+            || token.len() >= 6 && token.iter().all(u8::is_ascii_uppercase))
+}
+
+/// A word as sentences have them, with what may cling to it.
+fn is_word(token: &[u8]) -> bool {
+    token
+        .iter()
+        .skip(1)
+        .all(|b| b.is_ascii_lowercase() || b":./-_=".contains(b))
 }

@@ -223,7 +223,7 @@ fn visit(node: &Node, pointer: &mut String, group: &mut String, role: Role, out:
         }
         Node::Map(members) => {
             let state = members.iter().any(|(key, value)| {
-                key == "type" && matches!(value, Node::Text(t) if t.starts_with("redacted") || t == "reasoning")
+                key == "type" && matches!(value, Node::Text(t) if t.starts_with("redacted") || t.starts_with("reasoning") || t.contains("encrypted"))
             });
             for (key, value) in members {
                 let (p, g) = (pointer.len(), group.len());

@@ -2,6 +2,8 @@
 //!
 //! Every function here is total, linear in its input, and makes at most a few times its input.
 
+use std::ops::Range;
+
 mod compact;
 mod decode;
 mod escape;
@@ -39,18 +41,42 @@ impl View {
     }
 }
 
+/// What is still looked for in a text that is a view itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Follow {
+    /// A text as somebody wrote it: everything.
+    All,
+    /// A text put together from pieces: encodings, and not the pieces again.
+    Encodings,
+}
+
 /// All views of a text that something in it asks for.
-pub(crate) fn views(data: &[u8]) -> Vec<View> {
+pub(crate) fn views(data: &[u8], follow: Follow) -> Vec<View> {
     let mut out = Vec::new();
-    if !data.is_ascii()
-        && let Some(view) = normal::normalise(data)
-    {
-        // What follows is better read from the normalised text, and the recursion does so.
-        out.push(view);
+    if !data.is_ascii() {
+        normal::normalise(data, &mut out);
     }
     escape::unescape(data, &mut out);
     decode::decode(data, &mut out);
     lists::lists(data, &mut out);
-    compact::compact(data, &mut out);
+    if follow == Follow::All {
+        compact::compact(data, &mut out);
+    } else {
+        compact::interleaved(data, &mut out);
+    }
+    out
+}
+
+/// The stretches of a text around some places in it, neighbours merged. What lies between changes nothing.
+pub(crate) fn windows(places: &[(usize, usize)], len: usize) -> Vec<Range<usize>> {
+    const AROUND: usize = 256;
+    let mut out: Vec<Range<usize>> = Vec::new();
+    for (start, end) in places {
+        let window = start.saturating_sub(AROUND)..len.min(end + AROUND);
+        match out.last_mut() {
+            Some(last) if window.start <= last.end => last.end = window.end.max(last.end),
+            _ => out.push(window),
+        }
+    }
     out
 }

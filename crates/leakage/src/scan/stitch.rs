@@ -12,7 +12,9 @@ const EDGE: usize = 256;
 /// How many leaves after an unfinished token may hold its rest.
 const REACH: usize = 8;
 /// How many pieces of one leaf are tried, from its beginning and from its end.
-const PIECES: usize = 24;
+const PIECES: usize = 16;
+/// How far from a leaf's ends the rest of a token is looked for.
+const NEAR: usize = 1024;
 
 /// Neighbouring leaves as one text: those of one group, and all in order.
 pub(super) fn together(leaves: &[Leaf]) -> Vec<Vec<u8>> {
@@ -79,7 +81,7 @@ impl Scan<'_> {
                 0
             };
             let pieces = pieces(&leaf.text.as_bytes()[from..]);
-            self.budget.spend(64 * pieces.len() as u64)?;
+            self.budget.spend(2048 + 64 * pieces.len() as u64)?;
             for (n, piece) in pieces.iter().enumerate() {
                 let mut token = [&open.run[..], piece].concat();
                 if let Some(hit) = self.whole(open, &token) {
@@ -87,7 +89,7 @@ impl Scan<'_> {
                     return Ok(());
                 }
                 // Three pieces or more: go on with those that follow in this leaf.
-                for next in pieces.iter().skip(n + 1).take(6) {
+                for next in pieces.iter().skip(n + 1).take(4) {
                     token.extend_from_slice(next);
                     if let Some(hit) = self.whole(open, &token) {
                         self.record(&hit, &token, place, &chain);
@@ -130,21 +132,17 @@ impl Scan<'_> {
     }
 }
 
-/// The pieces of a text that could go on a token.
+/// The pieces of a text that could go on a token: from its beginning and from its end.
 fn pieces(text: &[u8]) -> Vec<&[u8]> {
-    let mut all: Vec<&[u8]> = text
-        .split(|b| !is_token(*b))
-        .map(|piece| {
-            let from = piece.iter().take_while(|b| **b == b':').count();
-            &piece[from..]
-        })
-        .filter(|piece| piece.len() >= 3 && is_piece(piece))
-        .take(4096)
-        .collect();
-    if all.len() > 2 * PIECES {
-        let tail = all.split_off(all.len() - PIECES);
-        all.truncate(PIECES);
-        all.extend(tail);
-    }
+    let head = &text[..text.len().min(NEAR)];
+    let tail = &text[head.len().max(text.len().saturating_sub(NEAR))..];
+    let cut = |part| {
+        <[u8]>::split(part, |b: &u8| !is_token(*b))
+            .map(|piece: &[u8]| &piece[piece.iter().take_while(|b| **b == b':').count()..])
+            .filter(|piece| piece.len() >= 3 && is_piece(piece))
+    };
+    let mut all: Vec<&[u8]> = cut(head).take(PIECES).collect();
+    let last: Vec<&[u8]> = cut(tail).collect();
+    all.extend(&last[last.len().saturating_sub(PIECES)..]);
     all
 }

@@ -26,52 +26,75 @@ pub(super) fn compact(data: &[u8], out: &mut Vec<View>) {
     columns(data, out);
 }
 
-/// Stretches of words of at most four characters, run together.
+/// Stretches of words of at most four characters, run together; and within them the stretches of words
+/// of one length, so that a token keeps the boundary before it.
 fn short_words(data: &[u8], out: &mut Vec<View>) {
     let mut text = Vec::new();
-    let (mut from, mut count) = (0, 0);
+    let mut words: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
-    while at <= data.len() {
+    while at < data.len() {
+        let gap = at;
+        while at < data.len() && is_glue(data[at]) {
+            at += 1;
+        }
         let start = at;
         while at < data.len() && !is_glue(data[at]) {
             at += 1;
         }
-        let word = at - start;
-        let gap = at;
-        while at < data.len() && is_glue(data[at]) && at - gap < 64 {
-            at += 1;
+        if at - start > 4 || start - gap > 64 {
+            join(data, &words, &mut text);
+            words.clear();
         }
-        if (1..=4).contains(&word) {
-            if count == 0 {
-                from = start;
-            }
-            count += 1;
+        if (1..=4).contains(&(at - start)) {
+            words.push((start, at));
         }
-        if word > 4 || at >= data.len() || word == 0 {
-            if count >= 6 {
-                let before = text.len();
-                let end = if word > 4 { start } else { at };
-                text.extend(data[from..end].iter().copied().filter(|b| !is_glue(*b)));
-                if text.len() - before >= 16 {
-                    text.push(b'\n')
-                } else {
-                    text.truncate(before)
-                }
-            }
-            count = 0;
-        }
-        if at >= data.len() {
-            break;
-        }
-        at = at.max(start + 1);
     }
+    join(data, &words, &mut text);
     if !text.is_empty() {
         out.push(View::pieced("compact", text));
     }
 }
 
+fn join(data: &[u8], words: &[(usize, usize)], text: &mut Vec<u8>) {
+    if words.len() < 6 {
+        return;
+    }
+    let mut emit = |words: &[(usize, usize)]| {
+        let len: usize = words.iter().map(|(start, end)| end - start).sum();
+        if len >= 16
+            && words.iter().any(|(s, e)| {
+                data[*s..*e]
+                    .iter()
+                    .any(|b| b.is_ascii_digit() || *b == b'_')
+            })
+        {
+            words
+                .iter()
+                .for_each(|(start, end)| text.extend_from_slice(&data[*start..*end]));
+            text.push(b'\n');
+        }
+    };
+    emit(words);
+    let mut from = 0;
+    for i in 1..=words.len() {
+        let len = |w: &(usize, usize)| w.1 - w.0;
+        // The last piece of a token may be shorter.
+        if i == words.len() || len(&words[i]) != len(&words[from]) {
+            let end = if i < words.len() && len(&words[i]) < len(&words[from]) {
+                i + 1
+            } else {
+                i
+            };
+            if i - from >= 6 && end - from < words.len() {
+                emit(&words[from..end]);
+            }
+            from = i;
+        }
+    }
+}
+
 /// Stretches in which every second character is the same punctuation.
-fn interleaved(data: &[u8], out: &mut Vec<View>) {
+pub(super) fn interleaved(data: &[u8], out: &mut Vec<View>) {
     let mut text = Vec::new();
     let mut at = 0;
     while at + 1 < data.len() {
@@ -97,32 +120,43 @@ fn interleaved(data: &[u8], out: &mut Vec<View>) {
     }
 }
 
-/// `"a" + "b"`, `"a" "b"`, `"a" .. "b"` and lists of literals, joined.
+/// `"a" + "b"`, `"a" "b"`, `"a" .. "b"` and lists of literals, joined: the literals only.
 fn joints(data: &[u8], out: &mut Vec<View>) {
     let quote = |b: u8| b == b'"' || b == b'\'' || b == b'`';
     let mut text = Vec::new();
-    let (mut at, mut copied, mut found) = (0, 0, 0);
+    // Where the literal before the next joint began, and whether one is being joined.
+    let (mut copied, mut open, mut at) = (0, false, 0);
     while at < data.len() {
-        if quote(data[at]) {
-            let mut end = at + 1;
-            while end < data.len()
-                && end - at < 48
-                && (data[end].is_ascii_whitespace() || b"+.&,~\\()".contains(&data[end]))
-            {
-                end += 1;
-            }
-            if end > at + 1 && end < data.len() && quote(data[end]) {
-                text.extend_from_slice(&data[copied..at]);
-                at = end + 1;
-                copied = at;
-                found += 1;
-                continue;
-            }
+        if !quote(data[at]) {
+            at += 1;
+            continue;
         }
-        at += 1;
+        let mut end = at + 1;
+        while end < data.len()
+            && end - at < 48
+            && (data[end].is_ascii_whitespace() || b"+.&,~\\()".contains(&data[end]))
+        {
+            end += 1;
+        }
+        if end > at + 1 && end < data.len() && quote(data[end]) {
+            text.extend_from_slice(&data[copied.max(at.saturating_sub(REACH))..at]);
+            open = true;
+            copied = end + 1;
+            at = end + 1;
+        } else {
+            if open {
+                text.extend_from_slice(&data[copied..at]);
+                text.push(b'\n');
+            }
+            open = false;
+            copied = at + 1;
+            at += 1;
+        }
     }
-    if found > 0 {
+    if open {
         text.extend_from_slice(&data[copied..]);
+    }
+    if text.len() >= 16 {
         out.push(View::pieced("joined", text));
     }
 }
@@ -130,56 +164,61 @@ fn joints(data: &[u8], out: &mut Vec<View>) {
 /// The columns of tables with narrow cells, and the first characters of many lines.
 fn columns(data: &[u8], out: &mut Vec<View>) {
     const ROWS: usize = 8;
-    const WIDTH: usize = 12;
-    if data.iter().filter(|b| **b == b'\n').take(ROWS).count() + 1 < ROWS {
-        return;
-    }
-    for mark in [b'|', b',', b'\t', b';', b' '] {
-        let mut columns: Vec<Vec<u8>> = Vec::new();
-        let mut rows = 0;
-        let mut close = |columns: &mut Vec<Vec<u8>>, rows: &mut usize| {
-            if *rows >= ROWS && columns.len() > 1 {
-                let mut text = Vec::new();
-                for column in columns.iter().filter(|c| c.len() >= 16) {
-                    text.extend_from_slice(column);
-                    text.push(b'\n');
-                }
-                if !text.is_empty() {
-                    out.push(View::pieced("column", text));
-                }
+    /// A row of narrow cells is a short line.
+    const LINE: usize = 48;
+    let mut block: Vec<&[u8]> = Vec::new();
+    let mut firsts = Vec::new();
+    for line in data.split(|b| *b == b'\n') {
+        let line = line.trim_ascii();
+        firsts.extend(line.first());
+        if line.len() <= LINE {
+            let rule = line.iter().all(|b| b"|-:+= ".contains(b));
+            if !rule {
+                block.push(line);
             }
-            columns.clear();
-            *rows = 0;
-        };
-        for line in data.split(|b| *b == b'\n') {
-            let line = line.trim_ascii();
-            let cells: Vec<&[u8]> = line.split(|b| *b == mark).map(<[u8]>::trim_ascii).collect();
-            let rule = !line.is_empty() && line.iter().all(|b| b"|-:+= ".contains(b));
-            if rule {
-                continue;
-            }
-            if cells.len() < 2 || rows > 0 && cells.len() != columns.len() {
-                close(&mut columns, &mut rows);
-            }
-            if cells.len() < 2 || cells.len() > 64 {
-                continue;
-            }
-            columns.resize(cells.len(), Vec::new());
-            for (column, cell) in columns.iter_mut().zip(&cells) {
-                if cell.len() <= WIDTH {
-                    column.extend_from_slice(cell);
-                }
-            }
-            rows += 1;
+            continue;
         }
-        close(&mut columns, &mut rows);
+        if block.len() >= ROWS {
+            table(&block, out);
+        }
+        block.clear();
     }
-    let firsts: Vec<u8> = data
-        .split(|b| *b == b'\n')
-        .filter_map(|line| line.trim_ascii_start().first().copied())
-        .collect();
+    if block.len() >= ROWS {
+        table(&block, out);
+    }
     if firsts.len() >= 20 {
         out.push(View::pieced("column", firsts));
+    }
+}
+
+/// The columns of a block of short lines, for each mark that could part them.
+fn table(lines: &[&[u8]], out: &mut Vec<View>) {
+    const WIDTH: usize = 12;
+    for mark in [b'|', b',', b'\t', b';', b' '] {
+        if lines.iter().filter(|line| line.contains(&mark)).count() < 8 {
+            continue;
+        }
+        let mut columns: Vec<Vec<u8>> = Vec::new();
+        let narrow = if mark == b' ' { 4 } else { WIDTH };
+        for line in lines.iter().filter(|line| line.contains(&mark)) {
+            for (i, cell) in line.split(|b| *b == mark).take(16).enumerate() {
+                if columns.len() == i {
+                    columns.push(Vec::new());
+                }
+                let cell = cell.trim_ascii();
+                if cell.len() <= narrow {
+                    columns[i].extend_from_slice(cell);
+                }
+            }
+        }
+        let mut text = Vec::new();
+        for column in columns.iter().filter(|c| c.len() >= 16) {
+            text.extend_from_slice(column);
+            text.push(b'\n');
+        }
+        if !text.is_empty() {
+            out.push(View::pieced("column", text));
+        }
     }
 }
 

@@ -101,11 +101,15 @@ fn decode_run(run: &[u8], out: &mut Vec<View>) {
     let base32 = |b: &u8| b.is_ascii_alphabetic() || (b'2'..=b'7').contains(b);
     if run.iter().all(base32) && (is_all_upper(run) || is_all_lower(run)) {
         for skip in 0..8.min(run.len()) {
-            emit("base32", unbase32(&run[skip..]), out);
+            if is_telling(&run[skip..], 5, from32) {
+                emit("base32", bits(&run[skip..], 5, from32), out);
+            }
         }
     }
     for skip in 0..4.min(run.len()) {
-        emit("base64", unbase64(&run[skip..]), out);
+        if is_telling(&run[skip..], 6, from64) {
+            emit("base64", bits(&run[skip..], 6, from64), out);
+        }
     }
 }
 
@@ -124,18 +128,56 @@ fn hex(run: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-fn unbase32(run: &[u8]) -> Vec<u8> {
-    bits(run, 5, |b| match b.to_ascii_uppercase() {
+fn from32(byte: u8) -> u8 {
+    match byte.to_ascii_uppercase() {
         b @ b'A'..=b'Z' => b - b'A',
         b => b.wrapping_sub(b'2').wrapping_add(26) & 31,
-    })
+    }
 }
 
-fn unbase64(run: &[u8]) -> Vec<u8> {
-    bits(run, 6, |b| sextet(b).unwrap_or(0))
+fn from64(byte: u8) -> u8 {
+    sextet(byte).unwrap_or(0)
 }
 
-fn bits(run: &[u8], width: u32, value: impl Fn(u8) -> u8) -> Vec<u8> {
+/// Whether a run decodes to something readable, compressed or of two bytes a character: a look without a
+/// buffer, because most runs of text are identifiers.
+fn is_telling(run: &[u8], width: u32, value: fn(u8) -> u8) -> bool {
+    let (mut acc, mut held, mut index) = (0u32, 0, 0usize);
+    let (mut seen, mut zeros, mut first) = (0usize, 0usize, 0u8);
+    for byte in run {
+        acc = acc << width | u32::from(value(*byte));
+        held += width;
+        if held < 8 {
+            continue;
+        }
+        held -= 8;
+        let byte = (acc >> held & 0xff) as u8;
+        if (0x20..0x7f).contains(&byte) || matches!(byte, b'\t' | b'\n' | b'\r') {
+            seen += 1;
+            if seen >= MIN_TEXT {
+                return true;
+            }
+        } else {
+            seen = 0;
+            zeros += usize::from(byte == 0);
+        }
+        match index {
+            0 => first = byte,
+            1 if matches!(
+                (first, byte),
+                (0x1f, 0x8b) | (0x78, 0x01 | 0x5e | 0x9c | 0xda)
+            ) =>
+            {
+                return true;
+            }
+            _ => {}
+        }
+        index += 1;
+    }
+    zeros >= MIN_TEXT
+}
+
+fn bits(run: &[u8], width: u32, value: fn(u8) -> u8) -> Vec<u8> {
     let mut out = Vec::with_capacity(run.len() * width as usize / 8 + 1);
     let (mut acc, mut held) = (0u32, 0);
     for byte in run {

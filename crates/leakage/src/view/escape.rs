@@ -1,27 +1,55 @@
 //! Escapes: backslash, percent, quoted-printable, HTML entities, `U+` notation.
 
+use std::ops::Range;
+
 use super::View;
 
-/// Undoes all escapes in one pass.
+/// Undoes all escapes in one pass, around the places that have some.
 pub(super) fn unescape(data: &[u8], out: &mut Vec<View>) {
-    let mut text = Vec::new();
-    let mut copied = 0;
-    let mut counts = [0usize; 4];
+    let mut places: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
     while at < data.len() {
-        let step = match data[at] {
-            b'\\' => backslash(&data[at..]).map(|(c, n)| (c, n, 0)),
-            b'%' => hex_pair(&data[at + 1..]).map(|b| (u32::from(b), 3, 1)),
-            b'&' => entity(&data[at..]).map(|(c, n)| (c, n, 2)),
-            b'=' => hex_pair(&data[at + 1..])
-                .filter(|b| *b >= 0x20)
-                .map(|b| (u32::from(b), 3, 3)),
-            b'U' if data.get(at + 1) == Some(&b'+') => {
-                digits(&data[at + 2..], 16, 4, 6).map(|(c, n)| (c, n + 2, 0))
-            }
-            _ => None,
+        at += match data[at] {
+            b'\\' | b'%' | b'&' | b'=' | b'U' => match step(data, at) {
+                Some((code, len, _)) => {
+                    // Line ends and quotes separate words; undoing them alone shows nothing new.
+                    if len > 2 || code >= 0x80 || code == u32::from(b'/') {
+                        places.push((at, at + len));
+                    }
+                    len
+                }
+                None => 1,
+            },
+            _ => 1,
         };
-        if let Some((code, len, kind)) = step {
+    }
+    for window in super::windows(&places, data.len()) {
+        undo(data, window, out);
+    }
+}
+
+/// The character that an escape stands for, its length, its kind.
+fn step(data: &[u8], at: usize) -> Option<(u32, usize, usize)> {
+    match data[at] {
+        b'\\' => backslash(&data[at..]).map(|(c, n)| (c, n, 0)),
+        b'%' => hex_pair(&data[at + 1..]).map(|b| (u32::from(b), 3, 1)),
+        b'&' => entity(&data[at..]).map(|(c, n)| (c, n, 2)),
+        b'=' => hex_pair(&data[at + 1..])
+            .filter(|b| *b >= 0x20)
+            .map(|b| (u32::from(b), 3, 3)),
+        b'U' if data.get(at + 1) == Some(&b'+') => {
+            digits(&data[at + 2..], 16, 4, 6).map(|(c, n)| (c, n + 2, 0))
+        }
+        _ => None,
+    }
+}
+
+fn undo(data: &[u8], window: Range<usize>, out: &mut Vec<View>) {
+    let mut text = Vec::new();
+    let mut counts = [0usize; 4];
+    let (mut at, mut copied) = (window.start, window.start);
+    while at < window.end {
+        if let Some((code, len, kind)) = step(data, at) {
             text.extend_from_slice(&data[copied..at]);
             push(code, kind, &mut text);
             counts[kind] += 1;
@@ -40,7 +68,9 @@ pub(super) fn unescape(data: &[u8], out: &mut Vec<View>) {
     if *most == 0 || kind == 3 && *most < 8 {
         return;
     }
-    text.extend_from_slice(&data[copied..]);
+    if copied < window.end {
+        text.extend_from_slice(&data[copied..window.end]);
+    }
     let name = ["unescape", "percent", "html", "quoted-printable"][kind];
     out.push(View::written(name, text));
 }

@@ -1,9 +1,13 @@
 //! Lists of character codes: decimal, hex, octal and binary.
 
+use std::ops::Range;
+
 use super::View;
 
 /// Fewer codes are no credential.
 const MIN: usize = 8;
+/// What stands farther apart than this many bytes is not one list.
+const FAR: usize = 12;
 
 /// Words that stand around a code in source text and mean nothing themselves.
 const NOISE: &[&[u8]] = &[
@@ -32,38 +36,75 @@ enum Radix {
 }
 
 pub(super) fn lists(data: &[u8], out: &mut Vec<View>) {
-    if data
-        .iter()
-        .filter(|b| b.is_ascii_digit())
-        .take(2 * MIN)
-        .count()
-        < MIN
-    {
-        return;
-    }
-    for (radix, name) in [
-        (Radix::Dec, "decimal"),
-        (Radix::Hex, "hex"),
-        (Radix::Oct, "octal"),
-        (Radix::Bin, "binary"),
-    ] {
-        let mut text = Vec::new();
-        let mut list = Vec::new();
-        for word in words(data) {
-            match word {
-                Word::Far => close(&mut list, &mut text),
-                Word::Text(word) => match code(word, radix) {
-                    Some(code) => list.push(code),
-                    None if NOISE.contains(&word) => {}
-                    None => close(&mut list, &mut text),
-                },
+    for stretch in stretches(data) {
+        for (radix, name) in [
+            (Radix::Dec, "decimal"),
+            (Radix::Hex, "hex"),
+            (Radix::Oct, "octal"),
+            (Radix::Bin, "binary"),
+        ] {
+            let text = read(&data[stretch.clone()], radix);
+            if !text.is_empty() {
+                out.push(View::written(name, text));
             }
         }
-        close(&mut list, &mut text);
-        if !text.is_empty() {
-            out.push(View::written(name, text));
+    }
+}
+
+/// Where numbers stand in a row. Every code of a printable ASCII character begins with a digit in all four
+/// radices, so that one look at a word's first character tells prose from lists.
+fn stretches(data: &[u8]) -> Vec<Range<usize>> {
+    let mut out = Vec::new();
+    let (mut from, mut count, mut end, mut at) = (0, 0, 0, 0);
+    while at < data.len() {
+        if !data[at].is_ascii_alphanumeric() {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        while at < data.len() && data[at].is_ascii_alphanumeric() {
+            at += 1;
+        }
+        let word = &data[start..at];
+        let near = count == 0 || start - end < FAR;
+        let number = word.len() <= 10
+            && (word[0].is_ascii_digit()
+                || matches!(word[0], b'x' | b'u' | b'U')
+                    && word.get(1).is_some_and(u8::is_ascii_digit));
+        if number && near {
+            if count == 0 {
+                from = start;
+            }
+            count += 1;
+        } else if !(near && count > 0 && NOISE.contains(&word)) {
+            if count >= MIN {
+                out.push(from..end);
+            }
+            (from, count) = (start, usize::from(number));
+        }
+        end = at;
+    }
+    if count >= MIN {
+        out.push(from..end);
+    }
+    out
+}
+
+fn read(data: &[u8], radix: Radix) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut list = Vec::new();
+    for word in words(data) {
+        match word {
+            Word::Far => close(&mut list, &mut text),
+            Word::Text(word) => match code(word, radix) {
+                Some(code) => list.push(code),
+                None if NOISE.contains(&word) => {}
+                None => close(&mut list, &mut text),
+            },
         }
     }
+    close(&mut list, &mut text);
+    text
 }
 
 enum Word<'a> {
@@ -78,7 +119,7 @@ fn words(data: &[u8]) -> impl Iterator<Item = Word<'_>> {
         while at < data.len() && !data[at].is_ascii_alphanumeric() {
             at += 1;
             gap += 1;
-            if gap == 12 {
+            if gap == FAR {
                 return Some(Word::Far);
             }
         }

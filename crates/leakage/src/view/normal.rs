@@ -250,12 +250,49 @@ fn push(c: char, out: &mut Vec<u8>) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// The text as a reader (or a model) would take it. `None` where that changes nothing.
-pub(super) fn normalise(data: &[u8]) -> Option<View> {
+/// The text as a reader (or a model) would take it, around the places where that differs.
+pub(super) fn normalise(data: &[u8], out: &mut Vec<View>) {
     let text = String::from_utf8_lossy(data);
-    let mut out = Vec::with_capacity(data.len());
-    text.chars().for_each(|c| fold(c, &mut out, false));
-    (out != data).then(|| View::written("normalised", out))
+    let mut places = Vec::new();
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        if !c.is_ascii() && !is_plain(c) && (before.is_ascii_graphic() || !is_dash_or_quote(c)) {
+            places.push((at, at + c.len_utf8()));
+        }
+        before = c;
+    }
+    for window in super::windows(&places, text.len()) {
+        let (mut start, mut end) = (window.start, window.end);
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        while !text.is_char_boundary(end) {
+            end += 1;
+        }
+        let stretch = &text[start..end];
+        let mut folded = Vec::with_capacity(stretch.len());
+        stretch.chars().for_each(|c| fold(c, &mut folded, false));
+        if folded != stretch.as_bytes() {
+            out.push(View::written("normalised", folded));
+        }
+    }
+}
+
+/// Scripts without ASCII look-alikes: nothing to fold.
+fn is_plain(c: char) -> bool {
+    matches!(u32::from(c), 0x600..=0x6FF | 0x900..=0xDFF | 0x2190..=0x23FF | 0x2500..=0x27BF | 0x3001..=0x30FF
+        | 0x3400..=0x9FFF | 0xAC00..=0xD7A3 | 0x1F300..=0x1FAFF | 0x20000..=0x3FFFF)
+        && !is_combining_mark(c)
+        && c != '➖'
+        && skeleton(c).is_none()
+}
+
+/// Typography that stands between words in honest text.
+fn is_dash_or_quote(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0x2010..=0x201F | 0x2026 | 0xB7 | 0xA0 | 0x2022 | 0xA7 | 0xB0
+    )
 }
 
 /// Text that a reader does not see.
@@ -325,8 +362,9 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        let view = normalise(text.as_bytes()).expect("changes");
-        String::from_utf8(view.text).expect("utf-8")
+        let mut out = Vec::new();
+        normalise(text.as_bytes(), &mut out);
+        String::from_utf8(out.remove(0).text).expect("utf-8")
     }
 
     #[test]
