@@ -1,24 +1,20 @@
 //! Work profiles: which model does which work, and how far that may go. Published as
 //! `hsk.work_profile@0.6`; `@0.5` is read.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::{Digest, NotCanonical, canonical_json},
-    ids::{InvalidId, ModelRef, ProfileId, RoleId},
+    ids::{ProfileId, RoleId},
     policy::Governance,
 };
 
 mod apply;
 mod bounds;
 mod check;
+mod name;
 mod read;
 mod reason;
 mod resolve;
@@ -26,6 +22,7 @@ mod widen;
 
 pub use self::{
     apply::apply,
+    name::{ModelName, WorkKey},
     read::InvalidProfile,
     reason::{Reason, Unfit},
     resolve::{RegistryView, Resolution, ResolveError, resolve},
@@ -251,89 +248,6 @@ pub struct Overrides {
     /// By kind of task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub task_type_rules: BTreeMap<WorkKey, RoleId>,
-}
-
-macro_rules! word {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $form:literal, $max:literal, $ok:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// The text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
-                let ok: fn(u8) -> bool = $ok;
-                if !text.is_empty() && text.len() <= $max && text.bytes().all(ok) {
-                    Ok(Self(text.into()))
-                } else {
-                    Err(InvalidId { kind: $kind, expected: $form })
-                }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = InvalidId;
-            fn try_from(text: String) -> Result<Self, InvalidId> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(word: $name) -> Self {
-                word.0.as_ref().to_owned()
-            }
-        }
-
-        impl schemars::JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "pattern": $form })
-            }
-        }
-    };
-}
-
-word! {
-    /// A model as a person writes it: `provider/model`, or the model alone until the profile is applied.
-    ModelName, "model name", "^[!-~]{1,320}$", 320, |b| (0x21..=0x7e).contains(&b)
-}
-word! {
-    /// A file type or kind of task.
-    WorkKey, "file or task type", "^[A-Za-z0-9._+-]{1,64}$", 64,
-    |b| b.is_ascii_alphanumeric() || b"._+-".contains(&b)
-}
-
-impl ModelName {
-    /// The name read as `provider/model`. A bare name that holds `/` itself reads so too: only
-    /// [`apply`], which knows the providers, can tell.
-    #[must_use]
-    pub fn qualified(&self) -> Option<ModelRef> {
-        self.0.parse().ok()
-    }
-}
-
-impl From<ModelRef> for ModelName {
-    fn from(model: ModelRef) -> Self {
-        // 63 + 1 + 256 visible ASCII characters at most: every model ref is a model name.
-        Self(model.to_string().into())
-    }
 }
 
 impl ModelAssignments {

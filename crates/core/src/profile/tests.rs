@@ -1,5 +1,7 @@
 //! Reading, qualifying and resolving profiles.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -8,7 +10,7 @@ use crate::{
     capability::{Capabilities, CapabilitySnapshot, Claims, Limit, Provenance},
     chat::Target,
     code::ErrorCode,
-    ids::ProviderId,
+    ids::{ModelRef, ProviderId},
     policy::AutomationLevel,
     provider::{ProviderDraft, ProviderRecord},
     tier::{ModelTier, Residence},
@@ -681,6 +683,19 @@ fn activating_a_profile_that_allows_more_is_widening() {
     }
     let bounded = profile(|d| d["governance"]["max_cloud_escalations_per_job"] = json!(3));
     assert!(bounded.is_widened_by(&base), "a bound is taken away");
+    assert!(WorkProfile::activation_widens(None, &base));
+    assert!(!WorkProfile::activation_widens(Some(&base), &base));
+    let at_home = profile(|d| {
+        d["governance"]["automation_level"] = json!("FULL_HUMAN");
+        for role in BaseRole::ALL {
+            d["model_assignments"][role.as_str()] = local("home/small");
+        }
+        d["model_assignments"]["translator"] = json!({ "inherits": "worker" });
+    });
+    assert!(
+        !WorkProfile::activation_widens(None, &at_home),
+        "it only narrows"
+    );
 }
 
 proptest! {

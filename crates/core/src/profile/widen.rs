@@ -4,6 +4,16 @@ use super::{ModelAssignment, WorkProfile};
 use crate::policy::{AutomationLevel, Governance};
 
 impl WorkProfile {
+    /// Whether making `next` the active profile lets more happen. Where none is active a person decides
+    /// everything and no role leads anywhere, so any role that may use Cloud is more.
+    #[must_use]
+    pub fn activation_widens(active: Option<&Self>, next: &Self) -> bool {
+        match active {
+            Some(active) => active.is_widened_by(next),
+            None => governance_widens(&Governance::NO_PROFILE, &next.governance) || may_leave(next),
+        }
+    }
+
     /// Whether `next` allows anything that this profile does not. Both must be applied, so that names are
     /// comparable. Errs on the side of asking: another model for a role that may use Cloud is more.
     #[must_use]
@@ -19,11 +29,16 @@ impl WorkProfile {
                 }
             })
             // Candidates stand beside the roles; where any role may go off the machine they count.
-            || (self.routing != next.routing
-                && next.model_assignments.roles().any(|role| {
-                    next.model_assignments.of(&role).is_some_and(|next| !next.local_only)
-                }))
+            || (self.routing != next.routing && may_leave(next))
     }
+}
+
+/// Whether any role may use Cloud.
+fn may_leave(profile: &WorkProfile) -> bool {
+    let roles = &profile.model_assignments;
+    roles
+        .roles()
+        .any(|role| roles.of(&role).is_some_and(|of| !of.local_only))
 }
 
 fn governance_widens(now: &Governance, next: &Governance) -> bool {
