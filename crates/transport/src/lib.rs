@@ -5,15 +5,19 @@ pub mod framing;
 pub mod names;
 
 mod http;
+mod image;
 mod limits;
 mod resolve;
 mod stream;
 mod strict_json;
+mod thinking;
 
 pub use self::{
     http::{FIXED_HEADERS, MAX_RETRY_AFTER, Response, Transport, TransportError, retry_after},
+    image::image_type,
     limits::Limits,
     resolve::SystemResolver,
     stream::stream,
     strict_json::{MAX_STRICT_BYTES, StrictJsonError, strict_object, strict_value},
+    thinking::Scrubber,
 };

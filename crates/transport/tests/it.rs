@@ -22,3 +22,5 @@ mod secrets;
 mod server;
 #[path = "it/stream.rs"]
 mod stream;
+#[path = "it/thinking.rs"]
+mod thinking;

@@ -8,6 +8,7 @@ use handshake_core::{
 };
 use handshake_testkit::{capture::Capture, gate::World};
 use handshake_transport::{Limits, Response};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     calls::{cleared, cleared_for, record, transport},
@@ -179,16 +180,33 @@ async fn nobody_listening_is_not_ready_and_nothing_was_sent() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_not_spoken_to_in_the_clear() {
-    let server = Server::answering(OK).await;
-    let url = format!("https://{}", server.address);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a free port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let greeted = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.expect("a connection");
+        socket
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .expect("written");
+        let mut said = Vec::new();
+        // The client may reset the connection; what it said until then counts.
+        let _ended = socket.read_to_end(&mut said).await;
+        said
+    });
     let error = send(&url, quick()).await.expect_err("no handshake");
-    assert_eq!((error.error.phase, error.in_doubt), (Phase::Connect, false));
-    assert!(
-        server
-            .requests()
-            .iter()
-            .all(|request| !request.contains("model"))
+    assert_eq!(
+        (error.error.code, error.error.subject),
+        (ErrorCode::Protocol, Some("tls"))
     );
+    assert_eq!(
+        (error.error.class, error.error.phase),
+        (ErrorClass::Permanent, Phase::Connect)
+    );
+    assert!(!error.in_doubt);
+    let said = greeted.await.expect("joined");
+    assert!(!said.windows(5).any(|bytes| bytes == b"model"));
 }
 
 #[tokio::test]

@@ -1,0 +1,176 @@
+//! The factory and the client.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use handshake_core::{
+    admit::Admitted,
+    capability::Claims,
+    code::{ErrorCode, Phase},
+    envelope::Prepared,
+    error::{CallError, PrepareError, SendError},
+    gate::Cleared,
+    ids::{ModelId, ProviderId, Token},
+    ports::{Adapter, AdapterError, AdapterFactory, ChatStream, LlmClient},
+    provider::{InvalidProvider, ProviderRecord},
+    reply::{ReplyDecoder, ReplySpec, ResponseHead},
+    tier::ModelTier,
+};
+use handshake_transport::{Response, Transport};
+
+use crate::{
+    control::Control,
+    decode::{self, BodyKind, ERROR_CAP},
+    dialect, encode, failure, profile,
+};
+
+/// Makes adapters of the kind `ollama`.
+pub struct OllamaFactory {
+    kind: Token,
+    transport: Transport,
+}
+
+impl OllamaFactory {
+    /// A factory whose adapters send through `transport`.
+    ///
+    /// # Panics
+    /// Never: the kind is a constant.
+    #[must_use]
+    pub fn new(transport: Transport) -> Self {
+        Self {
+            kind: Token::new("ollama").expect("the kind is a token"),
+            transport,
+        }
+    }
+}
+
+/// Renders an admitted request for a provider, as the provider's client does. Pure.
+///
+/// # Errors
+/// [`PrepareError`], as [`LlmClient::prepare`]; `HSK-403-TIER-MISMATCH` for a name that the daemon forwards
+/// towards a Local provider.
+pub fn prepare(record: &ProviderRecord, admitted: &Admitted) -> Result<Prepared, PrepareError> {
+    encode::prepare(record, admitted)
+}
+
+/// A decoder for one answer, as the adapter itself uses it.
+#[must_use]
+pub fn decoder(reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDecoder> {
+    decode::decoder(reply, head)
+}
+
+impl AdapterFactory for OllamaFactory {
+    fn kind(&self) -> &Token {
+        &self.kind
+    }
+
+    fn validate(&self, record: &ProviderRecord) -> Result<(), InvalidProvider> {
+        let invalid = |field, reason| InvalidProvider {
+            code: ErrorCode::InvalidConfig,
+            field,
+            reason,
+        };
+        if record.provider_kind != self.kind {
+            return Err(invalid("provider_kind", "this adapter is for ollama"));
+        }
+        if record.dialect.is_some() {
+            return Err(invalid("dialect", "ollama has no dialects"));
+        }
+        let path = record.base_url.path();
+        if ["/api", "/v1", "/api/chat", "/v1/chat/completions"]
+            .iter()
+            .any(|end| path.ends_with(end))
+        {
+            return Err(invalid("base_url", "it ends before /api"));
+        }
+        let forwarded = record
+            .default_model
+            .as_ref()
+            .is_some_and(|model| dialect::is_cloud_name(model.as_str()));
+        if forwarded && record.tier == ModelTier::Local {
+            return Err(InvalidProvider {
+                code: ErrorCode::TierMismatch,
+                field: "default_model",
+                reason: "the daemon forwards a model of this name; declare `reach: relay`",
+            });
+        }
+        Ok(())
+    }
+
+    fn build(&self, record: Arc<ProviderRecord>) -> Result<Adapter, AdapterError> {
+        self.validate(&record)?;
+        Ok(Adapter {
+            client: Arc::new(Client {
+                record: Arc::clone(&record),
+                transport: self.transport.clone(),
+            }),
+            control: Arc::new(Control::new(record, self.transport.clone())),
+        })
+    }
+
+    fn profile(&self, record: &ProviderRecord, model: &ModelId) -> (Option<Token>, Claims) {
+        profile::profile(record, model)
+    }
+
+    fn decoder(&self, reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDecoder> {
+        decode::decoder(reply, head)
+    }
+}
+
+struct Client {
+    record: Arc<ProviderRecord>,
+    transport: Transport,
+}
+
+#[async_trait]
+impl LlmClient for Client {
+    fn provider(&self) -> &ProviderId {
+        &self.record.provider_id
+    }
+
+    fn prepare(&self, admitted: &Admitted) -> Result<Prepared, PrepareError> {
+        encode::prepare(&self.record, admitted)
+    }
+
+    async fn send(&self, cleared: Cleared) -> Result<ChatStream, SendError> {
+        ours(&self.record, cleared.record())?;
+        let reply = Arc::clone(&cleared.prepared().reply);
+        let response = self.transport.send(&cleared).await?;
+        match BodyKind::of(&response.head) {
+            BodyKind::Failure => Err(refused(response, &reply).await),
+            BodyKind::Unexpected => Err(SendError::in_doubt(unexpected(&response.head))),
+            BodyKind::Stream | BodyKind::Json => {
+                let decoder = decode::decoder(&reply, &response.head);
+                Ok(handshake_transport::stream(response, decoder))
+            }
+        }
+    }
+}
+
+/// A clearance is for one revision of one provider.
+pub(crate) fn ours(own: &ProviderRecord, cleared: &ProviderRecord) -> Result<(), SendError> {
+    if own.provider_id == cleared.provider_id && own.revision == cleared.revision {
+        Ok(())
+    } else {
+        Err(SendError::unsent(
+            CallError::new(ErrorCode::Revision, Phase::Connect).about("provider"),
+        ))
+    }
+}
+
+/// The failure that an error status is. The daemon read the request and said no, so nothing is in doubt,
+/// unless it was somebody on the way who grew tired of waiting.
+pub(crate) async fn refused(response: Response, reply: &ReplySpec) -> SendError {
+    let head = response.head.clone();
+    // A body that breaks off still has a status.
+    let body = response.prefix(ERROR_CAP).await;
+    let error = failure::answered(&head, &body, reply);
+    let in_doubt = error.code == ErrorCode::Timeout;
+    SendError { error, in_doubt }
+}
+
+pub(crate) fn unexpected(head: &ResponseHead) -> CallError {
+    CallError::new(ErrorCode::UnexpectedContent, Phase::Status)
+        .about("content-type")
+        .status(head.status)
+}

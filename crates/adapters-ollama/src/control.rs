@@ -1,0 +1,194 @@
+//! Payload-free calls: version, listings, loading.
+
+mod listing;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    control::{ControlCall, ControlReport},
+    envelope::{Envelope, Method},
+    error::{CallError, PrepareError, SendError},
+    gate::ClearedControl,
+    ports::ProviderControl,
+    provider::ProviderRecord,
+    reply::ReplySpec,
+};
+use handshake_transport::Transport;
+use serde::Serialize;
+
+use crate::{
+    client::{ours, refused, unexpected},
+    decode::BodyKind,
+    dialect,
+    encode::{CHAT_PATH, get_headers, post_headers, stays_local},
+    wire::{
+        control::{Loaded, Version},
+        request::{LoadBody, LoadOptions, ShowBody},
+    },
+};
+
+/// The largest answer that is read: `/api/show` repeats whole licences and templates.
+const REPORT_CAP: usize = 8 << 20;
+/// The longest version that is kept.
+const VERSION_CAP: usize = 64;
+
+pub(crate) struct Control {
+    record: Arc<ProviderRecord>,
+    transport: Transport,
+}
+
+impl Control {
+    pub(crate) fn new(record: Arc<ProviderRecord>, transport: Transport) -> Self {
+        Self { record, transport }
+    }
+}
+
+/// Renders a call.
+pub(crate) fn prepare(
+    record: &ProviderRecord,
+    call: &ControlCall,
+) -> Result<Envelope, PrepareError> {
+    match call {
+        ControlCall::Version => Ok(get(record, "/api/version")),
+        ControlCall::ListModels => Ok(get(record, "/api/tags")),
+        ControlCall::Running => Ok(get(record, "/api/ps")),
+        ControlCall::ShowModel(model) => {
+            stays_local(record, model)?;
+            post(
+                record,
+                "/api/show",
+                &ShowBody {
+                    model: model.as_str(),
+                },
+            )
+        }
+        ControlCall::Load(model, num_ctx) => {
+            stays_local(record, model)?;
+            post(
+                record,
+                CHAT_PATH,
+                &LoadBody {
+                    model: model.as_str(),
+                    messages: [],
+                    options: num_ctx.map(|num_ctx| LoadOptions { num_ctx }),
+                    stream: false,
+                    keep_alive: None,
+                },
+            )
+        }
+        ControlCall::Unload(model) => {
+            stays_local(record, model)?;
+            let body = LoadBody {
+                model: model.as_str(),
+                messages: [],
+                options: None,
+                stream: false,
+                keep_alive: Some(0),
+            };
+            post(record, CHAT_PATH, &body)
+        }
+    }
+}
+
+fn get(record: &ProviderRecord, path: &str) -> Envelope {
+    Envelope {
+        method: Method::Get,
+        base_url: record.base_url.clone(),
+        path: format!("{}{path}", record.base_url.path()),
+        headers: get_headers(record),
+        provider_id: record.provider_id.clone(),
+        revision: record.revision,
+        model_id: None,
+        body: Bytes::new(),
+    }
+}
+
+fn post(
+    record: &ProviderRecord,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<Envelope, PrepareError> {
+    let bytes = serde_json::to_vec(body)
+        .map_err(|_| PrepareError::new(ErrorCode::InvalidRequest, "body"))?;
+    Ok(Envelope {
+        method: Method::Post,
+        headers: post_headers(record, false),
+        body: bytes.into(),
+        ..get(record, path)
+    })
+}
+
+/// Reads the answer to a call.
+pub(crate) fn report(call: &ControlCall, body: &[u8]) -> Result<ControlReport, CallError> {
+    let odd = |subject| CallError::new(ErrorCode::Protocol, Phase::Decode).about(subject);
+    match call {
+        ControlCall::Version => {
+            let read: Version = serde_json::from_slice(body).map_err(|_| odd("version"))?;
+            let plain = !read.version.is_empty()
+                && read.version.len() <= VERSION_CAP
+                && read.version.bytes().all(|b| (0x21..=0x7e).contains(&b));
+            if !plain {
+                return Err(odd("version"));
+            }
+            Ok(ControlReport {
+                version: Some(read.version),
+                ..ControlReport::default()
+            })
+        }
+        ControlCall::ListModels | ControlCall::Running => {
+            listing::models(body).ok_or_else(|| odd("models"))
+        }
+        ControlCall::ShowModel(model) => listing::show(model, body).ok_or_else(|| odd("model")),
+        ControlCall::Load(..) | ControlCall::Unload(_) => {
+            let wanted = if matches!(call, ControlCall::Load(..)) {
+                "load"
+            } else {
+                "unload"
+            };
+            let read: Loaded = serde_json::from_slice(body).map_err(|_| odd("done_reason"))?;
+            if read.done && read.done_reason.as_deref() == Some(wanted) {
+                Ok(ControlReport::default())
+            } else {
+                Err(odd("done_reason"))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ProviderControl for Control {
+    fn prepare(&self, call: &ControlCall) -> Result<Envelope, PrepareError> {
+        prepare(&self.record, call)
+    }
+
+    async fn send(&self, cleared: ClearedControl) -> Result<ControlReport, SendError> {
+        ours(&self.record, cleared.record())?;
+        let response = self.transport.send_control(&cleared).await?;
+        match BodyKind::of(&response.head) {
+            BodyKind::Failure => {
+                let offline = ReplySpec::offline(dialect::of(&self.record), false);
+                return Err(refused(response, &offline).await);
+            }
+            BodyKind::Json => {}
+            BodyKind::Stream | BodyKind::Unexpected => {
+                return Err(SendError {
+                    error: unexpected(&response.head),
+                    in_doubt: false,
+                });
+            }
+        }
+        // Asking again does no harm, so nothing is in doubt.
+        let failed = |error| SendError {
+            error,
+            in_doubt: false,
+        };
+        let body = response.whole(REPORT_CAP).await.map_err(failed)?;
+        report(cleared.call(), &body).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! Requests to envelopes. Pure: the same request gives the same bytes; what cannot be carried is refused
+//! by name and never left out.
+
+mod headers;
+mod messages;
+mod schema;
+mod think;
+mod tools;
+mod verbatim;
+mod window;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use handshake_core::{
+    admit::Admitted,
+    capability::{CapabilitySnapshot, Feature, Support},
+    chat::{ChatRequest, Shape, ToolChoice, ToolMode},
+    code::ErrorCode,
+    envelope::{Adjustment, Envelope, Method, Prepared},
+    error::PrepareError,
+    ids::{ModelId, ToolName},
+    provider::ProviderRecord,
+    reply::{ReasoningPolicy, ReplySpec},
+    tier::ModelTier,
+};
+use handshake_transport::names;
+
+pub(crate) use self::headers::{get as get_headers, post as post_headers};
+use self::tools::Declared;
+use crate::{
+    dialect, profile,
+    wire::request::{ChatBody, Options},
+};
+
+/// The one path of chat.
+pub(crate) const CHAT_PATH: &str = "/api/chat";
+
+/// Renders an admitted request.
+pub(crate) fn prepare(
+    record: &ProviderRecord,
+    admitted: &Admitted,
+) -> Result<Prepared, PrepareError> {
+    let route = admitted.route();
+    if route.record.provider_id != record.provider_id || route.record.revision != record.revision {
+        return Err(PrepareError::new(ErrorCode::Revision, "provider"));
+    }
+    // Emulation is text, and so the business of whoever writes the text: what arrives here is native.
+    if admitted.tool_mode() != ToolMode::Native {
+        return Err(PrepareError::new(
+            ErrorCode::ToolCallingUnsupported,
+            "tool emulation",
+        ));
+    }
+    stays_local(record, &route.model)?;
+    let rendered = match &admitted.request().verbatim {
+        Some(verbatim) if verbatim.shape == Shape::OllamaChat => {
+            verbatim::render(admitted, verbatim)?
+        }
+        _ => translate(record, admitted)?,
+    };
+    let reply = reply(record, admitted, &rendered);
+    let envelope = Envelope {
+        method: Method::Post,
+        base_url: record.base_url.clone(),
+        path: format!("{}{CHAT_PATH}", record.base_url.path()),
+        headers: headers::post(record, rendered.stream),
+        provider_id: record.provider_id.clone(),
+        revision: record.revision,
+        model_id: Some(route.model.clone()),
+        body: rendered.body,
+    };
+    envelope.check().map_err(|_| invalid("envelope"))?;
+    Ok(Prepared {
+        envelope: Arc::new(envelope),
+        reply: Arc::new(reply),
+        adjusted: rendered.adjusted,
+    })
+}
+
+/// A name that the daemon forwards is never sent to a Local provider, not even to ask about it: the asking
+/// is forwarded too.
+pub(crate) fn stays_local(record: &ProviderRecord, model: &ModelId) -> Result<(), PrepareError> {
+    if record.tier == ModelTier::Local && dialect::is_cloud_name(model.as_str()) {
+        return Err(PrepareError::new(ErrorCode::TierMismatch, "model"));
+    }
+    Ok(())
+}
+
+/// What a body is, beside its bytes.
+struct Rendered {
+    body: Bytes,
+    stream: bool,
+    tool_names: BTreeMap<String, ToolName>,
+    tool_choice: Option<ToolChoice>,
+    structured: bool,
+    adjusted: Vec<Adjustment>,
+}
+
+fn translate(record: &ProviderRecord, admitted: &Admitted) -> Result<Rendered, PrepareError> {
+    let request = admitted.request();
+    let route = admitted.route();
+    let family = profile::family_rules(route.snapshot.family.as_ref(), &route.model);
+    let declared = Declared::new(request)?;
+    let name = dialect::sent_name(record, &route.snapshot, &route.model);
+    let mut adjusted = Vec::new();
+    if request.params.max_tokens != admitted.max_tokens() {
+        adjusted.push(adjustment(
+            "max_tokens",
+            request.params.max_tokens,
+            admitted.max_tokens(),
+        ));
+    }
+    let mut body = ChatBody {
+        model: &name,
+        messages: messages::render(&route.snapshot, request, &declared)?,
+        tools: declared.render(request)?,
+        format: request.structured_output_schema.as_ref(),
+        think: think::decide(
+            &route.snapshot,
+            family,
+            request.params.reasoning,
+            &mut adjusted,
+        )?,
+        options: Options {
+            num_ctx: None,
+            num_predict: admitted.max_tokens(),
+            temperature: request.params.temperature,
+            top_p: request.params.top_p,
+            seed: request.params.seed,
+            stop: &request.params.stop,
+        },
+        stream: request.stream,
+        truncate: false,
+        shift: false,
+    };
+    let num_ctx = window::size(&body, admitted)?;
+    body.options.num_ctx = Some(num_ctx);
+    adjusted.push(adjustment("num_ctx", None, Some(num_ctx)));
+    let bytes = serde_json::to_vec(&body).map_err(|_| invalid("body"))?;
+    Ok(Rendered {
+        body: bytes.into(),
+        stream: request.stream,
+        tool_choice: request.tool_choice.clone(),
+        structured: request.structured_output_schema.is_some(),
+        adjusted,
+        tool_names: declared.into_names(),
+    })
+}
+
+fn reply(record: &ProviderRecord, admitted: &Admitted, rendered: &Rendered) -> ReplySpec {
+    let route = admitted.route();
+    ReplySpec {
+        stream: rendered.stream,
+        requested_model: Some(route.model.clone()),
+        tool_names: Some(rendered.tool_names.clone()),
+        tool_mode: admitted.tool_mode(),
+        tool_choice: rendered.tool_choice.clone(),
+        structured: rendered.structured,
+        reasoning: reasoning(&route.snapshot),
+        dialect: dialect::of(record),
+        family: route.snapshot.family.clone(),
+        call_seed: call_seed(admitted.request(), &rendered.body),
+    }
+}
+
+/// How thinking is told apart: by the daemon where it knows that the model thinks; in the text only where
+/// somebody said that it stands there.
+fn reasoning(snapshot: &CapabilitySnapshot) -> ReasoningPolicy {
+    let supports = |feature| snapshot.capabilities.supports(feature) == Support::Yes;
+    if supports(Feature::SupportsThinking) || !supports(Feature::RequiresThinkingBlockScrubbing) {
+        return ReasoningPolicy::Channel;
+    }
+    let family = profile::family_rules(snapshot.family.as_ref(), &snapshot.model_id);
+    if family.preopened {
+        ReasoningPolicy::Preopened
+    } else {
+        ReasoningPolicy::LeadingBlock
+    }
+}
+
+/// Deterministic per request, and different for every request of a session.
+fn call_seed(request: &ChatRequest, body: &[u8]) -> [u8; 16] {
+    let ids: Vec<u8> = request
+        .messages
+        .iter()
+        .flat_map(|message| message.message_id.uuid().into_bytes())
+        .collect();
+    let trace = request.trace_id.uuid().into_bytes();
+    names::call_seed(&[request.session_id.as_str().as_bytes(), &trace, &ids, body])
+}
+
+fn adjustment(parameter: &str, requested: Option<u64>, effective: Option<u64>) -> Adjustment {
+    Adjustment {
+        parameter: parameter.to_owned(),
+        requested,
+        effective,
+    }
+}
+
+fn invalid(subject: &'static str) -> PrepareError {
+    PrepareError::new(ErrorCode::InvalidRequest, subject)
+}
+
+fn unsupported(parameter: &'static str) -> PrepareError {
+    PrepareError::new(ErrorCode::ParameterUnsupported, parameter)
+}

@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod control;
+mod decode;
+mod dialect;
+mod encode;
+mod failure;
+mod profile;
+mod wire;
+
+pub use self::{
+    client::{OllamaFactory, decoder, prepare},
+    dialect::{DIALECT_FORWARDING, DIALECT_LOCAL, is_cloud_name},
+    profile::PROFILE_VERSION,
+};

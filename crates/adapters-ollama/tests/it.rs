@@ -1,0 +1,14 @@
+//! One binary, so that the crate's tests link once.
+
+#[path = "it/corpus.rs"]
+mod corpus;
+#[path = "it/decode.rs"]
+mod decode;
+#[path = "it/encode.rs"]
+mod encode;
+#[path = "it/laws.rs"]
+mod laws;
+#[path = "it/served.rs"]
+mod served;
+#[path = "it/wire.rs"]
+mod wire;
