@@ -9,7 +9,8 @@ pub use self::{
     cover::{AskReason, Coverage, ReceiptEvidence, ReceiptProblem, Wanted, judge},
     outline::{Block, ContentKind, Outline, OutlineDiff},
     plan::{
-        CloudEscalationRequest, Destination, EscalationReason, FindingCount, PlanExt, ProjectionPlan,
+        CloudEscalationRequest, Destination, EscalationReason, FindingCount, PlanExt,
+        ProjectionPlan,
     },
     receipt::{
         Assurance, ConsentReceipt, DemoBinding, LeaseTerms, ReceiptExt, ReceiptScope, SignedReceipt,

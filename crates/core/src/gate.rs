@@ -21,11 +21,11 @@ pub use self::{
 };
 use crate::{
     attest::PublicKey,
+    consent::EscalationReason,
+    control::ControlCall,
     digest::CommitmentKey,
     envelope::{Envelope, Prepared, Salt},
     event::EventScope,
-    consent::EscalationReason,
-    control::ControlCall,
     ids::{ArtifactRef, UseId},
     label::Label,
     policy::Governance,

@@ -3,5 +3,10 @@
 mod it {
     mod clearance;
     mod event;
+    mod gate;
+    mod gate_decide;
+    mod gate_lease;
+    mod gate_receipts;
+    mod gate_world;
     mod schema;
 }

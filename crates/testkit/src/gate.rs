@@ -82,21 +82,27 @@ impl World {
     /// A home whose validator finds nothing.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self::with_validators(seed, vec![Arc::new(Needle::default())])
+        Self::wired(seed, |_, _| {})
     }
 
     /// A home with these validators.
     #[must_use]
     pub fn with_validators(seed: u64, validators: Vec<Arc<dyn LeakageValidator>>) -> Self {
+        Self::wired(seed, |ports, _| ports.validators = validators)
+    }
+
+    /// A home whose gate is wired to other ports than those in memory, where `change` says so.
+    #[must_use]
+    pub fn wired(seed: u64, change: impl FnOnce(&mut GatePorts, &Memory)) -> Self {
         let memory = Memory::new(seed);
         let policy = MemoryPolicy::default();
         let signer = Arc::new(MemorySigner::new(7, PASSPHRASE));
         memory.trust(Some(signer.public_key()));
-        let gate = Arc::new(Gate::new(GatePorts {
+        let mut ports = GatePorts {
             policy: Arc::new(policy.clone()),
             peers: Arc::new(memory.clone()),
             artifacts: Arc::new(memory.clone()),
-            validators,
+            validators: vec![Arc::new(Needle::default())],
             consent: Arc::new(memory.clone()),
             contacts: Arc::new(memory.clone()),
             ledger: Arc::new(memory.clone()),
@@ -108,7 +114,9 @@ impl World {
             commitments: CommitmentKey::new([5; 32]).expect("a key"),
             work_budget: 64 << 20,
             own_listeners: Vec::new(),
-        }));
+        };
+        change(&mut ports, &memory);
+        let gate = Arc::new(Gate::new(ports));
         Self {
             memory,
             policy,

@@ -12,7 +12,7 @@ mod signer;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -64,9 +64,11 @@ pub(crate) struct State {
     pub(crate) secrets: BTreeMap<String, (String, Vec<u8>)>,
     pub(crate) enabled_models: u64,
     pub(crate) locked: bool,
+    pub(crate) enrolled: u64,
     pub(crate) approval_key: Option<PublicKey>,
     pub(crate) policy_epoch: Option<Digest>,
     pub(crate) fail_storage: bool,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// A stored receipt and its uses.
@@ -97,8 +99,12 @@ impl Memory {
     /// An empty home. Print the seed when a test fails.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        let state = State {
+            addresses: vec![IpAddr::from([0x2000, 0, 0, 0, 0, 0, 0, 1])],
+            ..State::default()
+        };
         Self {
-            state: Arc::default(),
+            state: Arc::new(Mutex::new(state)),
             clock: Arc::default(),
             drawn: Arc::default(),
             lookups: Arc::default(),
@@ -149,6 +155,11 @@ impl Memory {
         self.lookups.load(Ordering::SeqCst)
     }
 
+    /// What every name resolves to from now on. At first 2000::1, which is public and routed nowhere.
+    pub fn resolve_to(&self, addresses: &[IpAddr]) {
+        self.state().addresses = addresses.to_vec();
+    }
+
     /// Binds a secret to an origin.
     pub fn bind_secret(&self, secret_ref: &str, origin: &str, value: &[u8]) {
         self.state()
@@ -176,6 +187,11 @@ impl Memory {
         self.state()
             .refusals
             .remove(&(principal.clone(), provider.clone()));
+    }
+
+    /// Raises the generation of the enrolled set, as another process would that enrols a secret.
+    pub fn set_enrolled(&self, generation: u64) {
+        self.state().enrolled = generation;
     }
 
     /// Makes every store fail from now on, or work again.
@@ -252,18 +268,20 @@ impl FlightRecorder for Memory {
 
 #[async_trait]
 impl PeerResolver for Memory {
-    /// Literals and `localhost` resolve to themselves, every name to 127.0.0.1.
+    /// Literals and `localhost` resolve to themselves, every name to what [`Memory::resolve_to`] said last.
     async fn resolve(&self, host: &Host, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
-        let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
-        let ip = match host {
-            Host::Ip(ip) => *ip,
-            Host::Localhost => loopback,
+        let addresses = match host {
+            Host::Ip(ip) => vec![*ip],
+            Host::Localhost => vec![IpAddr::from([127, 0, 0, 1])],
             Host::Name(_) => {
                 self.lookups.fetch_add(1, Ordering::SeqCst);
-                loopback
+                self.state().addresses.clone()
             }
         };
-        Ok(vec![SocketAddr::new(ip, port)])
+        Ok(addresses
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, port))
+            .collect())
     }
 }
 

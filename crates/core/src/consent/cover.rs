@@ -1,6 +1,6 @@
 //! Whether a receipt covers a call. Pure: a store gives evidence, this gives the verdict.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,16 @@ use crate::{
 
 /// Why a person is asked although a lease is at hand.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -127,6 +136,22 @@ pub struct Coverage {
     pub demo: bool,
 }
 
+impl Coverage {
+    /// Which of two covering receipts is spent, whatever order a store hands them out in: the one whose use
+    /// goes on, then the yes to this very call, then the first by id.
+    #[must_use]
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
+        let rank = |c: &Self| {
+            (
+                !c.continues,
+                c.scope != ReceiptScope::SingleCall,
+                c.receipt_id,
+            )
+        };
+        rank(self) < rank(other)
+    }
+}
+
 /// Why a receipt does not cover a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ReceiptProblem {
@@ -149,7 +174,10 @@ pub fn judge(
     wanted: &Wanted<'_>,
     key: &PublicKey,
 ) -> Result<Coverage, ReceiptProblem> {
-    let receipt = evidence.signed.open(key).map_err(|_| ReceiptProblem::NotAReceipt)?;
+    let receipt = evidence
+        .signed
+        .open(key)
+        .map_err(|_| ReceiptProblem::NotAReceipt)?;
     let ext = &receipt.ext;
     if evidence.revoked
         || ext.principal != *wanted.principal
@@ -166,10 +194,13 @@ pub fn judge(
         return Err(ReceiptProblem::Mismatch);
     }
     if !receipt.approved {
-        return Err(match ext.envelope_sha256 == wanted.envelope_sha256 {
-            true => ReceiptProblem::Denied,
-            false => ReceiptProblem::Mismatch,
-        });
+        // A no ends with its time too: the same question may be asked again later.
+        return Err(
+            match ext.envelope_sha256 == wanted.envelope_sha256 && alive(&receipt, wanted.now) {
+                true => ReceiptProblem::Denied,
+                false => ReceiptProblem::Mismatch,
+            },
+        );
     }
     if wanted.worst_finding == Some(FindingLevel::Block) {
         return Err(ReceiptProblem::Mismatch);
@@ -208,7 +239,11 @@ fn continues(
             let next = envelope == wanted.envelope_sha256
                 && wanted.attempt == attempts + 1
                 && wanted.attempt <= max_attempts;
-            if next { Ok(true) } else { Err(ReceiptProblem::Mismatch) }
+            if next {
+                Ok(true)
+            } else {
+                Err(ReceiptProblem::Mismatch)
+            }
         }
         _ if wanted.attempt == 1 => Ok(false),
         _ => Err(ReceiptProblem::Mismatch),
@@ -234,7 +269,10 @@ fn single(
     if !covers {
         return Err(ReceiptProblem::Mismatch);
     }
-    Ok(wanted.outline.map(|outline| outline.blocks.clone()).unwrap_or_default())
+    Ok(wanted
+        .outline
+        .map(|outline| outline.blocks.clone())
+        .unwrap_or_default())
 }
 
 fn lease(
@@ -246,18 +284,33 @@ fn lease(
 ) -> Result<Vec<Block>, ReceiptProblem> {
     let mut ask = BTreeSet::new();
     let (granted, asked) = (&receipt.ext.destination, wanted.destination);
-    let same_place = Destination { model_id: None, ..granted.clone() }
-        == Destination { model_id: None, ..asked.clone() };
+    let same_place = Destination {
+        model_id: None,
+        ..granted.clone()
+    } == Destination {
+        model_id: None,
+        ..asked.clone()
+    };
     if !same_place {
         ask.insert(AskReason::Destination);
     }
-    if !asked.model_id.as_ref().is_some_and(|model| terms.models.contains(model)) {
+    if !asked
+        .model_id
+        .as_ref()
+        .is_some_and(|model| terms.models.contains(model))
+    {
         ask.insert(AskReason::Model);
     }
-    let idle = evidence.last_used.unwrap_or(receipt.approved_at);
+    let last = evidence
+        .last_used
+        .map_or(receipt.approved_at, |used| used.max(receipt.approved_at));
+    let idle = Duration::from_secs(terms.idle_seconds.min(LeaseTerms::MAX_IDLE_SECONDS));
+    let life = Duration::from_secs(LeaseTerms::MAX_LIFE_SECONDS);
     if !alive(receipt, wanted.now)
-        || wanted.now.since(idle).as_secs() > terms.idle_seconds
-        || wanted.now.since(receipt.approved_at).as_secs() > LeaseTerms::MAX_LIFE_SECONDS
+        // The clock was set back since: nobody knows how old it is.
+        || wanted.now < last
+        || wanted.now.since(last) > idle
+        || wanted.now.since(receipt.approved_at) >= life
     {
         ask.insert(AskReason::Expired);
     }
@@ -282,12 +335,24 @@ fn lease(
         .copied()
         .collect();
     let new_bytes: u64 = new.iter().map(|block| block.bytes).sum();
-    let total = evidence.new_bytes.saturating_add(if continues { 0 } else { new_bytes });
-    if new_bytes > terms.max_new_bytes_per_call.min(LeaseTerms::MAX_NEW_BYTES_PER_CALL)
-        || total > terms.max_new_bytes_total.min(LeaseTerms::MAX_NEW_BYTES_TOTAL)
+    let total = evidence
+        .new_bytes
+        .saturating_add(if continues { 0 } else { new_bytes });
+    if new_bytes
+        > terms
+            .max_new_bytes_per_call
+            .min(LeaseTerms::MAX_NEW_BYTES_PER_CALL)
+        || total
+            > terms
+                .max_new_bytes_total
+                .min(LeaseTerms::MAX_NEW_BYTES_TOTAL)
         || (!continues && evidence.uses >= terms.max_uses.min(LeaseTerms::MAX_USES))
     {
         ask.insert(AskReason::Limit);
     }
-    if ask.is_empty() { Ok(new) } else { Err(ReceiptProblem::Ask(ask)) }
+    if ask.is_empty() {
+        Ok(new)
+    } else {
+        Err(ReceiptProblem::Ask(ask))
+    }
 }

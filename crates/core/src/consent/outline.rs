@@ -8,11 +8,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::AskReason;
-use crate::digest::{CommitmentKey, KeyedHash};
+use crate::{
+    digest::{CommitmentKey, KeyedHash},
+    json::read_strict,
+};
 
 /// A kind of content.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +73,16 @@ pub struct Outline {
     pub provenance: std::collections::BTreeMap<String, u32>,
 }
 
+/// Where the shapes keep their system prompt beside the messages.
+const SYSTEM: &[&str] = &[
+    "system",
+    "instructions",
+    "system_instruction",
+    "systemInstruction",
+];
+/// Where they keep tools.
+const TOOLS: &[&str] = &["tools", "functions"];
+
 /// What changed against the frame of a lease.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct OutlineDiff {
@@ -73,7 +95,14 @@ impl Outline {
     /// about it then, and no lease covers it.
     #[must_use]
     pub fn of(body: &[u8], key: &CommitmentKey) -> Option<Self> {
-        let Value::Object(mut body) = serde_json::from_slice(body).ok()? else { return None };
+        // Duplicate keys would let one reading be shown and another be sent.
+        let whole = read_strict(body).ok()?;
+        let compact = serde_json::to_vec(&whole).ok()?.len();
+        let slack = body.len().saturating_sub(compact) as u64;
+        let raw = body;
+        let Value::Object(mut body) = whole else {
+            return None;
+        };
         let mut outline = Self {
             system: None,
             tools: None,
@@ -83,11 +112,10 @@ impl Outline {
             provenance: std::collections::BTreeMap::new(),
         };
         let mut system = Vec::new();
-        if let Some(value) = body.remove("system") {
-            system.push(value);
-        }
-        if let Some(tools) = body.remove("tools") {
-            outline.tools = Some(commit(key, "tools", &tools));
+        system.extend(SYSTEM.iter().filter_map(|name| body.remove(*name)));
+        let tools: Vec<Value> = TOOLS.iter().filter_map(|name| body.remove(*name)).collect();
+        if !tools.is_empty() {
+            outline.tools = Some(commit(key, "tools", &Value::Array(tools)));
         }
         for member in ["messages", "input", "prompt"] {
             match body.remove(member) {
@@ -102,9 +130,20 @@ impl Outline {
         }
         // Whatever else the body holds (schemas, stop texts, names) is content too: it leaves as well.
         for (name, value) in body {
-            if matches!(value, Value::String(_) | Value::Array(_) | Value::Object(_)) && name != "model" {
+            if matches!(value, Value::String(_) | Value::Array(_) | Value::Object(_))
+                && name != "model"
+            {
                 outline.block(key, &name, &value);
             }
+        }
+        // White space, escapes and long numbers say nothing to the outline and could carry anything: what
+        // the body is longer than its plain form counts as new, each time it is another body.
+        if slack > 0 {
+            let commitment = key.commit("hsk.block.v1", &[b"slack", raw]);
+            outline.blocks.push(Block {
+                commitment,
+                bytes: slack,
+            });
         }
         if !system.is_empty() {
             outline.system = Some(commit(key, "system", &Value::Array(system)));
@@ -114,7 +153,11 @@ impl Outline {
 
     fn item(&mut self, mut item: Value, key: &CommitmentKey, system: &mut Vec<Value>) {
         strip_cache_hints(&mut item);
-        let role = item.get("role").and_then(Value::as_str).unwrap_or("user").to_owned();
+        let role = item
+            .get("role")
+            .and_then(Value::as_str)
+            .unwrap_or("user")
+            .to_owned();
         let author = match role.as_str() {
             "system" | "developer" => "system",
             "assistant" => "model",
@@ -136,10 +179,9 @@ impl Outline {
             self.kinds.insert(ContentKind::Image);
         }
         match item.get("content") {
-            Some(Value::Array(parts)) => {
-                let kinds: Vec<_> = parts.iter().map(kind_of).collect();
-                self.kinds.extend(kinds);
-            }
+            Some(Value::Array(parts)) => parts
+                .iter()
+                .for_each(|part| kinds_of(part, &mut self.kinds)),
             Some(Value::String(_) | Value::Null) | None => {
                 self.kinds.insert(ContentKind::Text);
             }
@@ -181,18 +223,45 @@ impl Outline {
 fn commit(key: &CommitmentKey, domain: &str, value: &Value) -> KeyedHash {
     let mut value = value.clone();
     strip_cache_hints(&mut value);
-    key.commit("hsk.frame.v1", &[domain.as_bytes(), value.to_string().as_bytes()])
+    key.commit(
+        "hsk.frame.v1",
+        &[domain.as_bytes(), value.to_string().as_bytes()],
+    )
+}
+
+/// Exactly a hint: whatever else stands under that name is content.
+fn is_cache_hint(value: &Value) -> bool {
+    let Value::Object(members) = value else {
+        return false;
+    };
+    members
+        .iter()
+        .all(|(name, value)| match (name.as_str(), value.as_str()) {
+            ("type", Some(kind)) => kind == "ephemeral",
+            ("ttl", Some(ttl)) => matches!(ttl, "5m" | "1h"),
+            _ => false,
+        })
 }
 
 /// Clients move cache hints from message to message; they change no content.
 fn strip_cache_hints(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            members.remove("cache_control");
+            if members.get("cache_control").is_some_and(is_cache_hint) {
+                members.remove("cache_control");
+            }
             members.values_mut().for_each(strip_cache_hints);
         }
         Value::Array(items) => items.iter_mut().for_each(strip_cache_hints),
         _ => {}
+    }
+}
+
+/// The kind of a part, and of what it holds: a tool's result may hold pictures.
+fn kinds_of(part: &Value, kinds: &mut BTreeSet<ContentKind>) {
+    kinds.insert(kind_of(part));
+    if let Some(Value::Array(parts)) = part.get("content") {
+        parts.iter().for_each(|part| kinds_of(part, kinds));
     }
 }
 
@@ -204,22 +273,27 @@ fn kind_of(part: &Value) -> ContentKind {
         }
         "tool_use" => ContentKind::ToolCall,
         "tool_result" => ContentKind::ToolResult,
-        "image" | "image_url" | "input_image" => {
-            let url = part
-                .pointer("/image_url/url")
-                .or_else(|| part.pointer("/source/url"))
-                .or_else(|| part.get("image_url"))
-                .and_then(Value::as_str);
-            if url.is_some_and(|url| !url.starts_with("data:")) {
-                ContentKind::Url
-            } else {
-                ContentKind::Image
-            }
-        }
+        _ if is_remote(part) => ContentKind::Url,
+        "image" | "image_url" | "input_image" => ContentKind::Image,
         "document" | "file" | "input_file" => ContentKind::Document,
         "input_audio" | "audio" => ContentKind::Audio,
         _ => ContentKind::Other,
     }
+}
+
+/// Whether a part names an address for the provider to fetch, instead of holding its bytes.
+fn is_remote(part: &Value) -> bool {
+    [
+        "/image_url/url",
+        "/image_url",
+        "/source/url",
+        "/file_url",
+        "/file/file_url",
+        "/url",
+    ]
+    .iter()
+    .filter_map(|at| part.pointer(at)?.as_str())
+    .any(|url| !url.starts_with("data:"))
 }
 
 #[cfg(test)]
@@ -234,7 +308,10 @@ mod tests {
     fn one_more_message_is_one_new_block_and_the_same_frame() {
         let one = br#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"a"}]}"#;
         let two = br#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#;
-        let (one, two) = (Outline::of(one, &key()).expect("o"), Outline::of(two, &key()).expect("o"));
+        let (one, two) = (
+            Outline::of(one, &key()).expect("o"),
+            Outline::of(two, &key()).expect("o"),
+        );
         assert_eq!(one.system, two.system);
         assert_eq!(one.blocks[..], two.blocks[..1]);
         assert_eq!(two.blocks.len(), 2);
@@ -249,7 +326,67 @@ mod tests {
             Outline::of(hinted, &key()).expect("o").blocks
         );
         let remote = br#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x.example/?d=1"}}]}]}"#;
-        assert!(Outline::of(remote, &key()).expect("o").kinds.contains(&ContentKind::Url));
+        assert!(
+            Outline::of(remote, &key())
+                .expect("o")
+                .kinds
+                .contains(&ContentKind::Url)
+        );
         assert!(Outline::of(b"not json", &key()).is_none());
+        let held = br#"{"messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"image","source":{"type":"base64","data":"QUFB"}}]}]}]}"#;
+        let kinds = Outline::of(held, &key()).expect("o").kinds;
+        assert!(kinds.contains(&ContentKind::ToolResult) && kinds.contains(&ContentKind::Image));
+    }
+
+    #[test]
+    fn s29_nothing_leaves_under_a_lease_that_the_outline_does_not_see() {
+        let plain = br#"{"messages":[{"role":"user","content":"a"}],"seed":1}"#;
+        let known = Outline::of(plain, &key()).expect("o").blocks;
+        let fresh = |body: &[u8]| -> u64 {
+            let blocks = Outline::of(body, &key()).expect("o").blocks;
+            blocks
+                .iter()
+                .filter(|block| !known.contains(block))
+                .map(|block| block.bytes)
+                .sum()
+        };
+        assert_eq!(fresh(plain), 0);
+        let spaced = br#"{"messages":[{"role":"user","content":"a"}],     "seed":1}"#;
+        assert_eq!(fresh(spaced), 5, "white space");
+        let escaped = br#"{"messages":[{"role":"user","content":"\u0061"}],"seed":1}"#;
+        assert_eq!(fresh(escaped), 5, "escapes");
+        let hinted = br#"{"messages":[{"role":"user","content":"a","cache_control":{"type":"ephemeral","x":"carried off"}}],"seed":1}"#;
+        assert!(fresh(hinted) >= 11, "a cache hint that is none");
+        assert!(
+            Outline::of(br#"{"messages":[],"messages":[]}"#, &key()).is_none(),
+            "two readings"
+        );
+    }
+
+    #[test]
+    fn every_place_of_a_system_prompt_and_of_tools_is_the_frame() {
+        let frame = |body: &str| {
+            let outline = Outline::of(body.as_bytes(), &key()).expect("o");
+            (outline.system, outline.tools)
+        };
+        let bare = frame(r#"{"messages":[]}"#);
+        for name in SYSTEM {
+            assert_ne!(
+                frame(&format!(r#"{{"messages":[],"{name}":"be kind"}}"#)).0,
+                bare.0,
+                "{name}"
+            );
+        }
+        for name in TOOLS {
+            assert_ne!(
+                frame(&format!(r#"{{"messages":[],"{name}":[{{"name":"t"}}]}}"#)).1,
+                bare.1,
+                "{name}"
+            );
+        }
+        for role in ["system", "developer"] {
+            let body = format!(r#"{{"messages":[{{"role":"{role}","content":"be kind"}}]}}"#);
+            assert_ne!(frame(&body).0, bare.0, "{role}");
+        }
     }
 }

@@ -19,7 +19,17 @@ use crate::{
 
 /// Why Cloud is asked for. An enum: free text would end up in the log.
 #[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -63,7 +73,9 @@ pub struct CloudEscalationRequest {
 }
 
 /// Where an envelope goes. A receipt covers this and nothing else.
-#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Destination {
     /// The provider.

@@ -14,7 +14,16 @@ use crate::{
 
 /// How surely a person approved, weakest first.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 pub enum Assurance {
@@ -30,7 +39,16 @@ pub enum Assurance {
 
 /// What a receipt covers.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -193,6 +211,10 @@ impl SignedReceipt {
         key.verify(RECEIPT_DOMAIN, &self.payload, &self.signature)?;
         let receipt: ConsentReceipt =
             serde_json::from_slice(&self.payload).map_err(|_| BadSignature)?;
-        if receipt.ext.key_id == *key.id() { Ok(receipt) } else { Err(BadSignature) }
+        if receipt.ext.key_id == *key.id() {
+            Ok(receipt)
+        } else {
+            Err(BadSignature)
+        }
     }
 }

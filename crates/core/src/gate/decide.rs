@@ -3,7 +3,9 @@
 
 use serde::Serialize;
 
-use super::facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, SecretFact};
+use super::facts::{
+    EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact,
+};
 use crate::{
     code::ErrorCode,
     finding::FindingLevel,
@@ -136,9 +138,17 @@ pub fn decide(facts: &EgressFacts) -> Decision {
             StepResult::Deny(code) => Outcome::Deny(name, code),
             StepResult::Unknown => Outcome::NeedsFact(name),
         };
-        return Decision { outcome, effective, steps };
+        return Decision {
+            outcome,
+            effective,
+            steps,
+        };
     }
-    Decision { outcome: Outcome::Allow, effective, steps }
+    Decision {
+        outcome: Outcome::Allow,
+        effective,
+        steps,
+    }
 }
 
 fn effective(facts: &EgressFacts) -> Option<ModelTier> {
@@ -188,7 +198,11 @@ fn size_caps(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
 }
 
 fn canonical_url(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
-    if facts.envelope_ok { StepResult::Pass } else { StepResult::Deny(ErrorCode::InvalidBaseUrl) }
+    if facts.envelope_ok {
+        StepResult::Pass
+    } else {
+        StepResult::Deny(ErrorCode::InvalidBaseUrl)
+    }
 }
 
 fn secret_binding(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
@@ -280,7 +294,9 @@ fn findings(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
         FindingsFact::NoValidator | FindingsFact::NoVerdict(_) => {
             StepResult::Deny(ErrorCode::LeakageUndecided)
         }
-        FindingsFact::Worst(Some(FindingLevel::Block)) => StepResult::Deny(ErrorCode::LeakageBlocked),
+        FindingsFact::Worst(Some(FindingLevel::Block)) => {
+            StepResult::Deny(ErrorCode::LeakageBlocked)
+        }
         FindingsFact::Worst(_) => StepResult::Pass,
     })
 }

@@ -65,7 +65,14 @@ impl Gate {
         let mut decision = super::decide(&awaiting.facts);
         decision.outcome = Outcome::Deny(StepName::Receipt, code);
         let request_id = Some(awaiting.escalation.request_id);
-        self.deny(&awaiting.request.context.scope, &awaiting.facts, decision, None, request_id).await
+        self.deny(
+            &awaiting.request.context.scope,
+            &awaiting.facts,
+            decision,
+            None,
+            request_id,
+        )
+        .await
     }
 
     pub(super) async fn deny(
@@ -85,9 +92,12 @@ impl Gate {
         };
         let body = denial(step, code, facts, &decision, findings.as_ref());
         let mut recorded = self.record(scope, body).await;
-        let cloud = facts.declared == ModelTier::Cloud || decision.effective == Some(ModelTier::Cloud);
+        let cloud =
+            facts.declared == ModelTier::Cloud || decision.effective == Some(ModelTier::Cloud);
         if cloud {
-            recorded &= self.record(scope, Body::CloudEscalationDenied { request_id, code }).await;
+            recorded &= self
+                .record(scope, Body::CloudEscalationDenied { request_id, code })
+                .await;
         }
         // Nothing was sent, so a log that cannot be written changes the code and not the outcome.
         let code = if recorded { code } else { ErrorCode::Storage };
@@ -134,7 +144,10 @@ fn denial(
         StepName::Peer | StepName::CanonicalUrl => Body::DestinationRefused { code },
         // Somebody wrote a receipt that nobody signed: that is the event, and there is one for each denial.
         StepName::Receipt if facts.receipt == ReceiptFact::Forged => Body::IntegrityAlarm { code },
-        other => Body::GateDenied { step: recorded_as(other), code },
+        other => Body::GateDenied {
+            step: recorded_as(other),
+            code,
+        },
     }
 }
 
@@ -157,7 +170,9 @@ fn recorded_as(step: StepName) -> EgressCode {
 
 fn subject(step: StepName) -> &'static str {
     match step {
-        StepName::DeclaredLocked | StepName::DeclaredPolicy | StepName::EffectivePolicy => "governance",
+        StepName::DeclaredLocked | StepName::DeclaredPolicy | StepName::EffectivePolicy => {
+            "governance"
+        }
         StepName::SizeCaps | StepName::MaxBytes => "body size",
         StepName::CanonicalUrl => "envelope",
         StepName::SecretBinding => "secret_ref",

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Authorization, Awaiting, Cleared, ClearedControl, ControlRequest, Decision, Denied, EgressRequest,
-    Gate, Inspected, Located, Outcome, Scan, StepName,
+    Authorization, Awaiting, Cleared, ClearedControl, ControlRequest, Decision, Denied,
+    EgressRequest, Gate, Inspected, Located, Outcome, Scan, StepName,
     clearance::Grant,
     decide::decide,
     facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact},
@@ -21,7 +21,7 @@ use crate::{
     attest::PublicKey,
     code::ErrorCode,
     consent::{AskReason, Coverage, Outline, ReceiptProblem, ReceiptScope, Wanted, judge},
-    digest::Digest,
+    digest::{Digest, KeyedHash},
     envelope::{Envelope, EnvelopeView},
     event::{Actor, Body, ControlKind, EventScope},
     finding::{FindingClass, FindingLevel, Findings, ValidatorError, WorkBudget},
@@ -77,7 +77,13 @@ impl Gate {
         if decide(&facts).effective == Some(ModelTier::Cloud) {
             labels = self.labels_of(&request.context.artifacts).await;
         }
-        Ok(Located { request, facts, peers, epochs, labels })
+        Ok(Located {
+            request,
+            facts,
+            peers,
+            epochs,
+            labels,
+        })
     }
 
     /// Looks at the exact bytes. Pure computation; run it off the reactor for large bodies. Local calls are
@@ -86,7 +92,11 @@ impl Gate {
     pub fn inspect(&self, located: Located, earlier: Option<Scan>) -> Inspected {
         let (mut located, earlier) = located.reuse(earlier);
         if located.effective_tier() == ModelTier::Local {
-            return Inspected { located, scan: None, outline: None };
+            return Inspected {
+                located,
+                scan: None,
+                outline: None,
+            };
         }
         let envelope = Arc::clone(&located.request.prepared.envelope);
         let context = located.request.context.context_label;
@@ -96,8 +106,16 @@ impl Gate {
             _ => self.scan(&envelope, envelope.envelope_sha256(&located.request.salt)),
         };
         // Another process enrolled a secret that our validators do not know yet: theirs is no verdict.
-        let newest = scan.epochs.iter().map(|(_, enrolment)| *enrolment).max().unwrap_or(0);
-        let behind = located.epochs.as_ref().is_some_and(|epochs| epochs.enrolled > newest);
+        let newest = scan
+            .epochs
+            .iter()
+            .map(|(_, enrolment)| *enrolment)
+            .max()
+            .unwrap_or(0);
+        let behind = located
+            .epochs
+            .as_ref()
+            .is_some_and(|epochs| epochs.enrolled > newest);
         located.facts.findings = match &scan.findings {
             _ if self.ports.validators.is_empty() => FindingsFact::NoValidator,
             _ if behind => FindingsFact::NoVerdict(ValidatorError::Failed),
@@ -105,7 +123,11 @@ impl Gate {
             Err(error) => FindingsFact::NoVerdict(*error),
         };
         let outline = Outline::of(&envelope.body, &self.ports.commitments);
-        Inspected { located, scan: Some(scan), outline }
+        Inspected {
+            located,
+            scan: Some(scan),
+            outline,
+        }
     }
 
     /// Finds a receipt, commits the spend, and clears. Never waits for a person. Starts again at `locate` when
@@ -116,10 +138,12 @@ impl Gate {
             let decision = decide(facts);
             let stale = match decision.outcome {
                 Outcome::Allow => return self.clear_local(inspected).await,
-                Outcome::NeedsFact(StepName::Receipt) => match self.authorize_cloud(inspected).await {
-                    Ok(authorization) => return authorization,
-                    Err(stale) => stale,
-                },
+                Outcome::NeedsFact(StepName::Receipt) => {
+                    match self.authorize_cloud(inspected).await {
+                        Ok(authorization) => return authorization,
+                        Err(stale) => stale,
+                    }
+                }
                 _ => {
                     let findings = inspected.scan.as_ref().and_then(Scan::findings).cloned();
                     let scope = &inspected.located.request.context.scope;
@@ -140,7 +164,10 @@ impl Gate {
     ///
     /// # Errors
     /// [`Denied`], with its events recorded.
-    pub async fn clear_control(&self, request: ControlRequest) -> Result<ClearedControl, Box<Denied>> {
+    pub async fn clear_control(
+        &self,
+        request: ControlRequest,
+    ) -> Result<ClearedControl, Box<Denied>> {
         let subject = Subject {
             purpose: Purpose::Control,
             envelope: &request.envelope,
@@ -152,17 +179,32 @@ impl Gate {
         for _ in 0..RESTARTS {
             let (facts, peers, epochs) = self.find_peers(&subject, &request.scope).await?;
             let decision = decide(&facts);
-            let Decision { outcome: Outcome::Allow, effective: Some(effective), .. } = decision else {
-                return Err(Box::new(self.deny(&request.scope, &facts, decision, None, None).await));
+            let Decision {
+                outcome: Outcome::Allow,
+                effective: Some(effective),
+                ..
+            } = decision
+            else {
+                return Err(Box::new(
+                    self.deny(&request.scope, &facts, decision, None, None)
+                        .await,
+                ));
             };
             let what = (request.use_id, 1);
             let kind = Some(request.call.kind());
             let body = self.attempt(&request.envelope, what, effective, kind);
-            match self.commit(&request.scope, body, &request.record, epochs.as_ref()).await {
+            match self
+                .commit(&request.scope, body, &request.record, epochs.as_ref())
+                .await
+            {
                 Ok(intent) => {
                     let grant = self.grant(request.record, peers, effective, what, intent, epochs);
                     let envelope = Arc::new(request.envelope);
-                    return Ok(ClearedControl { grant, envelope, call: request.call });
+                    return Ok(ClearedControl {
+                        grant,
+                        envelope,
+                        call: request.call,
+                    });
                 }
                 Err(LedgerError::Store(error)) => {
                     return Err(self.deny_late(&request.scope, &facts, error.code()).await);
@@ -174,7 +216,9 @@ impl Gate {
             Some(facts) => facts,
             None => self.early_facts(&subject).await.0,
         };
-        Err(self.deny_late(&request.scope, &facts, ErrorCode::Revision).await)
+        Err(self
+            .deny_late(&request.scope, &facts, ErrorCode::Revision)
+            .await)
     }
 
     async fn find_peers(
@@ -186,7 +230,11 @@ impl Gate {
         let host = envelope.base_url.host();
         let (mut facts, epochs) = self.early_facts(subject).await;
         if subject.purpose == Purpose::Control && record.tier == ModelTier::Cloud {
-            let granted = self.ports.contacts.granted(&record.provider_id, record.revision).await;
+            let granted = self
+                .ports
+                .contacts
+                .granted(&record.provider_id, record.revision)
+                .await;
             facts.contact = granted.ok();
             // Contact is what a lookup of the name would already be.
             if facts.contact != Some(true) {
@@ -194,25 +242,38 @@ impl Gate {
                     peer: PeerFact::Classes(vec![AddressClass::Global]),
                     ..facts.clone()
                 });
-                return Err(Box::new(self.deny(scope, &facts, decision, None, None).await));
+                return Err(Box::new(
+                    self.deny(scope, &facts, decision, None, None).await,
+                ));
             }
         }
         let early = decide(&facts);
         if early.outcome != Outcome::NeedsFact(StepName::Peer) {
             return Err(Box::new(self.deny(scope, &facts, early, None, None).await));
         }
-        let resolved = self.ports.peers.resolve(host, envelope.base_url.port()).await;
+        let resolved = self
+            .ports
+            .peers
+            .resolve(host, envelope.base_url.port())
+            .await;
         let peers: Arc<[SocketAddr]> = resolved.unwrap_or_default().into();
         facts.peer = if peers.is_empty() {
             PeerFact::NoAddress
         } else if peers.iter().any(|peer| self.is_own(*peer)) {
             PeerFact::OwnListener
         } else {
-            PeerFact::Classes(peers.iter().map(|peer| AddressClass::of(peer.ip())).collect())
+            PeerFact::Classes(
+                peers
+                    .iter()
+                    .map(|peer| AddressClass::of(peer.ip()))
+                    .collect(),
+            )
         };
         let decision = decide(&facts);
         match decision.outcome {
-            Outcome::Deny(..) => Err(Box::new(self.deny(scope, &facts, decision, None, None).await)),
+            Outcome::Deny(..) => Err(Box::new(
+                self.deny(scope, &facts, decision, None, None).await,
+            )),
             _ => Ok((facts, peers, epochs)),
         }
     }
@@ -223,13 +284,20 @@ impl Gate {
         self.ports.own_listeners.iter().any(|own| {
             let ip = own.ip().to_canonical();
             own.port() == peer.port()
-                && (ip == here || (ip.is_unspecified() && AddressClass::of(here) == AddressClass::Loopback))
+                && (ip == here
+                    || (ip.is_unspecified() && AddressClass::of(here) == AddressClass::Loopback))
         })
     }
 
     /// The facts that need no network.
     pub(super) async fn early_facts(&self, subject: &Subject<'_>) -> (EgressFacts, Option<Epochs>) {
-        let Subject { purpose, envelope, record, governance, residence } = *subject;
+        let Subject {
+            purpose,
+            envelope,
+            record,
+            governance,
+            residence,
+        } = *subject;
         // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
         let epochs = match record.tier {
             ModelTier::Local => None,
@@ -254,7 +322,10 @@ impl Gate {
         let secret = match envelope.secret_ref() {
             None => SecretFact::NotNeeded,
             Some(secret_ref) => {
-                let wanted = SecretUse { secret_ref: secret_ref.clone(), origin: envelope.origin() };
+                let wanted = SecretUse {
+                    secret_ref: secret_ref.clone(),
+                    origin: envelope.origin(),
+                };
                 match self.ports.secrets.check(&wanted) {
                     Ok(()) => SecretFact::Bound,
                     Err(error) => SecretFact::Refused(error),
@@ -289,7 +360,10 @@ impl Gate {
     }
 
     /// Resolves what a call refers to, member by member.
-    pub(super) async fn labels_of(&self, artifacts: &[ArtifactRef]) -> Vec<(ArtifactRef, Option<Label>)> {
+    pub(super) async fn labels_of(
+        &self,
+        artifacts: &[ArtifactRef],
+    ) -> Vec<(ArtifactRef, Option<Label>)> {
         let mut walk = LabelWalk::new(artifacts.to_vec(), WalkBudget::default());
         while let Some(artifact) = walk.next() {
             // A store that fails has not resolved anything: the walk reports it as unknown.
@@ -300,7 +374,11 @@ impl Gate {
     }
 
     fn validator_epochs(&self) -> Vec<(Digest, u64)> {
-        self.ports.validators.iter().map(|validator| validator.epoch()).collect()
+        self.ports
+            .validators
+            .iter()
+            .map(|validator| validator.epoch())
+            .collect()
     }
 
     /// Runs every validator; all of them, so that what is reported does not depend on their order.
@@ -333,12 +411,17 @@ impl Gate {
     }
 
     /// `Err` when the rules changed before the commit: judge all of it again.
-    async fn authorize_cloud(&self, mut inspected: Inspected) -> Result<Authorization, Box<Inspected>> {
+    async fn authorize_cloud(
+        &self,
+        mut inspected: Inspected,
+    ) -> Result<Authorization, Box<Inspected>> {
         let mut uncovered = BTreeSet::new();
         let mut new = None;
         // Somebody may spend between judging and committing: judge again, a bounded number of times.
         for _ in 0..CONTENTIONS {
-            let fact = self.look_for_receipt(&inspected, &mut uncovered, &mut new).await;
+            let fact = self
+                .look_for_receipt(&inspected, &mut uncovered, &mut new)
+                .await;
             inspected.located.facts.receipt = fact;
             let facts = &inspected.located.facts;
             let decision = decide(facts);
@@ -353,10 +436,21 @@ impl Gate {
             };
             match self.spend(&inspected, &coverage).await {
                 Ok(intent) => {
-                    let Located { request, peers, epochs, .. } = inspected.located;
+                    let Located {
+                        request,
+                        peers,
+                        epochs,
+                        ..
+                    } = inspected.located;
                     let what = (request.use_id, request.attempt);
-                    let grant =
-                        self.grant(request.record, peers, ModelTier::Cloud, what, Some(intent), epochs);
+                    let grant = self.grant(
+                        request.record,
+                        peers,
+                        ModelTier::Cloud,
+                        what,
+                        Some(intent),
+                        epochs,
+                    );
                     return Ok(Authorization::Cleared(Box::new(Cleared {
                         grant,
                         prepared: request.prepared,
@@ -370,7 +464,9 @@ impl Gate {
                 }
             }
         }
-        Ok(self.deny_spend(&inspected, ErrorCode::CloudConsentMismatch).await)
+        Ok(self
+            .deny_spend(&inspected, ErrorCode::CloudConsentMismatch)
+            .await)
     }
 
     pub(super) async fn look_for_receipt(
@@ -389,7 +485,11 @@ impl Gate {
             provider_id: envelope.provider_id.clone(),
             origin: envelope.origin(),
             envelope_sha256: envelope.envelope_sha256(&request.salt),
-            blocks: outline.iter().flat_map(|o| &o.blocks).map(|block| block.commitment).collect(),
+            blocks: outline
+                .iter()
+                .flat_map(|o| &o.blocks)
+                .map(|block| block.commitment)
+                .collect(),
         };
         let Ok(evidence) = self.ports.consent.find(&query).await else {
             return ReceiptFact::Unreadable;
@@ -414,7 +514,7 @@ impl Gate {
             min_assurance: inspected.located.facts.posture.min_assurance,
         };
         uncovered.clear();
-        let mut known = BTreeSet::new();
+        let mut known: BTreeSet<KeyedHash> = BTreeSet::new();
         let mut covering: Option<Coverage> = None;
         let (mut forged, mut denied) = (false, false);
         for row in &evidence {
@@ -428,7 +528,11 @@ impl Gate {
                     forged = true;
                     continue;
                 }
-                Ok(coverage) if covering.as_ref().is_none_or(|best| coverage.is_before(best)) => {
+                Ok(coverage)
+                    if covering
+                        .as_ref()
+                        .is_none_or(|best| coverage.is_before(best)) =>
+                {
                     covering = Some(coverage);
                 }
                 Ok(_) | Err(ReceiptProblem::Mismatch) => {}
@@ -437,8 +541,13 @@ impl Gate {
             }
             known.extend(&row.known_blocks);
         }
-        let fresh = outline.iter().flat_map(|o| &o.blocks).filter(|b| !known.contains(&b.commitment));
-        *new = Some(fresh.fold((0, 0), |(n, sum): (u32, u64), b| (n + 1, sum.saturating_add(b.bytes))));
+        let fresh = outline
+            .iter()
+            .flat_map(|o| &o.blocks)
+            .filter(|b| !known.contains(&b.commitment));
+        *new = Some(fresh.fold((0, 0), |(n, sum): (u32, u64), b| {
+            (n + 1, sum.saturating_add(b.bytes))
+        }));
         match covering {
             // A yes to this very envelope stands beside a no to it; a lease, which never saw it, does not.
             Some(coverage) if !denied || coverage.scope == ReceiptScope::SingleCall => {
@@ -464,7 +573,12 @@ impl Gate {
     ) -> Authorization {
         let (escalation, plan) = self.plan(&inspected, new.unwrap_or_default(), uncovered);
         let Located { request, facts, .. } = inspected.located;
-        Authorization::AwaitingConsent(Box::new(Awaiting { request, facts, escalation, plan }))
+        Authorization::AwaitingConsent(Box::new(Awaiting {
+            request,
+            facts,
+            escalation,
+            plan,
+        }))
     }
 
     async fn spend(&self, inspected: &Inspected, coverage: &Coverage) -> Result<u64, LedgerError> {
@@ -488,22 +602,41 @@ impl Gate {
                 new_blocks: coverage.new_blocks.clone(),
             }),
         };
-        self.ports.ledger.commit(intent).await.map(|committed| committed.seq)
+        self.ports
+            .ledger
+            .commit(intent)
+            .await
+            .map(|committed| committed.seq)
     }
 
     async fn clear_local(&self, inspected: Inspected) -> Authorization {
-        let Located { request, facts, peers, epochs, .. } = inspected.located;
+        let Located {
+            request,
+            facts,
+            peers,
+            epochs,
+            ..
+        } = inspected.located;
         let what = (request.use_id, request.attempt);
         let body = self.attempt(&request.prepared.envelope, what, ModelTier::Local, None);
         // Only a call that the decision itself found to be Local gets here; Cloud always needs a receipt.
         if decide(&facts).effective != Some(ModelTier::Local) {
             let scope = &request.context.scope;
-            return Authorization::Denied(self.deny_late(scope, &facts, ErrorCode::TierMismatch).await);
+            return Authorization::Denied(
+                self.deny_late(scope, &facts, ErrorCode::TierMismatch).await,
+            );
         }
         // An overflow is a gap that the recorder itself counts: Local events are queued.
-        let _counted = self.ports.recorder.submit(self.event(&request.context.scope, Actor::System, body));
+        let _counted =
+            self.ports
+                .recorder
+                .submit(self.event(&request.context.scope, Actor::System, body));
         let grant = self.grant(request.record, peers, ModelTier::Local, what, None, epochs);
-        Authorization::Cleared(Box::new(Cleared { grant, prepared: request.prepared, receipt: None }))
+        Authorization::Cleared(Box::new(Cleared {
+            grant,
+            prepared: request.prepared,
+            receipt: None,
+        }))
     }
 
     fn attempt(
@@ -519,7 +652,10 @@ impl Gate {
             attempt,
             effective_tier,
             body_bytes: envelope.body.len() as u64,
-            envelope_hash: self.ports.commitments.commit("hsk.event.envelope.v1", &[&manifest, &envelope.body]),
+            envelope_hash: self
+                .ports
+                .commitments
+                .commit("hsk.event.envelope.v1", &[&manifest, &envelope.body]),
             control,
         }
     }
@@ -540,8 +676,17 @@ impl Gate {
         }
         let epochs = epochs.cloned().ok_or(LedgerError::Stale)?;
         let provider_id = record.provider_id.clone();
-        let intent = Intent { event, provider_id, epochs, spend: None };
-        self.ports.ledger.commit(intent).await.map(|committed| Some(committed.seq))
+        let intent = Intent {
+            event,
+            provider_id,
+            epochs,
+            spend: None,
+        };
+        self.ports
+            .ledger
+            .commit(intent)
+            .await
+            .map(|committed| Some(committed.seq))
     }
 
     fn grant(
@@ -554,7 +699,16 @@ impl Gate {
         epochs: Option<Epochs>,
     ) -> Grant {
         let valid_until = self.ports.clock.monotonic() + VALID_FOR;
-        Grant { record, peers, effective, use_id, attempt, intent, epochs, valid_until }
+        Grant {
+            record,
+            peers,
+            effective,
+            use_id,
+            attempt,
+            intent,
+            epochs,
+            valid_until,
+        }
     }
 
     async fn deny_spend(&self, inspected: &Inspected, code: ErrorCode) -> Authorization {
@@ -563,7 +717,12 @@ impl Gate {
     }
 
     /// Denies after the decision itself said yes: the commit refused.
-    async fn deny_late(&self, scope: &EventScope, facts: &EgressFacts, code: ErrorCode) -> Box<Denied> {
+    async fn deny_late(
+        &self,
+        scope: &EventScope,
+        facts: &EgressFacts,
+        code: ErrorCode,
+    ) -> Box<Denied> {
         let mut decision = decide(facts);
         decision.outcome = Outcome::Deny(StepName::Receipt, code);
         Box::new(self.deny(scope, facts, decision, None, None).await)

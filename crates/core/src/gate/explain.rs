@@ -58,7 +58,13 @@ impl Gate {
         let tier = decide(&facts).effective.unwrap_or(ModelTier::Cloud);
         let destination = super::plan::destination(&request, tier);
         let envelope_sha256 = request.prepared.envelope.envelope_sha256(&request.salt);
-        let located = super::Located { request, facts, peers: [].into(), epochs, labels };
+        let located = super::Located {
+            request,
+            facts,
+            peers: [].into(),
+            epochs,
+            labels,
+        };
         let mut inspected = self.inspect(located, None);
         let mut ask = std::collections::BTreeSet::new();
         let early = decide(&inspected.located.facts);
@@ -72,7 +78,11 @@ impl Gate {
             assumed,
             destination,
             envelope_sha256,
-            findings: inspected.scan.as_ref().and_then(super::Scan::findings).cloned(),
+            findings: inspected
+                .scan
+                .as_ref()
+                .and_then(super::Scan::findings)
+                .cloned(),
             ask: ask.into_iter().collect(),
         }
     }

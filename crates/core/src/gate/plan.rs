@@ -67,7 +67,9 @@ impl Gate {
                 findings: counts(findings),
                 uninspectable: count_of(findings, FindingClass::Uninspectable),
                 second_hand: second_hand(findings),
-                kinds: outline.map(|o: &Outline| o.kinds.clone()).unwrap_or_default(),
+                kinds: outline
+                    .map(|o: &Outline| o.kinds.clone())
+                    .unwrap_or_default(),
                 asked_because: asked_because.into_iter().collect(),
             },
         };
@@ -79,7 +81,10 @@ impl Gate {
             session_id: request.context.consent_session.clone(),
             reason: request.context.reason,
             local_attempts: request.context.local_attempts,
-            requested_model_id: ModelRef { provider: envelope.provider_id.clone(), model },
+            requested_model_id: ModelRef {
+                provider: envelope.provider_id.clone(),
+                model,
+            },
             projection_plan_id: plan_id,
             consent_receipt_id: None,
         };
@@ -97,7 +102,13 @@ fn client_metadata(request: &EgressRequest) -> Vec<String> {
         HeaderValue::Plain(_) if !OURS.contains(&name.as_str()) => Some(name.clone()),
         _ => None,
     };
-    request.prepared.envelope.headers.iter().filter_map(plain).collect()
+    request
+        .prepared
+        .envelope
+        .headers
+        .iter()
+        .filter_map(plain)
+        .collect()
 }
 
 fn counts(findings: Option<&Findings>) -> Vec<FindingCount> {
@@ -107,12 +118,20 @@ fn counts(findings: Option<&Findings>) -> Vec<FindingCount> {
     }
     counts
         .into_iter()
-        .map(|((class, level), count)| FindingCount { class, level, count })
+        .map(|((class, level), count)| FindingCount {
+            class,
+            level,
+            count,
+        })
         .collect()
 }
 
 fn count_of(findings: Option<&Findings>, class: FindingClass) -> u32 {
-    counts(findings).iter().filter(|c| c.class == class).map(|c| c.count).sum()
+    counts(findings)
+        .iter()
+        .filter(|c| c.class == class)
+        .map(|c| c.count)
+        .sum()
 }
 
 fn second_hand(findings: Option<&Findings>) -> Vec<String> {

@@ -27,7 +27,9 @@ impl Located {
     /// The effective tier.
     #[must_use]
     pub fn effective_tier(&self) -> ModelTier {
-        super::decide(&self.facts).effective.unwrap_or(ModelTier::Cloud)
+        super::decide(&self.facts)
+            .effective
+            .unwrap_or(ModelTier::Cloud)
     }
 
     /// The size of the body: large ones are inspected off the reactor.
@@ -41,7 +43,12 @@ impl Located {
     #[must_use]
     pub fn reuse(self, earlier: Option<Scan>) -> (Self, Option<Scan>) {
         let kept = earlier.filter(|scan| {
-            scan.envelope == self.request.prepared.envelope.envelope_sha256(&self.request.salt)
+            scan.envelope
+                == self
+                    .request
+                    .prepared
+                    .envelope
+                    .envelope_sha256(&self.request.salt)
         });
         (self, kept)
     }

@@ -59,7 +59,7 @@ fn epochs(state: &State, provider: &ProviderId) -> Epochs {
             .map_or(0, |record| record.revision),
         enabled_models: state.enabled_models,
         rules: Digest::of(&[b"rules"]),
-        enrolled: 0,
+        enrolled: state.enrolled,
         locked: state.locked,
         approval_key: state.approval_key.as_ref().map(|key| key.id().clone()),
     }

@@ -1,0 +1,435 @@
+//! The decision against a second, naive implementation over thousands of generated facts, and its laws.
+
+use std::collections::BTreeSet;
+
+use handshake_core::{
+    artifact::LabelVerdict,
+    code::ErrorCode,
+    consent::{AskReason, Assurance, Coverage, ReceiptScope},
+    digest::Digest,
+    finding::{FindingLevel, ValidatorError},
+    gate::{
+        EgressFacts, FindingsFact, Outcome, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact,
+        StepName, StepResult, decide,
+    },
+    ids::{ArtifactRef, ReceiptId},
+    label::{Label, LabelBlock, Sensitivity},
+    net::AddressClass,
+    policy::{AutomationLevel, Governance, Posture, SecondHand},
+    ports::SecretError,
+    tier::{ModelTier, Reach, Residence},
+};
+use proptest::{prelude::*, sample::select};
+
+/// Facts of a cloud call with content that everything is known about and nothing speaks against.
+fn allowed() -> EgressFacts {
+    EgressFacts {
+        purpose: Purpose::Content,
+        rules: RulesFact::Current,
+        declared: ModelTier::Cloud,
+        reach: Reach::Direct,
+        posture: Posture {
+            locked: false,
+            cloud_allowed: true,
+            private_hosts: BTreeSet::new(),
+            min_assurance: Assurance::A1,
+            max_body_bytes: 100,
+            second_hand: SecondHand::Refuse,
+            digest: Digest::of(&[b"rules"]),
+        },
+        governance: Governance::NO_PROFILE,
+        body_bytes: 50,
+        envelope_ok: true,
+        private_host_allowed: false,
+        peer: PeerFact::Classes(vec![AddressClass::Global]),
+        residence: Residence::Forwarded,
+        labels: Some(LabelVerdict::inline()),
+        findings: FindingsFact::Worst(None),
+        secret: SecretFact::NotNeeded,
+        contact: None,
+        receipt: ReceiptFact::Covered(coverage()),
+    }
+}
+
+fn coverage() -> Coverage {
+    Coverage {
+        receipt_id: ReceiptId::from_entropy([1; 16]),
+        scope: ReceiptScope::SingleCall,
+        seen_uses: 0,
+        continues: false,
+        new_blocks: Vec::new(),
+        max_attempts: 3,
+        assurance: Assurance::A1,
+        demo: false,
+    }
+}
+
+/// Weighted so that the late steps are reached often.
+fn facts() -> impl Strategy<Value = EgressFacts> {
+    use AddressClass as A;
+    let mostly = |yes: bool| prop_oneof![6 => Just(yes), 1 => Just(!yes)];
+    let declared = prop_oneof![3 => Just(ModelTier::Cloud), 1 => Just(ModelTier::Local)];
+    let purpose = prop_oneof![3 => Just(Purpose::Content), 1 => Just(Purpose::Control)];
+    let rules = prop_oneof![
+        9 => Just(RulesFact::Current),
+        1 => Just(RulesFact::NotRead),
+        1 => Just(RulesFact::Unreadable),
+        1 => Just(RulesFact::Outdated),
+    ];
+    let reach = select(vec![Reach::Direct, Reach::Relay]);
+    let level = select(vec![
+        AutomationLevel::FullHuman,
+        AutomationLevel::Hybrid,
+        AutomationLevel::Autonomous,
+        AutomationLevel::Autonomous,
+        AutomationLevel::Hybrid,
+        AutomationLevel::Locked,
+    ]);
+    let class = prop_oneof![
+        6 => Just(A::Global),
+        6 => Just(A::Loopback),
+        1 => Just(A::Private),
+        1 => Just(A::Metadata),
+        1 => Just(A::Reserved),
+        1 => Just(A::Multicast),
+    ];
+    let peer = prop_oneof![
+        1 => Just(PeerFact::Unresolved),
+        1 => Just(PeerFact::NoAddress),
+        1 => Just(PeerFact::OwnListener),
+        9 => proptest::collection::vec(class, 0..3).prop_map(PeerFact::Classes),
+    ];
+    let residence = select(vec![
+        Residence::Local,
+        Residence::Forwarded,
+        Residence::Unknown,
+    ]);
+    let label = (
+        select(vec![
+            Sensitivity::Low,
+            Sensitivity::Low,
+            Sensitivity::Medium,
+            Sensitivity::High,
+            Sensitivity::Unknown,
+        ]),
+        mostly(true),
+        mostly(false),
+    );
+    let labels = label.prop_map(|(sensitivity, exportable, member)| LabelVerdict {
+        label: Label {
+            sensitivity,
+            exportable,
+        },
+        blocked: match member {
+            true => vec![(
+                ArtifactRef::new("a").expect("a reference"),
+                LabelBlock::Unknown,
+            )],
+            false => Vec::new(),
+        },
+    });
+    let labels = proptest::option::weighted(0.9, labels);
+    let findings = prop_oneof![
+        1 => Just(FindingsFact::NotInspected),
+        1 => Just(FindingsFact::NoValidator),
+        1 => Just(FindingsFact::NoVerdict(ValidatorError::Budget)),
+        4 => Just(FindingsFact::Worst(None)),
+        2 => Just(FindingsFact::Worst(Some(FindingLevel::Warn))),
+        2 => Just(FindingsFact::Worst(Some(FindingLevel::Ask))),
+        1 => Just(FindingsFact::Worst(Some(FindingLevel::Block))),
+    ];
+    let secret = prop_oneof![
+        4 => Just(SecretFact::NotNeeded),
+        4 => Just(SecretFact::Bound),
+        1 => Just(SecretFact::Refused(SecretError::Unbound)),
+        1 => Just(SecretFact::Refused(SecretError::Locked)),
+    ];
+    let receipt = select(vec![
+        ReceiptFact::NotLooked,
+        ReceiptFact::Unreadable,
+        ReceiptFact::Uncovered(BTreeSet::from([AskReason::NoReceipt])),
+        ReceiptFact::Denied,
+        ReceiptFact::Forged,
+        ReceiptFact::Void,
+        ReceiptFact::Covered(coverage()),
+        ReceiptFact::Covered(coverage()),
+    ]);
+    let sizes = select(vec![0u64, 1, 99, 100, 101]);
+    (
+        (
+            purpose,
+            rules,
+            declared,
+            reach,
+            mostly(false),
+            mostly(true),
+            level,
+            mostly(true),
+        ),
+        (
+            sizes,
+            mostly(true),
+            any::<bool>(),
+            peer,
+            residence,
+            labels,
+            findings,
+            secret,
+        ),
+        (proptest::option::of(any::<bool>()), receipt),
+    )
+        .prop_map(|(a, b, c)| {
+            let mut facts = allowed();
+            (facts.purpose, facts.rules, facts.declared, facts.reach) = (a.0, a.1, a.2, a.3);
+            (facts.posture.locked, facts.posture.cloud_allowed) = (a.4, a.5);
+            (
+                facts.governance.automation_level,
+                facts.governance.allow_cloud_escalation,
+            ) = (a.6, a.7);
+            (
+                facts.body_bytes,
+                facts.envelope_ok,
+                facts.private_host_allowed,
+            ) = (b.0, b.1, b.2);
+            (facts.peer, facts.residence, facts.labels) = (b.3, b.4, b.5);
+            (facts.findings, facts.secret) = (b.6, b.7);
+            (facts.contact, facts.receipt) = c;
+            facts
+        })
+}
+
+/// The published order once more, written as one piece of plain code.
+fn naive(facts: &EgressFacts) -> Outcome {
+    use ErrorCode as C;
+    use StepName as S;
+    let cloud = facts.declared == ModelTier::Cloud;
+    let locked =
+        facts.posture.locked || facts.governance.automation_level == AutomationLevel::Locked;
+    let forbidden = !facts.posture.cloud_allowed || !facts.governance.allow_cloud_escalation;
+    if cloud && facts.rules == RulesFact::NotRead {
+        return Outcome::NeedsFact(S::DeclaredLocked);
+    }
+    if cloud && facts.rules == RulesFact::Unreadable {
+        return Outcome::Deny(S::DeclaredLocked, C::Storage);
+    }
+    if cloud && locked {
+        return Outcome::Deny(S::DeclaredLocked, C::GovernanceLocked);
+    }
+    if cloud && facts.rules == RulesFact::Outdated {
+        return Outcome::Deny(S::DeclaredLocked, C::Revision);
+    }
+    if cloud && forbidden {
+        return Outcome::Deny(S::DeclaredPolicy, C::CloudEscalationDenied);
+    }
+    if facts.body_bytes > facts.posture.max_body_bytes {
+        return Outcome::Deny(S::SizeCaps, C::MaxBytes);
+    }
+    if !facts.envelope_ok {
+        return Outcome::Deny(S::CanonicalUrl, C::InvalidBaseUrl);
+    }
+    match facts.secret {
+        SecretFact::Refused(SecretError::Locked) => {
+            return Outcome::Deny(S::SecretBinding, C::VaultLocked);
+        }
+        SecretFact::Refused(_) => return Outcome::Deny(S::SecretBinding, C::SecretUnbound),
+        SecretFact::NotNeeded | SecretFact::Bound => {}
+    }
+    let classes = match &facts.peer {
+        PeerFact::Unresolved => return Outcome::NeedsFact(S::Peer),
+        PeerFact::NoAddress | PeerFact::OwnListener => {
+            return Outcome::Deny(S::Peer, C::SsrfBlocked);
+        }
+        PeerFact::Classes(classes) if classes.is_empty() => {
+            return Outcome::Deny(S::Peer, C::SsrfBlocked);
+        }
+        PeerFact::Classes(classes) => classes,
+    };
+    for class in classes {
+        let never = matches!(
+            class,
+            AddressClass::Metadata | AddressClass::Reserved | AddressClass::Multicast
+        );
+        if never || (*class == AddressClass::Private && !facts.private_host_allowed) {
+            return Outcome::Deny(S::Peer, C::SsrfBlocked);
+        }
+    }
+    let on_loopback = classes
+        .iter()
+        .filter(|class| **class == AddressClass::Loopback)
+        .count();
+    let stays = on_loopback == classes.len()
+        && facts.reach == Reach::Direct
+        && facts.residence == Residence::Local;
+    let rebound = cloud && facts.reach == Reach::Direct && on_loopback > 0;
+    if cloud == stays || rebound {
+        return Outcome::Deny(S::Tier, C::TierMismatch);
+    }
+    if stays {
+        return Outcome::Allow;
+    }
+    if facts.purpose == Purpose::Control {
+        return match facts.contact {
+            Some(true) => Outcome::Allow,
+            _ => Outcome::Deny(S::Contact, C::ContactNotGranted),
+        };
+    }
+    let Some(labels) = &facts.labels else {
+        return Outcome::NeedsFact(S::Labels);
+    };
+    let label = labels.label;
+    if !labels.blocked.is_empty()
+        || !label.exportable
+        || matches!(label.sensitivity, Sensitivity::High | Sensitivity::Unknown)
+    {
+        return Outcome::Deny(S::Labels, C::LeakageBlocked);
+    }
+    match facts.findings {
+        FindingsFact::NotInspected => return Outcome::NeedsFact(S::Findings),
+        FindingsFact::NoValidator | FindingsFact::NoVerdict(_) => {
+            return Outcome::Deny(S::Findings, C::LeakageUndecided);
+        }
+        FindingsFact::Worst(Some(FindingLevel::Block)) => {
+            return Outcome::Deny(S::Findings, C::LeakageBlocked);
+        }
+        FindingsFact::Worst(_) => {}
+    }
+    if facts.body_bytes == 0 {
+        return Outcome::Deny(S::MaxBytes, C::MaxBytes);
+    }
+    match &facts.receipt {
+        ReceiptFact::Covered(_) => Outcome::Allow,
+        ReceiptFact::Uncovered(_) => Outcome::AskPerson,
+        ReceiptFact::NotLooked => Outcome::NeedsFact(S::Receipt),
+        ReceiptFact::Unreadable => Outcome::Deny(S::Receipt, C::Storage),
+        ReceiptFact::Denied => Outcome::Deny(S::Receipt, C::CloudEscalationDenied),
+        ReceiptFact::Forged | ReceiptFact::Void => {
+            Outcome::Deny(S::Receipt, C::CloudConsentMismatch)
+        }
+    }
+}
+
+/// How much a decision lets happen.
+fn leave(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Deny(..) => 0,
+        Outcome::NeedsFact(_) => 1,
+        Outcome::AskPerson => 2,
+        Outcome::Allow => 3,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5000))]
+
+    #[test]
+    fn a8_decide_agrees_with_a_second_implementation(facts in facts()) {
+        prop_assert_eq!(decide(&facts).outcome, naive(&facts));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// The steps are told in order, up to the one that decided, and only that one says anything but yes.
+    #[test]
+    fn a8_the_steps_explain_the_outcome(facts in facts()) {
+        let decision = decide(&facts);
+        let names: Vec<_> = decision.steps.iter().map(|step| step.step).collect();
+        prop_assert!(names.is_sorted_by(|a, b| a < b));
+        let (last, before) = decision.steps.split_last().expect("a step");
+        for step in before {
+            prop_assert!(matches!(step.result, StepResult::Pass | StepResult::NotApplicable));
+        }
+        match decision.outcome {
+            Outcome::Allow => prop_assert_eq!(last.step, StepName::Receipt),
+            Outcome::AskPerson => prop_assert_eq!(last.step, StepName::Receipt),
+            Outcome::Deny(step, code) => {
+                prop_assert_eq!(last.result, StepResult::Deny(code));
+                prop_assert_eq!(last.step, step);
+            }
+            Outcome::NeedsFact(step) => {
+                prop_assert_eq!(last.result, StepResult::Unknown);
+                prop_assert_eq!(last.step, step);
+            }
+        }
+    }
+
+    /// Finding more, or something worse, never lets more happen.
+    #[test]
+    fn a9_deny_is_monotone_in_findings(facts in facts()) {
+        let order = [
+            FindingsFact::Worst(None),
+            FindingsFact::Worst(Some(FindingLevel::Warn)),
+            FindingsFact::Worst(Some(FindingLevel::Ask)),
+            FindingsFact::Worst(Some(FindingLevel::Block)),
+        ];
+        let leaves: Vec<u8> = order
+            .into_iter()
+            .map(|findings| leave(decide(&EgressFacts { findings, ..facts.clone() }).outcome))
+            .collect();
+        prop_assert!(leaves.is_sorted_by(|a, b| a >= b), "{:?}", leaves);
+    }
+
+    /// Stricter rules never let more happen.
+    #[test]
+    fn a8_deny_is_monotone_in_the_rules(facts in facts()) {
+        let before = leave(decide(&facts).outcome);
+        let mut stricter = vec![facts.clone(); 6];
+        stricter[0].posture.locked = true;
+        stricter[1].posture.cloud_allowed = false;
+        stricter[2].governance.automation_level = AutomationLevel::Locked;
+        stricter[3].governance.allow_cloud_escalation = false;
+        stricter[4].private_host_allowed = false;
+        stricter[5].posture.max_body_bytes = 0;
+        for facts in stricter {
+            prop_assert!(leave(decide(&facts).outcome) <= before);
+        }
+    }
+
+    /// Knowing less never lets more happen, and what a verdict rests on cannot be left out of an `Allow`.
+    #[test]
+    fn a8_a_missing_fact_is_never_a_yes(facts in facts()) {
+        let before = leave(decide(&facts).outcome);
+        let mut less = vec![facts.clone(); 7];
+        less[0].peer = PeerFact::Unresolved;
+        less[1].labels = None;
+        less[2].findings = FindingsFact::NotInspected;
+        less[3].receipt = ReceiptFact::NotLooked;
+        less[4].contact = None;
+        less[5].rules = RulesFact::NotRead;
+        less[6].residence = Residence::Unknown;
+        for (n, facts) in less.into_iter().enumerate() {
+            let after = decide(&facts).outcome;
+            prop_assert!(leave(after) <= before.max(1), "fact {}: {:?}", n, after);
+            if n == 0 {
+                prop_assert_ne!(after, Outcome::Allow);
+            }
+        }
+    }
+}
+
+#[test]
+fn a8_each_fact_of_an_allowed_call_is_needed() {
+    assert_eq!(decide(&allowed()).outcome, Outcome::Allow);
+    type Edit = fn(&mut EgressFacts);
+    let missing: [Edit; 6] = [
+        |f| f.peer = PeerFact::Unresolved,
+        |f| f.labels = None,
+        |f| f.findings = FindingsFact::NotInspected,
+        |f| f.receipt = ReceiptFact::NotLooked,
+        |f| f.rules = RulesFact::NotRead,
+        |f| f.peer = PeerFact::Classes(Vec::new()),
+    ];
+    for edit in missing {
+        let mut facts = allowed();
+        edit(&mut facts);
+        assert_ne!(decide(&facts).outcome, Outcome::Allow);
+    }
+    let mut control = allowed();
+    control.purpose = Purpose::Control;
+    assert_eq!(
+        decide(&control).outcome,
+        Outcome::Deny(StepName::Contact, ErrorCode::ContactNotGranted),
+        "nobody looked for a grant"
+    );
+}
