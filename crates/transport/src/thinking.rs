@@ -8,7 +8,7 @@ const TAGS: [(&str, &str); 2] = [("<think>", "</think>"), ("<thinking>", "</thin
 
 /// An incremental splitter of text into text and thinking: what it gives does not depend on how the text
 /// was cut.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Scrubber {
     state: State,
     preopened: bool,
@@ -123,6 +123,13 @@ impl Scrubber {
         let decided = self.held.len() - keep;
         emit_thinking(self.held.drain(..decided).collect(), events);
         false
+    }
+}
+
+impl std::fmt::Debug for Scrubber {
+    /// What is held is payload: only its length.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scrubber({} bytes)", self.held.len())
     }
 }
 

@@ -1,3 +1,5 @@
+//! What is asked, and what answers are taken for.
+
 use handshake_core::{
     base_url::BaseUrl,
     capability::{Feature, Limit},

@@ -1,3 +1,5 @@
+//! Names: the daemon's own rule, its versions, its echoes.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Failures by sentence, by status, by page; and that nothing of them is kept.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use handshake_core::ids::{Token, ToolName};

@@ -53,6 +53,25 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_bytes_at_all_end_in_an_event_or_an_error(
+        noise in prop::collection::vec(any::<u8>(), 0..80),
+        json in "\\PC{0,40}",
+        status in prop_oneof![Just(200_u16), 100..600_u16],
+    ) {
+        let value = serde_json::json!({"message": json, "done": [], "error": {"x": json}});
+        for body in [noise, json.into_bytes(), value.to_string().into_bytes()] {
+            for kind in ["application/x-ndjson", "application/json", "text/html"] {
+                let (events, end) = decode_cut(&spec(), &head(status, kind), &body, &[7]);
+                prop_assert!(end.is_err(), "nothing here is an answer: {events:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn b5_truncation_at_every_byte_is_an_error() {
     let body = concat!(

@@ -2,124 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
 use handshake_adapters_ollama::OllamaFactory;
 use handshake_core::{
-    admit::{Emulation, Route, admit},
-    capability::{Capabilities, CapabilitySnapshot, Claims, Feature, Limit, Provenance},
-    chat::ChatRequest,
+    admit::{Emulation, admit},
+    capability::{Feature, Limit},
     code::{ErrorCode, Phase},
     control::ControlCall,
-    error::SendError,
     ids::{ModelId, ToolName},
-    ports::{Adapter, AdapterFactory},
-    provider::ProviderRecord,
+    ports::AdapterFactory,
     tier::{Reach, Residence},
     tool::{RiskLevel, ToolDefinition},
 };
-use handshake_simulator::{Fault, Model, Reply, Rule, Script, SimConfig, Simulator};
+use handshake_simulator::{Fault, Model, Reply, Script};
 use handshake_testkit::{fixture, gate::World};
 use handshake_transport::{Limits, Transport};
 use serde_json::json;
 
-use crate::wire::words;
-
-struct Home {
-    world: World,
-    simulator: Simulator,
-    record: Arc<ProviderRecord>,
-    adapter: Adapter,
-}
-
-impl Home {
-    async fn new(script: Script) -> Self {
-        Self::reaching(script, Reach::Direct).await
-    }
-
-    async fn reaching(script: Script, reach: Reach) -> Self {
-        let simulator = Simulator::start(SimConfig::with_script(script))
-            .await
-            .expect("a simulator");
-        let record = fixture::record("sim", "ollama", &simulator.url(), reach);
-        let world = World::new(3);
-        world.register(&record).await;
-        let limits = Limits {
-            idle_timeout: Duration::from_millis(500),
-            ..Limits::default()
-        };
-        let memory = || Arc::new(world.memory.clone());
-        let transport = Transport::new(memory(), memory(), limits).expect("a transport");
-        let adapter = OllamaFactory::new(transport)
-            .build(Arc::clone(&record))
-            .expect("built");
-        Self {
-            world,
-            simulator,
-            record,
-            adapter,
-        }
-    }
-
-    fn request(&self, text: &str) -> ChatRequest {
-        fixture::request(&self.record.provider_id, "sim-small:latest", text)
-    }
-
-    fn route(&self, model: &str) -> Route {
-        let claims = Claims {
-            features: [
-                (Feature::SupportsStreaming, true),
-                (Feature::SupportsMultiTurn, true),
-                (Feature::SupportsToolCalling, true),
-                (Feature::SupportsStructuredOutput, true),
-            ]
-            .into(),
-            limits: [(Limit::MaxContextWindow, 8192)].into(),
-        };
-        let snapshot = CapabilitySnapshot {
-            server_version: Some("0.20.5".to_owned()),
-            capabilities: Capabilities::merge(&[(Provenance::Server, claims)]),
-            ..(*fixture::snapshot(&self.record, model, Claims::default())).clone()
-        };
-        Route {
-            record: Arc::clone(&self.record),
-            model: ModelId::new(model).expect("valid"),
-            snapshot: Arc::new(snapshot),
-        }
-    }
-
-    /// Admit, prepare, clear, send.
-    async fn send(&self, request: ChatRequest) -> Result<Vec<String>, SendError> {
-        let route = self.route("sim-small:latest");
-        let admitted = admit(Arc::new(request), route, Emulation::Off).expect("admitted");
-        let prepared = self.adapter.client.prepare(&admitted).expect("prepared");
-        let cleared = self
-            .world
-            .clear(self.world.egress(&self.record, prepared))
-            .await;
-        let mut stream = self.adapter.client.send(cleared).await?;
-        let mut line = Vec::new();
-        while let Some(event) = stream.next().await {
-            match event {
-                Ok(event) => line.extend(words(&[event])),
-                Err(error) => line.push(error.to_string()),
-            }
-        }
-        Ok(line)
-    }
-
-    async fn control(
-        &self,
-        call: ControlCall,
-    ) -> Result<handshake_core::control::ControlReport, SendError> {
-        let envelope = self.adapter.control.prepare(&call).expect("prepared");
-        let cleared = self.world.clear_control(&self.record, call, envelope).await;
-        self.adapter.control.send(cleared).await
-    }
-}
-
-fn rule(reply: impl Into<Reply>) -> Script {
-    Script::new().rule(Rule::new(reply))
-}
+use crate::home::{Home, rule};
 
 #[tokio::test]
 async fn a6_text_arrives_streamed_or_not() {

@@ -120,3 +120,23 @@ pub(crate) fn read(spec: &ReplySpec, body: &str) -> Vec<String> {
     assert_eq!(end, Ok(()), "{:?}", words(&events));
     words(&events)
 }
+
+/// A line with this call.
+pub(crate) fn call_line(call: &str) -> String {
+    format!(
+        "{{\"message\":{{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{call}]}},\"done\":false}}\n"
+    )
+}
+
+/// The last line.
+pub(crate) fn end_line(reason: &str) -> String {
+    format!(
+        "{{\"message\":{{\"content\":\"\"}},\"done\":true,\"done_reason\":\"{reason}\",\"eval_count\":7}}\n"
+    )
+}
+
+/// A line with this text.
+pub(crate) fn text_line(text: &str) -> String {
+    let text = serde_json::to_string(text).expect("json");
+    format!("{{\"message\":{{\"content\":{text}}},\"done\":false}}\n")
+}

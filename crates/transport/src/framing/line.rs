@@ -16,7 +16,7 @@ pub enum LineEnds {
 /// Cuts bytes into lines, without their terminators. One leading byte order mark is dropped.
 ///
 /// Memory: one line at most beyond what [`LineFramer::push`] hands out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LineFramer {
     ends: LineEnds,
     max_line: usize,
@@ -120,5 +120,12 @@ impl LineFramer {
         }
         self.line.extend_from_slice(bytes);
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for LineFramer {
+    /// What is held is payload: only its length.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LineFramer({} bytes)", self.line.len())
     }
 }

@@ -3,7 +3,7 @@
 use super::{FrameError, FrameLimits, LineEnds, LineFramer};
 
 /// Cuts newline-delimited JSON into its lines. Blank lines are dropped; a CR before the LF is too.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NdjsonFramer {
     lines: LineFramer,
     scratch: Vec<Vec<u8>>,
@@ -39,6 +39,14 @@ impl NdjsonFramer {
     #[must_use]
     pub fn finish(&mut self) -> Option<Vec<u8>> {
         self.lines.finish().and_then(trimmed)
+    }
+}
+
+impl std::fmt::Debug for NdjsonFramer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NdjsonFramer")
+            .field("lines", &self.lines)
+            .finish_non_exhaustive()
     }
 }
 

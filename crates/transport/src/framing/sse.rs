@@ -25,7 +25,7 @@ impl std::fmt::Debug for SseEvent {
 /// like a comment (`data: : keepalive`) is skipped and counted; the last event may lack its blank line when
 /// its data is `[DONE]` or a whole JSON object; bytes that are not UTF-8 are an error. `id` and `retry` are
 /// ignored: nothing here ever reconnects.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SseFramer {
     lines: LineFramer,
     scratch: Vec<Vec<u8>>,
@@ -141,5 +141,14 @@ impl SseFramer {
         } else {
             out.push(SseEvent { event, data });
         }
+    }
+}
+
+impl std::fmt::Debug for SseFramer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SseFramer")
+            .field("lines", &self.lines)
+            .field("comments", &self.comments)
+            .finish_non_exhaustive()
     }
 }

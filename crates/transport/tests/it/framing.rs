@@ -1,6 +1,7 @@
 //! Framing: the quirks of real servers, the bounds, and that chunking never shows.
 
-use handshake_core::code::ErrorCode;
+use handshake_core::{code::ErrorCode, reply::ReasoningPolicy};
+use handshake_transport::Scrubber;
 use handshake_transport::framing::{
     FrameError, FrameLimits, LineEnds, LineFramer, NdjsonFramer, SseEvent, SseFramer,
 };
@@ -179,12 +180,25 @@ fn ndjson_drops_blank_lines_and_carriage_returns() {
 }
 
 #[test]
-fn debug_of_an_event_holds_none_of_its_data() {
+fn a2_debug_holds_nothing_of_what_is_read() {
     let event = SseEvent {
         event: None,
         data: "hunter2".into(),
     };
     assert_eq!(format!("{event:?}"), "SseEvent(7 bytes)");
+    let (mut sse, mut ndjson) = (SseFramer::default(), NdjsonFramer::default());
+    let mut scrubber = Scrubber::new(ReasoningPolicy::LeadingBlock);
+    sse.push(b"data: hunter2\ndata: hunter2", &mut Vec::new())
+        .expect("within bounds");
+    ndjson
+        .push(b"hunter2", &mut Vec::new())
+        .expect("within bounds");
+    scrubber.push("<think>a</hunter2</thin", &mut Vec::new());
+    let shown = format!("{sse:?} {ndjson:?} {scrubber:?}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("104"),
+        "{shown}"
+    );
 }
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
