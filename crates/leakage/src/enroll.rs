@@ -99,12 +99,11 @@ impl Enrolment {
         if seen.iter().filter(|s| **s).count() < 5 || per_byte * (value.len() as f32) < MIN_BITS {
             return Err(Refused::TooRegular);
         }
-        let turned: [fn(&[u8]) -> Zeroizing<Vec<u8>>; 3] = [
-            |v| Zeroizing::new(v.to_vec()),
-            |v| Zeroizing::new(v.iter().rev().copied().collect()),
-            |v| Zeroizing::new(v.iter().map(|b| rot13(*b)).collect()),
+        let mut forms: Vec<Zeroizing<Vec<u8>>> = vec![
+            Zeroizing::new(value.to_vec()),
+            Zeroizing::new(value.iter().rev().copied().collect()),
+            Zeroizing::new(value.iter().map(|b| rot13(*b)).collect()),
         ];
-        let mut forms: Vec<Zeroizing<Vec<u8>>> = turned.iter().map(|turn| turn(value)).collect();
         if value.iter().all(u8::is_ascii_hexdigit) {
             forms.push(Zeroizing::new(value.to_ascii_lowercase()));
             forms.push(Zeroizing::new(value.to_ascii_uppercase()));

@@ -21,6 +21,8 @@ pub(crate) struct Match {
     pub(crate) end: usize,
     pub(crate) level: FindingLevel,
     pub(crate) confidence: Confidence,
+    /// The anchor that led here says enough to be looked for in turned text.
+    pub(crate) telling: bool,
 }
 
 /// An anchor whose token does not go on as the rule wants: the rest may stand elsewhere.
@@ -86,7 +88,7 @@ impl Matcher {
                         .push(Use { rule, turn, exact });
                 };
                 add(Turn::Plain, bytes.to_vec());
-                if each.spec.pieces && !each.spec.ci && (bytes.len() > 3 || bytes.contains(&b'_')) {
+                if each.spec.pieces && !each.spec.ci && is_telling(bytes) {
                     add(Turn::Reversed, bytes.iter().rev().copied().collect());
                     add(Turn::Rot13, bytes.iter().map(|b| rot13(*b)).collect());
                 }
@@ -204,12 +206,14 @@ impl Matcher {
             return None;
         }
         let (level, confidence) = judge(rule, &data[start..end], value)?;
+        let telling = is_telling(&data[at..at + anchor]);
         Some(Match {
             rule: index,
             start,
             end,
             level,
             confidence,
+            telling,
         })
     }
 }
@@ -308,6 +312,11 @@ fn judge(rule: &Rule, whole: &[u8], value: &[u8]) -> Option<(FindingLevel, Confi
 
 fn sum_over_whole(sum: Option<Checksum>) -> bool {
     matches!(sum, Some(Checksum::Pem | Checksum::Base62Crc32))
+}
+
+/// Whether an anchor is rare enough to be looked for backwards and in rot13.
+fn is_telling(anchor: &[u8]) -> bool {
+    anchor.len() > 3 || anchor.iter().any(|b| *b == b'_' || *b == b'.')
 }
 
 /// Whether a token may begin here: not within a word, not within a long run of base64.

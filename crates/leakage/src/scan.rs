@@ -90,6 +90,20 @@ impl<'a> Scan<'a> {
             return self.leaves(&[plain_leaf(text)], true);
         };
         let walk = tree::walk(&root);
+        if envelope {
+            for pointer in &walk.token_ids {
+                let id = own_rule("token-ids");
+                self.push(
+                    id,
+                    FindingClass::Uninspectable,
+                    FindingLevel::Block,
+                    Some(pointer),
+                    None,
+                    &[],
+                );
+            }
+        }
+        self.leaves(&walk.leaves, false)?;
         if data.len() <= SMALL {
             // Rules that want the neighbourhood of a value see it across members.
             self.budget.spend(data.len() as u64)?;
@@ -106,20 +120,7 @@ impl<'a> Scan<'a> {
                 );
             }
         }
-        if envelope {
-            for pointer in &walk.token_ids {
-                let id = own_rule("token-ids");
-                self.push(
-                    id,
-                    FindingClass::Uninspectable,
-                    FindingLevel::Block,
-                    Some(pointer),
-                    None,
-                    &[],
-                );
-            }
-        }
-        self.leaves(&walk.leaves, false)
+        Ok(())
     }
 
     /// Scans leaves, then what they say together.
@@ -238,7 +239,7 @@ impl<'a> Scan<'a> {
         chain.push(name);
         let whole = |hit: &&Match| {
             let spec = &self.matcher.rules[hit.rule].spec;
-            spec.pieces && !spec.ci && spec.anchors.iter().all(|a| a.len() > 3 || a.contains('_'))
+            spec.pieces && !spec.ci && hit.telling
         };
         let hits: Vec<&Match> = found.matches.iter().filter(whole).collect();
         for hit in hits {

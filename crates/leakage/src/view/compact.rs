@@ -175,6 +175,9 @@ fn columns(data: &[u8], out: &mut Vec<View>) {
             let rule = line.iter().all(|b| b"|-:+= ".contains(b));
             if !rule {
                 block.push(line);
+            } else if block.len() == 1 {
+                // A header is no part of its column.
+                block.clear();
             }
             continue;
         }

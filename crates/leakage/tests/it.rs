@@ -1,0 +1,11 @@
+//! The engine from outside.
+
+mod it {
+    mod corpus;
+    mod enrolled;
+    mod evasion;
+    mod hostile;
+    mod pack;
+    mod redact;
+    mod validator;
+}
