@@ -1,12 +1,12 @@
 //! One logical call to a model: attempts, each cleared again; retries; the stream under its promises.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use handshake_core::{
     chat::{ChatEvent, FinishReason, TurnEvent},
     code::{ErrorCode, Phase},
-    error::CallError,
+    error::{CallError, SendError},
     event::Body,
     gate::{Authorization, Cleared, EgressRequest, Scan},
     ids::UseId,
@@ -34,10 +34,13 @@ pub(crate) struct Attempts<'a> {
     pub(crate) log: Log,
     pub(crate) out: &'a Out,
     pub(crate) cancel: &'a CancellationToken,
-    /// Sent to the caller once the tier is known, before the first event.
+    /// Which call of the request, from 1.
     pub(crate) turn: u32,
     pub(crate) promises: Promises,
 }
+
+/// How often a person is asked for one call: again only where somebody else spent what they gave.
+const ASKED_AT_MOST: u32 = 3;
 
 /// How one attempt failed.
 struct Failed {
@@ -45,76 +48,118 @@ struct Failed {
     tier: ModelTier,
     in_doubt: bool,
     content_seen: bool,
+    crashed: bool,
+}
+
+/// What the attempts of one call share.
+struct Progress {
+    guard: OutcomeGuard,
+    scan: Option<Scan>,
+    /// The tier of the last clearance.
+    tier: ModelTier,
+    turn_told: bool,
+    start_told: bool,
 }
 
 impl Attempts<'_> {
     /// Makes the call. Events go to `out`, but for `Finished`, which is returned with everything else.
-    pub(crate) async fn run(&self, request: EgressRequest) -> Result<Vec<ChatEvent>, CallError> {
+    pub(crate) async fn run(
+        &self,
+        mut request: EgressRequest,
+    ) -> Result<Vec<ChatEvent>, CallError> {
         let use_id = request.use_id;
-        let mut guard = OutcomeGuard::new(self.log.clone(), use_id);
-        let mut request = request;
-        let mut scan: Option<Scan> = None;
+        let mut progress = Progress {
+            guard: OutcomeGuard::new(self.log.clone(), use_id),
+            scan: None,
+            tier: request.record.tier,
+            turn_told: false,
+            start_told: false,
+        };
         let seed = u64::from_be_bytes(self.ports.entropy.bytes());
         loop {
-            let failed = match self.one(&request, &mut scan, &mut guard).await {
-                Ok(events) => return Ok(events),
-                Err(failed) => failed,
+            // An adapter that falls over is a failed call and not a lost one. Nothing of it is used again.
+            let attempt = AssertUnwindSafe(self.one(&request, &mut progress)).catch_unwind();
+            let mut failed = match attempt.await {
+                Ok(Ok(events)) => return Ok(events),
+                Ok(Err(failed)) => failed,
+                Err(_) => Failed {
+                    error: CallError::new(ErrorCode::Protocol, Phase::Check).about("adapter"),
+                    tier: progress.tier,
+                    in_doubt: true,
+                    content_seen: true,
+                    crashed: true,
+                },
             };
-            if failed.error.code == ErrorCode::Timeout {
-                let (attempt, phase) = (request.attempt, failed.error.phase);
-                self.log
-                    .record(
-                        failed.tier,
-                        Body::CallTimeout {
-                            use_id,
-                            attempt,
-                            phase,
-                        },
-                    )
-                    .await?;
-            }
-            let failure = Failure {
-                class: failed.error.class,
-                tier: failed.tier,
-                in_doubt: failed.in_doubt,
-                content_seen: failed.content_seen,
-                retry_after: failed.error.retry_after,
-            };
-            let wait = match next(&self.config.retry, request.attempt, &failure, seed) {
-                Next::Wait(wait) if !self.cancel.is_cancelled() => wait,
-                _ => return self.give_up(failed, &mut guard, use_id).await,
-            };
-            self.log
-                .record(
-                    failed.tier,
-                    Body::CallRetry {
-                        use_id,
-                        attempt: request.attempt,
-                        wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                        code: failed.error.code,
-                    },
-                )
-                .await?;
-            tokio::select! {
-                () = self.cancel.cancelled() => {
-                    let error = CallError::new(ErrorCode::Cancelled, Phase::Connect);
-                    return self.give_up(Failed { error, ..failed }, &mut guard, use_id).await;
+            match self.try_again(&request, &failed, seed).await {
+                Ok(true) => request.attempt += 1,
+                Ok(false) => return self.give_up(failed, &mut progress.guard, use_id).await,
+                Err(error) => {
+                    failed.error = error;
+                    return self.give_up(failed, &mut progress.guard, use_id).await;
                 }
-                () = tokio::time::sleep(wait) => request.attempt += 1,
             }
         }
     }
 
+    /// Whether to try again, after the wait. `Err` when the call was cancelled meanwhile or the log failed.
+    async fn try_again(
+        &self,
+        request: &EgressRequest,
+        failed: &Failed,
+        seed: u64,
+    ) -> Result<bool, CallError> {
+        let (use_id, attempt) = (request.use_id, request.attempt);
+        if failed.error.code == ErrorCode::Timeout {
+            let phase = failed.error.phase;
+            let body = Body::CallTimeout {
+                use_id,
+                attempt,
+                phase,
+            };
+            self.log.record(failed.tier, body).await?;
+        }
+        let failure = Failure {
+            class: failed.error.class,
+            tier: failed.tier,
+            in_doubt: failed.in_doubt,
+            content_seen: failed.content_seen,
+            retry_after: failed.error.retry_after,
+        };
+        let wait = match next(&self.config.retry, attempt, &failure, seed) {
+            Next::Wait(wait) if !self.cancel.is_cancelled() => wait,
+            _ => return Ok(false),
+        };
+        let body = Body::CallRetry {
+            use_id,
+            attempt,
+            wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            code: failed.error.code,
+        };
+        self.log.record(failed.tier, body).await?;
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(CallError::new(ErrorCode::Cancelled, Phase::Connect)),
+            () = tokio::time::sleep(wait) => Ok(true),
+        }
+    }
+
+    /// Records the outcome and closes the use, whichever of them fails.
     async fn give_up(
         &self,
         failed: Failed,
         guard: &mut OutcomeGuard,
         use_id: UseId,
     ) -> Result<Vec<ChatEvent>, CallError> {
-        self.close(failed.tier, use_id).await?;
-        let body = guard.failed(&failed.error, failed.in_doubt);
-        self.log.record(failed.tier, body).await?;
-        guard.told();
+        let closed = self.close(failed.tier, use_id).await;
+        let body = match failed.crashed {
+            true => guard.crashed(&failed.error),
+            false => guard.failed(&failed.error, failed.in_doubt),
+        };
+        let recorded = self.log.record(failed.tier, body).await;
+        if recorded.is_ok() {
+            guard.told();
+        }
+        closed.and(recorded)?;
         Err(failed.error)
     }
 
@@ -130,38 +175,27 @@ impl Attempts<'_> {
     async fn one(
         &self,
         request: &EgressRequest,
-        scan: &mut Option<Scan>,
-        guard: &mut OutcomeGuard,
+        progress: &mut Progress,
     ) -> Result<Vec<ChatEvent>, Failed> {
-        let declared = request.record.tier;
-        let unsent = |error| Failed {
+        let unsent = |error, tier| Failed {
             error,
-            tier: declared,
+            tier,
             in_doubt: false,
             content_seen: false,
+            crashed: false,
         };
-        let cleared = self.cleared(request, scan).await.map_err(unsent)?;
+        let cleared = match self.cleared(request, &mut progress.scan).await {
+            Ok(cleared) => cleared,
+            Err(error) => return Err(unsent(error, request.record.tier)),
+        };
         let tier = cleared.effective_tier();
-        if request.attempt == 1 {
-            self.out
-                .send(TurnEvent::TurnStarted {
-                    turn: self.turn,
-                    trace_id: self.log.scope.trace_id.ok_or_else(|| unsent(broken()))?,
-                    session_id: self
-                        .log
-                        .scope
-                        .session_id
-                        .clone()
-                        .ok_or_else(|| unsent(broken()))?,
-                    provider_id: request.record.provider_id.clone(),
-                    model_id: cleared
-                        .envelope()
-                        .model_id
-                        .clone()
-                        .ok_or_else(|| unsent(broken()))?,
-                    tier,
-                })
-                .await;
+        progress.tier = tier;
+        if !progress.turn_told {
+            progress.turn_told = true;
+            let started = self
+                .turn_started(request, &cleared)
+                .ok_or_else(|| unsent(broken(), tier))?;
+            self.out.send(started).await;
         }
         let executed = Body::CloudEscalationExecuted {
             use_id: request.use_id,
@@ -170,39 +204,51 @@ impl Attempts<'_> {
             body_bytes: cleared.envelope().body.len() as u64,
         };
         let secret = cleared.envelope().secret_ref().is_some();
+        if self.cancel.is_cancelled() {
+            let error = CallError::new(ErrorCode::Cancelled, Phase::Connect);
+            return Err(unsent(error, tier));
+        }
         let sent = tokio::select! {
-            () = self.cancel.cancelled() => Err(handshake_core::error::SendError {
-                error: CallError::new(ErrorCode::Cancelled, Phase::Status),
-                in_doubt: true,
-            }),
+            biased;
             sent = self.client.send(cleared) => sent,
+            // What a send that is dropped half-way has done nobody knows.
+            () = self.cancel.cancelled() => Err(SendError::in_doubt(CallError::new(
+                ErrorCode::Cancelled,
+                Phase::Status,
+            ))),
         };
         let left = sent.as_ref().err().is_none_or(|error| error.in_doubt);
-        if left && tier == ModelTier::Cloud {
-            self.log
-                .record(tier, executed)
-                .await
-                .map_err(|error| Failed {
-                    error,
-                    tier,
-                    in_doubt: true,
-                    content_seen: false,
-                })?;
-        }
         if left && secret {
             self.log.submit(Body::SecretUsed {
                 use_id: request.use_id,
             });
         }
+        if left && tier == ModelTier::Cloud {
+            let recorded = self.log.record(tier, executed).await;
+            recorded.map_err(|error| Failed {
+                in_doubt: true,
+                ..unsent(error, tier)
+            })?;
+        }
         match sent {
-            Ok(stream) => self.drain(stream, tier, request, guard).await,
+            Ok(stream) => self.drain(stream, tier, request, progress).await,
             Err(error) => Err(Failed {
-                error: error.error,
-                tier,
                 in_doubt: error.in_doubt,
-                content_seen: false,
+                ..unsent(error.error, tier)
             }),
         }
+    }
+
+    /// Sent to the caller once the tier is known, before the first event.
+    fn turn_started(&self, request: &EgressRequest, cleared: &Cleared) -> Option<TurnEvent> {
+        Some(TurnEvent::TurnStarted {
+            turn: self.turn,
+            trace_id: self.log.scope.trace_id?,
+            session_id: self.log.scope.session_id.clone()?,
+            provider_id: request.record.provider_id.clone(),
+            model_id: cleared.envelope().model_id.clone()?,
+            tier: cleared.effective_tier(),
+        })
     }
 
     /// Asks the gate, and a person where the gate says so.
@@ -211,8 +257,11 @@ impl Attempts<'_> {
         request: &EgressRequest,
         scan: &mut Option<Scan>,
     ) -> Result<Cleared, CallError> {
-        let mut asked = false;
+        let mut left = ASKED_AT_MOST;
         loop {
+            if self.cancel.is_cancelled() {
+                return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate));
+            }
             let gate = Arc::clone(&self.ports.gate);
             let located = gate
                 .locate(request.clone())
@@ -231,24 +280,25 @@ impl Attempts<'_> {
             match gate.authorize(inspected).await {
                 Authorization::Cleared(cleared) => return Ok(*cleared),
                 Authorization::Denied(denied) => return Err(denied.error),
-                Authorization::AwaitingConsent(awaiting) if asked => {
+                Authorization::AwaitingConsent(awaiting) if left == 0 => {
                     // Approved, and still not covered: the receipt is for something else by now.
                     return Err(gate
                         .give_up(&awaiting, ErrorCode::CloudConsentMismatch)
                         .await
                         .error);
                 }
-                Authorization::AwaitingConsent(awaiting) => {
-                    asked = true;
+                Authorization::AwaitingConsent(mut awaiting) => {
                     let ports = (&*gate, &*self.ports.queue, &*self.ports.clock);
-                    consent::wait(
-                        &awaiting,
+                    let joined = consent::wait(
+                        &mut awaiting,
                         self.options.consent,
                         ports,
                         self.out,
                         self.cancel,
                     )
                     .await?;
+                    // What was given for this call alone is given once.
+                    left = if joined { left - 1 } else { 0 };
                 }
             }
         }
@@ -260,7 +310,7 @@ impl Attempts<'_> {
         mut stream: ChatStream,
         tier: ModelTier,
         request: &EgressRequest,
-        guard: &mut OutcomeGuard,
+        progress: &mut Progress,
     ) -> Result<Vec<ChatEvent>, Failed> {
         let mut check = Check::new(self.promises.clone());
         let mut events = Vec::new();
@@ -270,9 +320,11 @@ impl Attempts<'_> {
             tier,
             in_doubt: true,
             content_seen,
+            crashed: false,
         };
         loop {
             let item = tokio::select! {
+                biased;
                 () = self.cancel.cancelled() => {
                     return Err(failed(CallError::new(ErrorCode::Cancelled, Phase::Stream), content_seen));
                 }
@@ -304,13 +356,19 @@ impl Attempts<'_> {
                 ..
             } = &event
             {
-                self.completed(&check, tier, (*finish_reason, *tool_mode), guard, request)
+                let how = (*finish_reason, *tool_mode);
+                self.completed(&check, tier, how, &mut progress.guard, request)
                     .await
                     .map_err(|error| failed(error, content_seen))?;
                 events.push(event);
                 return Ok(events);
             }
-            self.out.send(TurnEvent::Chat(event.clone())).await;
+            // An answer starts once for its reader, however often it was begun.
+            let told = matches!(event, ChatEvent::Started)
+                && std::mem::replace(&mut progress.start_told, true);
+            if !told {
+                self.out.send(TurnEvent::Chat(event.clone())).await;
+            }
             events.push(event);
         }
     }

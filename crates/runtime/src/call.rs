@@ -12,7 +12,7 @@ use handshake_core::{
     gate::{CallContext, EgressRequest},
     ids::UseId,
     label::Label,
-    ports::EntropyExt,
+    ports::{Adapter, EntropyExt},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -40,13 +40,13 @@ pub(crate) fn scope(request: &ChatRequest, routed: &Routed, options: &CallOption
     }
 }
 
-/// Admits and renders.
+/// Admits and renders, with the adapter that will send it.
 pub(crate) fn prepared(
     ports: &Ports,
     config: &Config,
     request: &Arc<ChatRequest>,
     routed: &Routed,
-) -> Result<(Admitted, Prepared), CallError> {
+) -> Result<(Admitted, Prepared, Adapter), CallError> {
     let emulation = match config
         .emulate_tools
         .contains(&routed.route.record.provider_id)
@@ -57,7 +57,7 @@ pub(crate) fn prepared(
     let admitted = admit(Arc::clone(request), routed.route.clone(), emulation)?;
     let adapter = registry::adapter(ports, &routed.route.record)?;
     let prepared = adapter.client.prepare(&admitted).map_err(|error| error.0)?;
-    Ok((admitted, prepared))
+    Ok((admitted, prepared, adapter))
 }
 
 /// What the gate is asked.
@@ -69,6 +69,17 @@ pub(crate) fn egress(
     prepared: Prepared,
     label: Label,
 ) -> EgressRequest {
+    // The same question has the same hash, so that a yes is not lost when its asker comes back with the
+    // same request; nobody without the key can try texts against it.
+    let envelope = &prepared.envelope;
+    let salt = ports.gate.commitments().commit(
+        "hsk.salt.v1",
+        &[
+            request.principal.to_string().as_bytes(),
+            &envelope.manifest(),
+            &envelope.body,
+        ],
+    );
     let context = CallContext {
         scope: scope(request, routed, options),
         principal: request.principal.clone(),
@@ -87,7 +98,7 @@ pub(crate) fn egress(
         prepared,
         record: Arc::clone(&routed.route.record),
         context: Arc::new(context),
-        salt: Salt::new(ports.entropy.bytes()),
+        salt: Salt::new(*salt.digest().as_bytes()),
         use_id: UseId::from_entropy(ports.entropy.bytes()),
         attempt: 1,
     }
@@ -113,10 +124,11 @@ impl Turn<'_> {
         request: &Arc<ChatRequest>,
     ) -> Result<(ChatResponse, ChatEvent), CallError> {
         let log = self.log.scoped(scope(request, self.routed, self.options));
-        let (admitted, prepared) = match prepared(self.ports, self.config, request, self.routed) {
-            Ok(done) => done,
-            Err(error) => return Err(self.refused(&log, error).await),
-        };
+        let (admitted, prepared, adapter) =
+            match prepared(self.ports, self.config, request, self.routed) {
+                Ok(done) => done,
+                Err(error) => return Err(self.refused(&log, error).await),
+            };
         let schema = match request
             .structured_output_schema
             .as_ref()
@@ -141,7 +153,7 @@ impl Turn<'_> {
             ports: self.ports,
             config: self.config,
             options: self.options,
-            client: registry::adapter(self.ports, &self.routed.route.record)?.client,
+            client: adapter.client,
             log,
             out: self.out,
             cancel: self.cancel,

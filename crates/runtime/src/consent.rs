@@ -11,17 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{config::ConsentMode, emit::Out};
 
-/// Puts the call into the queue and waits for a decision.
+/// Puts the call into the queue and waits for a yes. True when it joined a request that waited already, whose
+/// receipt somebody else may spend first.
 ///
 /// # Errors
 /// The denial, with its events recorded.
 pub(crate) async fn wait(
-    awaiting: &Awaiting,
+    awaiting: &mut Awaiting,
     mode: ConsentMode,
     (gate, queue, clock): (&Gate, &dyn ApprovalQueue, &dyn Clock),
     out: &Out,
     cancel: &CancellationToken,
-) -> Result<(), CallError> {
+) -> Result<bool, CallError> {
     let patience = match mode {
         ConsentMode::Wait(patience) => patience,
         ConsentMode::AnswerAtOnce => std::time::Duration::from_secs(60),
@@ -34,6 +35,8 @@ pub(crate) async fn wait(
         }
         Err(_) => return Err(gate.give_up(awaiting, ErrorCode::Storage).await.error),
     };
+    // Whatever comes of it is recorded with the request that the person saw.
+    awaiting.escalation.request_id = submitted.request_id;
     out.send(TurnEvent::AwaitingConsent {
         request_id: submitted.request_id,
         plan_id: awaiting.plan.projection_plan_id,
@@ -55,7 +58,7 @@ pub(crate) async fn wait(
         decided = queue.wait(submitted.request_id, patience) => decided,
     };
     let code = match decided {
-        Ok(Decided::Approved(_)) => return Ok(()),
+        Ok(Decided::Approved(_)) => return Ok(submitted.joined),
         Ok(Decided::Denied) => ErrorCode::CloudEscalationDenied,
         Ok(Decided::Expired) | Err(QueueError::Unknown) => ErrorCode::CloudConsentRequired,
         Err(_) => ErrorCode::Storage,

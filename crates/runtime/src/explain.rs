@@ -57,7 +57,7 @@ impl Runtime {
             governance: resolution.governance,
         };
         let request = Arc::new(request);
-        let (_, prepared) = call::prepared(&self.ports, &self.config, &request, &routed)?;
+        let (_, prepared, _) = call::prepared(&self.ports, &self.config, &request, &routed)?;
         let (envelope, adjusted) = (Arc::clone(&prepared.envelope), prepared.adjusted.clone());
         let egress = call::egress(
             &self.ports,

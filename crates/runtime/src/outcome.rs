@@ -52,6 +52,18 @@ impl OutcomeGuard {
         }
     }
 
+    /// The event of an adapter that fell over.
+    pub(crate) fn crashed(&self, error: &CallError) -> Body {
+        Body::CallFailed {
+            use_id: self.use_id,
+            outcome: CallOutcome::Crashed,
+            code: error.code,
+            class: error.class,
+            phase: error.phase,
+            duration_ms: self.elapsed_ms(),
+        }
+    }
+
     /// The outcome was recorded.
     pub(crate) fn told(&mut self) {
         self.told = true;

@@ -6,8 +6,8 @@ use handshake_core::{
     capability::{Capabilities, CapabilitySnapshot, Claims, Provenance},
     code::{ErrorCode, Phase},
     control::{ControlCall, ControlReport, ModelListing},
-    error::CallError,
-    event::{Body, EventScope, HealthState},
+    error::{CallError, SendError},
+    event::{Body, CallOutcome, EventScope, HealthState},
     gate::ControlRequest,
     ids::{ModelId, ModelRef, UseId},
     policy::Governance,
@@ -51,24 +51,48 @@ pub(crate) async fn control(
         model_id: envelope.model_id.clone(),
         ..EventScope::default()
     };
+    let log = Log {
+        recorder: Arc::clone(&ports.recorder),
+        clock: Arc::clone(&ports.clock),
+        entropy: Arc::clone(&ports.entropy),
+        scope: scope.clone(),
+    };
+    let use_id = UseId::from_entropy(ports.entropy.bytes());
+    let began = ports.clock.monotonic();
+    let secret = envelope.secret_ref().is_some();
     let request = ControlRequest {
         envelope,
         call,
         record: Arc::clone(record),
         scope,
         governance,
-        use_id: UseId::from_entropy(ports.entropy.bytes()),
+        use_id,
     };
     let cleared = ports
         .gate
         .clear_control(request)
         .await
         .map_err(|denied| denied.error)?;
-    adapter
-        .control
-        .send(cleared)
-        .await
-        .map_err(|error| error.error)
+    let sent = adapter.control.send(cleared).await;
+    if secret && sent.as_ref().err().is_none_or(|error| error.in_doubt) {
+        log.submit(Body::SecretUsed { use_id });
+    }
+    sent.map_err(|SendError { error, in_doubt }| {
+        let took = ports.clock.monotonic().saturating_sub(began);
+        log.submit(Body::CallFailed {
+            use_id,
+            outcome: if in_doubt {
+                CallOutcome::InDoubt
+            } else {
+                CallOutcome::Failed
+            },
+            code: error.code,
+            class: error.class,
+            phase: error.phase,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        });
+        error
+    })
 }
 
 /// The listing of a provider and how old it is.

@@ -49,9 +49,29 @@ impl Runtime {
     /// if the persisted state is what was hashed.
     ///
     /// # Errors
-    /// [`CallError`] when the request is malformed, the session is busy, or a store fails before anything
-    /// began. A swap that began ends in a [`SwapReport`].
+    /// [`CallError`] when the request is malformed, the session is busy, or a store fails. A swap that began
+    /// and could be recorded ends in a [`SwapReport`].
+    ///
+    /// # Cancellation
+    /// Dropping the future does not stop a swap: it runs in a task of its own, so that none is left half done.
     pub async fn swap(
+        &self,
+        request: ModelSwapRequest,
+        session: &SessionId,
+        principal: &Principal,
+        fallback: SwapFallback,
+    ) -> Result<SwapReport, CallError> {
+        let (runtime, session, principal) = (self.clone(), session.clone(), principal.clone());
+        let work = async move {
+            runtime
+                .swap_now(request, &session, &principal, fallback)
+                .await
+        };
+        let crashed = |_| Err(CallError::new(ErrorCode::SwapFailed, Phase::Check).about("crash"));
+        tokio::spawn(work).await.unwrap_or_else(crashed)
+    }
+
+    async fn swap_now(
         &self,
         request: ModelSwapRequest,
         session: &SessionId,
@@ -70,7 +90,13 @@ impl Runtime {
             .acquire(session, owner, hold)
             .await
             .map_err(busy)?;
-        let before = self.ports.sessions.load(session).await.map_err(busy)?;
+        let before = match self.ports.sessions.load(session).await {
+            Ok(before) => before,
+            Err(error) => {
+                let _expires = self.ports.sessions.release(&lease).await;
+                return Err(busy(error));
+            }
+        };
         let log = Log {
             recorder: Arc::clone(&self.ports.recorder),
             clock: Arc::clone(&self.ports.clock),

@@ -1,18 +1,22 @@
 //! The tool loop: turns of one request until the model is done, a bound is reached, or the caller runs the
 //! tools.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use handshake_core::{
+    artifact::{LabelWalk, WalkBudget},
     chat::{ChatEvent, ChatRequest, FinishReason, Message, ToolCall, TurnEvent},
     code::{ErrorCode, Phase},
     error::CallError,
-    event::{Body, Transport},
-    ids::{MessageId, ToolId, UseId},
+    event::{Body, EgressCode, EventScope, Transport},
+    ids::{ArtifactRef, MessageId, ToolId, UseId},
     label::Label,
     ports::{EntropyExt, ToolInvocation},
     tier::ModelTier,
-    tool::{HTC_VERSION, ToolError, ToolErrorKind, ToolRequest, ToolResponse},
+    tool::{
+        HTC_INVALID, HTC_VERSION, Idempotency, ToolError, ToolErrorKind, ToolRequest, ToolResponse,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +41,7 @@ pub(crate) struct Request {
 impl Request {
     /// Runs to the terminal and delivers it.
     pub(crate) async fn run(self, request: ChatRequest) {
+        let log = self.scoped(&request);
         let lease = self.ports.sessions.acquire(
             &request.session_id,
             u128::from_be_bytes(self.ports.entropy.bytes()),
@@ -50,13 +55,15 @@ impl Request {
                     handshake_core::ports::SessionError::Store(error) => error.code(),
                 };
                 let error = CallError::new(code, Phase::Resolve);
-                self.failed_early(&request, &error);
+                self.failed_early(&log, &error);
                 return self.out.fail(error).await;
             }
         };
         let owner = lease.owner;
         let result = {
-            let work = self.turns(request);
+            // Whatever falls over in an adapter, a tool or a store ends this call alone, with a terminal and
+            // with its lease given back.
+            let work = AssertUnwindSafe(self.turns(request)).catch_unwind();
             tokio::pin!(work);
             // A held lease is renewed while the call runs; losing it (clock jumps, a takeover) cancels.
             loop {
@@ -74,19 +81,42 @@ impl Request {
         };
         // Whoever waits for the lease can wait until it expires, if giving it back fails.
         let _expires = self.ports.sessions.release(&lease).await;
+        let result = result.unwrap_or_else(|_| {
+            let error = CallError::new(ErrorCode::Protocol, Phase::Check).about("crash");
+            self.failed_early(&log, &error);
+            Err(error)
+        });
         match result {
             Ok(finished) => self.out.send(TurnEvent::Chat(finished)).await,
             Err(error) => self.out.fail(error).await,
         }
     }
 
-    fn failed_early(&self, request: &ChatRequest, error: &CallError) {
-        let log = self.log.scoped(handshake_core::event::EventScope {
+    fn scoped(&self, request: &ChatRequest) -> Log {
+        self.log.scoped(EventScope {
             principal: Some(request.principal.clone()),
             session_id: Some(request.session_id.clone()),
             trace_id: Some(request.trace_id),
             ..self.log.scope.clone()
-        });
+        })
+    }
+
+    fn failed_early(&self, log: &Log, error: &CallError) {
+        // Governance may deny before the gate is asked; it is the same denial, with the same events.
+        let governed = [
+            ErrorCode::GovernanceLocked,
+            ErrorCode::CloudEscalationDenied,
+        ];
+        if governed.contains(&error.code) {
+            log.submit(Body::GateDenied {
+                step: EgressCode::Governance,
+                code: error.code,
+            });
+            log.submit(Body::CloudEscalationDenied {
+                request_id: None,
+                code: error.code,
+            });
+        }
         log.submit(Body::CallFailed {
             use_id: UseId::from_entropy(self.ports.entropy.bytes()),
             outcome: handshake_core::event::CallOutcome::Failed,
@@ -101,11 +131,19 @@ impl Request {
         let routed = match route::route(&self.ports, &self.config, &request.target).await {
             Ok(routed) => routed,
             Err(error) => {
-                self.failed_early(&request, &error);
+                self.failed_early(&self.scoped(&request), &error);
                 return Err(error);
             }
         };
         let stored = self.options.history == History::Stored;
+        if request.verbatim.is_some() && (stored || self.options.tools == ToolUse::Registry) {
+            // A client's own body is sent as it is: nothing can be put before it or after it.
+            let error = CallError::new(ErrorCode::InvalidRequest, Phase::Admit).about("verbatim");
+            self.failed_early(&self.scoped(&request), &error);
+            return Err(error);
+        }
+        // What is stored of this exchange has the label of all that went into it.
+        let referred = self.label_of(&request.artifacts).await;
         let mut label = Label::INLINE;
         let mut fresh = request.messages.clone();
         if stored {
@@ -147,7 +185,7 @@ impl Request {
                     let done = self
                         .ports
                         .sessions
-                        .append(&request.session_id, fresh, label)
+                        .append(&request.session_id, fresh, label.join(referred))
                         .await;
                     done.map_err(store)?;
                 }
@@ -156,6 +194,10 @@ impl Request {
             if calls.len() > self.config.max_calls_per_turn {
                 return Err(CallError::new(ErrorCode::ToolLoopBound, Phase::Tool)
                     .about("calls of one turn"));
+            }
+            if number == self.config.max_turns {
+                // Nobody would read what these calls give, so they do not run.
+                break;
             }
             request.messages.extend(answer);
             for call in &calls {
@@ -175,6 +217,19 @@ impl Request {
         Err(CallError::new(ErrorCode::ToolLoopBound, Phase::Tool).about("turns of one request"))
     }
 
+    /// The join of the labels of everything that a request refers to; unknown where something has none.
+    async fn label_of(&self, artifacts: &[ArtifactRef]) -> Label {
+        let mut walk = LabelWalk::new(artifacts.to_vec(), WalkBudget::default());
+        while let Some(artifact) = walk.next() {
+            let meta = self.ports.artifacts.meta(&artifact).await.unwrap_or(None);
+            walk.resolved(artifact, meta);
+        }
+        let labels = walk.finish().into_iter();
+        labels.fold(Label::INLINE, |joined, (_, label)| {
+            joined.join(label.unwrap_or(Label::UNKNOWN))
+        })
+    }
+
     /// One call, through the gate: recorded whether it ran or not.
     async fn tool(
         &self,
@@ -184,38 +239,54 @@ impl Request {
         label: Label,
     ) -> (Message, Label) {
         let began = self.ports.clock.monotonic();
-        let entry = ToolId::new(call.tool_id.as_str())
-            .ok()
-            .and_then(|tool_id| self.ports.tools.get(&tool_id).map(|entry| (tool_id, entry)));
-        let (response, joined) = match &entry {
+        let tool_id = ToolId::new(call.tool_id.as_str()).ok();
+        // A registered tool that this request did not offer is none that it may call.
+        let entry = tool_id
+            .as_ref()
+            .filter(|_| {
+                request
+                    .tools
+                    .iter()
+                    .any(|tool| tool.tool_id == call.tool_id)
+            })
+            .and_then(|tool_id| self.ports.tools.get(tool_id));
+        let (response, joined) = match tool_id {
             None => (
                 refused(call, ErrorCode::ToolDenied, "no such tool", Vec::new()),
                 label,
             ),
-            Some((tool_id, entry)) => {
+            Some(tool_id) => {
+                let key = call.tool_call_id.to_string();
+                let keyed = entry.filter(|e| e.idempotency == Idempotency::IdempotentWithKey);
                 let message = ToolRequest {
                     schema_version: HTC_VERSION.to_owned(),
                     tool_call_id: call.tool_call_id,
                     trace_id: request.trace_id,
                     session_id: request.session_id.clone(),
                     actor: request.principal.clone(),
-                    tool_id: tool_id.clone(),
-                    tool_version: entry.tool_version.clone(),
+                    tool_id,
+                    tool_version: entry
+                        .map_or_else(|| "0.0.0".to_owned(), |e| e.tool_version.clone()),
                     args: call.arguments.clone(),
-                    idempotency_key: None,
+                    idempotency_key: keyed.map(|_| key),
                     dry_run: false,
                 };
                 let invocation = ToolInvocation {
-                    entry: Some(entry),
+                    entry,
                     request: &message,
                     principal: &request.principal,
                     session_id: &request.session_id,
                     asked_by,
                     label,
                 };
-                match self.ports.tool_gate.check(&invocation) {
-                    Err(no) => (refused(call, no.code, no.reason, no.pointers), label),
-                    Ok(()) => {
+                match (self.ports.tool_gate.check(&invocation), entry) {
+                    (Err(no), _) => (refused(call, no.code, no.reason, no.pointers), label),
+                    // Without an entry nothing runs, whatever a gate says.
+                    (Ok(()), None) => (
+                        refused(call, ErrorCode::ToolDenied, "no such tool", Vec::new()),
+                        label,
+                    ),
+                    (Ok(()), Some(entry)) => {
                         let response = self.execute(entry, message).await;
                         // A result without a label is unknown, and unknown does not go to Cloud.
                         (
@@ -227,7 +298,7 @@ impl Request {
             }
         };
         let response = match &entry {
-            Some((_, entry)) if response.ok => {
+            Some(entry) if response.ok => {
                 match self.ports.tool_gate.check_result(entry, &response) {
                     Ok(()) => response,
                     Err(no) => refused(call, no.code, no.reason, no.pointers),
@@ -235,10 +306,10 @@ impl Request {
             }
             _ => response,
         };
-        let error = response
-            .error
-            .as_ref()
-            .map(|error| ErrorCode::parse(&error.code).unwrap_or(ErrorCode::ToolDenied));
+        let error = response.error.as_ref().map(|error| match error.kind {
+            ToolErrorKind::Validation => ErrorCode::ToolCallParse,
+            _ => ErrorCode::parse(&error.code).unwrap_or(ErrorCode::ToolDenied),
+        });
         let took = self.ports.clock.monotonic().saturating_sub(began);
         let hash = |name: &str, value: &serde_json::Value| {
             self.ports
@@ -246,32 +317,25 @@ impl Request {
                 .commitments()
                 .commit(name, &[value.to_string().as_bytes()])
         };
-        self.log
-            .scoped(handshake_core::event::EventScope {
-                principal: Some(request.principal.clone()),
-                session_id: Some(request.session_id.clone()),
-                trace_id: Some(request.trace_id),
-                ..self.log.scope.clone()
-            })
-            .submit(Body::ToolCall {
-                tool_call_id: call.tool_call_id,
-                tool_id: call.tool_id.clone(),
-                tool_version_hash: None,
-                transport: Transport::Builtin,
-                side_effect: entry.as_ref().map(|(_, entry)| entry.side_effect),
-                idempotency: entry.as_ref().map(|(_, entry)| entry.idempotency),
-                ok: response.ok,
-                duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                args_hash: hash(
-                    "hsk.event.args.v1",
-                    &serde_json::Value::Object(call.arguments.clone()),
-                ),
-                result_hash: response
-                    .result
-                    .as_ref()
-                    .map(|result| hash("hsk.event.result.v1", result)),
-                error,
-            });
+        self.scoped(request).submit(Body::ToolCall {
+            tool_call_id: call.tool_call_id,
+            tool_id: call.tool_id.clone(),
+            tool_version_hash: None,
+            transport: Transport::Builtin,
+            side_effect: entry.map(|entry| entry.side_effect),
+            idempotency: entry.map(|entry| entry.idempotency),
+            ok: response.ok,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            args_hash: hash(
+                "hsk.event.args.v1",
+                &serde_json::Value::Object(call.arguments.clone()),
+            ),
+            result_hash: response
+                .result
+                .as_ref()
+                .map(|result| hash("hsk.event.result.v1", result)),
+            error,
+        });
         self.out
             .send(TurnEvent::ToolResult {
                 tool_call_id: call.tool_call_id,
@@ -334,14 +398,18 @@ fn content(response: &ToolResponse) -> String {
 }
 
 fn refused(call: &ToolCall, code: ErrorCode, reason: &str, details: Vec<String>) -> ToolResponse {
+    let (code, kind) = match code {
+        ErrorCode::ToolCallParse => (HTC_INVALID, ToolErrorKind::Validation),
+        other => (other.as_str(), ToolErrorKind::Policy),
+    };
     ToolResponse {
         schema_version: HTC_VERSION.to_owned(),
         tool_call_id: call.tool_call_id,
         ok: false,
         result: None,
         error: Some(ToolError {
-            code: code.as_str().to_owned(),
-            kind: ToolErrorKind::Policy,
+            code: code.to_owned(),
+            kind,
             message: reason.to_owned(),
             retryable: false,
             details,
