@@ -227,7 +227,7 @@ impl Vault {
 
     /// What was on disk when this process last looked.
     pub(crate) fn last_known(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere cannot leave a half-made state: it is only ever replaced whole.
+        // A panic elsewhere makes no half-made state: it is only ever replaced whole.
         self.state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

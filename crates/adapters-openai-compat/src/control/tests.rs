@@ -1,3 +1,5 @@
+//! Listings of many servers.
+
 use handshake_core::{
     capability::{Feature, Limit},
     code::ErrorCode,

@@ -1,3 +1,5 @@
+//! Failures by status and body.
+
 use std::time::Duration;
 
 use handshake_core::{

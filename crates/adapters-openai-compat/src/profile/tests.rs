@@ -1,3 +1,5 @@
+//! Families and what they claim.
+
 use handshake_core::{
     capability::Feature,
     ids::{ModelId, Token},

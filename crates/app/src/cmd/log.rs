@@ -8,6 +8,7 @@ use handshake_core::{
     ports::FlightRecorder,
 };
 use handshake_flight_recorder::{Anchor, PublicKey, Status, Trust, Verdict, verify_export};
+use handshake_policy::guard::SinkGuard;
 use serde_json::{Value, json};
 
 use crate::{
@@ -97,7 +98,7 @@ async fn tail(cx: &Cx, args: &TailArgs) -> Result<Exit> {
     let mut last = None;
     for event in app.store.log_tail(args.count).await? {
         last = Some(event.seq);
-        show(cx.out, &event);
+        show(cx.out, &app.guard, &event);
     }
     while args.follow {
         tokio::select! {
@@ -106,16 +107,20 @@ async fn tail(cx: &Cx, args: &TailArgs) -> Result<Exit> {
         }
         for event in app.store.log_after(last.unwrap_or(0), 1000).await? {
             last = Some(event.seq);
-            show(cx.out, &event);
+            show(cx.out, &app.guard, &event);
         }
     }
     Ok(Exit::Done)
 }
 
-/// One event: as it is recorded, or as a line for people.
-pub(crate) fn show(out: Out, recorded: &RecordedEvent) {
-    out.object(recorded);
-    out.line(line(recorded));
+/// One event: as it is recorded, or as a line for people. What is printed is a sink like any other, and passes
+/// the matcher that guards egress.
+fn show(out: Out, guard: &SinkGuard, recorded: &RecordedEvent) {
+    let text = serde_json::to_string(recorded).unwrap_or_default();
+    if let Ok(clean) = serde_json::from_str::<Value>(&guard.clean(&text)) {
+        out.object(&clean);
+    }
+    out.line(guard.clean(&line(recorded)));
 }
 
 /// `seq time FR-EVT-… type details`.

@@ -1,3 +1,5 @@
+//! Tool calls: identity and assembly.
+
 use handshake_core::{
     chat::{FinishReason, ToolChoice},
     code::ErrorCode,

@@ -1,3 +1,5 @@
+//! Finish reasons and ends.
+
 use handshake_core::{chat::FinishReason, code::ErrorCode};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Thinking, in all the places where it comes.
+
 use handshake_core::{chat::FinishReason, code::ErrorCode, reply::ReasoningPolicy};
 use handshake_transport::Scrubber;
 use proptest::prelude::*;
