@@ -13,7 +13,7 @@ use handshake_core::{
     ids::{EventId, UseId},
     ports::{EntropyExt, StoreError},
 };
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     access::{self, failed},
@@ -81,11 +81,7 @@ fn lock_path(path: &Path, instance: &[u8]) -> PathBuf {
 /// Registers this store and buries the dead: their uses end as crashed, and what they may have had in their
 /// queue is a gap. Called under [`Opening`].
 pub(crate) fn enter(tx: &Tx<'_>, path: &Path) -> Result<(), Fail<StoreError>> {
-    let others: Vec<Vec<u8>> = tx
-        .conn
-        .prepare("SELECT instance FROM instances")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let others = all(tx.conn)?;
     for other in others {
         let lock = lock_path(path, &other);
         if !is_alive(&lock) {
@@ -109,6 +105,19 @@ pub(crate) fn enter(tx: &Tx<'_>, path: &Path) -> Result<(), Fail<StoreError>> {
 pub(crate) fn leave(tx: &Tx<'_>) -> Result<(), Fail<StoreError>> {
     close_uses(tx, &tx.shared.instance)?;
     forget(tx, &tx.shared.instance)
+}
+
+/// Whether any store has the database open.
+pub(crate) fn is_in_use(conn: &Connection, path: &Path) -> Result<bool, OpenError> {
+    Ok(all(conn)?
+        .iter()
+        .any(|instance| is_alive(&lock_path(path, instance))))
+}
+
+fn all(conn: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let mut select = conn.prepare("SELECT instance FROM instances")?;
+    let rows = select.query_map([], |row| row.get(0))?;
+    rows.collect()
 }
 
 fn is_alive(lock: &Path) -> bool {
@@ -158,7 +167,7 @@ fn close_uses(tx: &Tx<'_>, owner: &[u8]) -> Result<(), Fail<StoreError>> {
         let intent: Option<Vec<u8>> = tx
             .conn
             .query_row(
-                "SELECT payload FROM events WHERE seq = ?1",
+                "SELECT payload FROM events WHERE seq = ?1 + 1",
                 params![intent_seq],
                 |row| row.get(0),
             )

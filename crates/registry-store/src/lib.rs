@@ -16,6 +16,7 @@ mod fakes;
 mod instance;
 mod ledger;
 mod log;
+mod migrate;
 mod options;
 mod profiles;
 mod providers;

@@ -27,8 +27,8 @@ use crate::{
 /// Events that were not recorded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Gap {
-    /// The last leaf before it was noticed.
-    pub after_seq: u64,
+    /// How many leaves the log had when it was noticed.
+    pub at_size: u64,
     /// How many; `None` when a process died and took at most the events of its last 50 ms with it.
     pub lost: Option<u64>,
     /// When it was noticed.
@@ -52,10 +52,11 @@ pub(crate) fn head(conn: &Connection, log_id: &LogId) -> Result<LogHead> {
     }
 }
 
-/// Appends an event. Its number is that of its leaf, from 1.
+/// Appends an event. Events are numbered from 0, leaves from 1: the size of the log before is the event's number,
+/// the size after it the leaf's.
 pub(crate) fn append(tx: &Tx<'_>, event: Event) -> Result<u64> {
     let head = head(tx.conn, &tx.shared.log_id)?;
-    let seq = head.size.checked_add(1).ok_or(StoreError::Failed)?;
+    let seq = head.size;
     let payload = canonical_json(&RecordedEvent { seq, event }).map_err(|_| StoreError::Failed)?;
     let (leaf, _) =
         handshake_flight_recorder::append(&head, payload).map_err(|_| StoreError::Failed)?;
@@ -67,13 +68,13 @@ pub(crate) fn append(tx: &Tx<'_>, event: Event) -> Result<u64> {
             leaf.prev.as_bytes(),
             leaf.hash.as_bytes()
         ])?;
-    Ok(leaf.seq)
+    Ok(seq)
 }
 
 /// Records that events are missing. A known number gets an alarm in the log itself, so that the place of the
 /// gap is part of the chain; the number stands in the table, as the closed set of events has no field for it.
 pub(crate) fn record_gap(tx: &Tx<'_>, lost: Option<u64>, cause: &str) -> Result<()> {
-    let after = head(tx.conn, &tx.shared.log_id)?.size;
+    let at = head(tx.conn, &tx.shared.log_id)?.size;
     let now = tx.now();
     if lost.is_some() {
         append(
@@ -98,8 +99,8 @@ pub(crate) fn record_gap(tx: &Tx<'_>, lost: Option<u64>, cause: &str) -> Result<
     }
     let lost = lost.map(codec::int).transpose()?;
     tx.conn.execute(
-        "INSERT INTO gaps (after_seq, lost, cause, noticed_at) VALUES (?1, ?2, ?3, ?4)",
-        params![codec::int(after)?, lost, cause, now.unix_millis()],
+        "INSERT INTO gaps (at_size, lost, cause, noticed_at) VALUES (?1, ?2, ?3, ?4)",
+        params![codec::int(at)?, lost, cause, now.unix_millis()],
     )?;
     Ok(())
 }

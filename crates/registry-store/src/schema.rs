@@ -1,18 +1,14 @@
 //! The tables. A released migration is never edited; a change is a new one.
 
-use rusqlite_migration::{M, Migrations};
+use rusqlite_migration::M;
 
 /// "HSK1": a database of this program.
 pub(crate) const APPLICATION_ID: i32 = 0x4853_4b31;
 /// "HSKB": a backup, which does not open as a database of this program.
 pub(crate) const BACKUP_ID: i32 = 0x4853_4b42;
 
-const STEPS: &[M<'static>] = &[M::up(V1)];
-
 /// All migrations, in order. The version of a database is the number of those it went through.
-pub(crate) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
-/// The version that this program writes.
-pub(crate) const VERSION: u32 = STEPS.len() as u32;
+pub(crate) const STEPS: &[M<'static>] = &[M::up(V1)];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
 const V1: &str = "
@@ -26,9 +22,9 @@ CREATE TABLE events (
 ) STRICT;
 CREATE TABLE checkpoints (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
 CREATE TABLE handovers (epoch INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
--- Events that were not recorded: how many (NULL: nobody knows), why, and after which leaf it was noticed.
+-- Events that were not recorded: how many (NULL: nobody knows), why, and at which size of the log it was noticed.
 CREATE TABLE gaps (
-  number INTEGER PRIMARY KEY, after_seq INTEGER NOT NULL, lost INTEGER, cause TEXT NOT NULL,
+  number INTEGER PRIMARY KEY, at_size INTEGER NOT NULL, lost INTEGER, cause TEXT NOT NULL,
   noticed_at INTEGER NOT NULL
 ) STRICT;
 -- These guard against our own mistakes; the hashes guard against others.

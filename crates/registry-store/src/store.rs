@@ -21,20 +21,18 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::Notify;
 
 use crate::{
-    access, backup, connection,
+    access, connection,
     error::{Fail, OpenError},
     instance::{self, Alive, Opening},
-    log,
+    log, migrate,
     options::StoreOptions,
     readers::Readers,
-    schema::{APPLICATION_ID, MIGRATIONS, VERSION},
+    schema::STEPS,
     writer::{Tx, Writer},
 };
 
 /// The first SQLite without the bug that could damage a database in WAL mode.
 const SOUND_SQLITE: i32 = 3_051_003;
-/// Databases up to this size are checked page by page when they are opened.
-const CHECKED_PAGES: i64 = 16 * 1024 * 1024 / 4096;
 
 /// Every port that a home's database is behind. Cheap to clone; clones share one writer.
 ///
@@ -127,7 +125,7 @@ impl Store {
         let (path, _) = access::prepare(path)?;
         let _opening = Opening::wait(&path)?;
         let mut conn = connection::writer(&path)?;
-        bring_up(&mut conn, &path, &options)?;
+        migrate::bring_up(&mut conn, &path, options.clock.now(), STEPS)?;
 
         let shared = Arc::new(Shared {
             log_id: format!("hsk.local/{}", options.install_id)
@@ -203,51 +201,5 @@ impl fmt::Debug for Store {
         f.debug_struct("Store")
             .field("log_id", self.log_id())
             .finish_non_exhaustive()
-    }
-}
-
-/// Checks that the file is ours and sound, and brings it to the present version.
-fn bring_up(conn: &mut Connection, path: &Path, options: &StoreOptions) -> Result<(), OpenError> {
-    let now = options.clock.now();
-    let version = identify(conn)?;
-    if 0 < version && version < VERSION {
-        backup::make(conn, path, version, now)?;
-    }
-    backup::prune(path, now)?;
-    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(OpenError::NetworkFilesystem);
-    }
-    if version < VERSION {
-        conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-        MIGRATIONS.to_latest(conn).map_err(|error| match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => err.into(),
-            _ => OpenError::Failed,
-        })?;
-    }
-    let pages: i64 = conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-    if pages <= CHECKED_PAGES {
-        let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if found != "ok" {
-            return Err(OpenError::Damaged);
-        }
-    }
-    Ok(())
-}
-
-/// The version of a database of ours; 0 for an empty one.
-fn identify(conn: &Connection) -> Result<u32, OpenError> {
-    let id: i32 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let version = u32::try_from(version).map_err(|_| OpenError::Foreign)?;
-    match (id, version, tables) {
-        (0 | APPLICATION_ID, 0, 0) => Ok(0),
-        (APPLICATION_ID, 1.., _) if version > VERSION => Err(OpenError::Newer {
-            found: version,
-            known: VERSION,
-        }),
-        (APPLICATION_ID, 1.., _) => Ok(version),
-        _ => Err(OpenError::Foreign),
     }
 }

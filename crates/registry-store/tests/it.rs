@@ -5,6 +5,10 @@ use handshake_registry_store::StoreOptions;
 #[path = "../src/fakes.rs"]
 mod fakes;
 
+#[path = "it/conformance.rs"]
+mod conformance;
+#[path = "it/content.rs"]
+mod content;
 #[path = "it/crash.rs"]
 mod crash;
 #[path = "it/events.rs"]

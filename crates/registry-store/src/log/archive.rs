@@ -66,16 +66,19 @@ impl Store {
         .await
     }
 
-    /// Events after a sequence number (0 for all), oldest first; at most `limit`, and at most 10,000.
+    /// Events after the one with this sequence number, oldest first, or from the first one; at most `limit`,
+    /// and at most 10,000.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] for an event that does not read back.
     pub async fn log_after(
         &self,
-        seq: u64,
+        seq: impl Into<Option<u64>>,
         limit: u32,
     ) -> std::result::Result<Vec<RecordedEvent>, StoreError> {
-        self.read(move |conn| events_after(conn, seq, limit)).await
+        // The leaf of an event has the next number.
+        let leaf = seq.into().map_or(0, |seq| seq.saturating_add(1));
+        self.read(move |conn| events_after(conn, leaf, limit)).await
     }
 
     /// What was not recorded, oldest first.
@@ -85,12 +88,12 @@ impl Store {
     pub async fn log_gaps(&self) -> std::result::Result<Vec<Gap>, StoreError> {
         self.read(|conn| {
             let mut rows =
-                conn.prepare("SELECT after_seq, lost, noticed_at FROM gaps ORDER BY number")?;
+                conn.prepare("SELECT at_size, lost, noticed_at FROM gaps ORDER BY number")?;
             let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             rows.map(|row| {
-                let (after, lost, at): (i64, Option<i64>, i64) = row?;
+                let (size, lost, at): (i64, Option<i64>, i64) = row?;
                 Ok(Gap {
-                    after_seq: codec::unsigned(after)?,
+                    at_size: codec::unsigned(size)?,
                     lost: lost.map(codec::unsigned).transpose()?,
                     noticed_at: codec::time(at),
                 })
@@ -175,10 +178,12 @@ impl Store {
     }
 }
 
-fn events_after(conn: &Connection, seq: u64, limit: u32) -> Result<Vec<RecordedEvent>> {
+fn events_after(conn: &Connection, leaf: u64, limit: u32) -> Result<Vec<RecordedEvent>> {
     let mut rows =
         conn.prepare_cached("SELECT payload FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let rows = rows.query_map(params![codec::int(seq)?, limit.min(PAGE)], |row| row.get(0))?;
+    let rows = rows.query_map(params![codec::int(leaf)?, limit.min(PAGE)], |row| {
+        row.get(0)
+    })?;
     rows.map(|payload| {
         let payload: Vec<u8> = payload?;
         Ok(RecordedEvent::read(&payload).map_err(|_| StoreError::Damaged)?)

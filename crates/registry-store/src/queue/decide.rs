@@ -9,7 +9,7 @@ use handshake_core::{
 };
 use rusqlite::{OptionalExtension, params};
 
-use super::{Result, end, lift, record, sweep};
+use super::{Result, end, lift, presence, record, sweep};
 use crate::{codec, consent, writer::Tx};
 
 pub(super) fn decide(tx: &Tx<'_>, decision: SignedDecision) -> Result<()> {
@@ -110,9 +110,10 @@ fn deny(tx: &Tx<'_>, request_id: RequestId) -> Result<()> {
 }
 
 fn refuse(tx: &Tx<'_>, waiting: &Waiting, receipt: Option<ReceiptId>) -> Result<()> {
-    let (request_id, ext) = (waiting.request.request_id, &waiting.plan.ext);
+    let (request_id, ext) = (waiting.request.request_id.to_string(), &waiting.plan.ext);
     let receipt = receipt.map(|id| id.to_string());
-    end(tx, &request_id.to_string(), "denied", receipt.as_deref())?;
+    let waits = presence(tx.conn, tx.shared, &request_id, tx.now()).map_err(lift)?;
+    end(tx, &request_id, "denied", receipt.as_deref())?;
     tx.conn.execute(
         "INSERT INTO refusals VALUES (?1, ?2, 1, ?3) ON CONFLICT DO UPDATE
          SET denials = denials + 1, last_at = excluded.last_at",
@@ -122,7 +123,12 @@ fn refuse(tx: &Tx<'_>, waiting: &Waiting, receipt: Option<ReceiptId>) -> Result<
             tx.now().unix_millis()
         ],
     )?;
-    denied(tx, waiting)
+    // Whoever waits records the denial of its call. Where nobody does, it would be lost.
+    if waits.is_some_and(|waits| waits.live) {
+        Ok(())
+    } else {
+        denied(tx, waiting)
+    }
 }
 
 fn revoke(tx: &Tx<'_>, receipt_id: ReceiptId) -> Result<()> {

@@ -5,6 +5,7 @@ use std::{sync::PoisonError, time::Duration};
 use handshake_core::{
     ids::RequestId,
     ports::{Decided, QueueError, StoreError},
+    time::UtcTime,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::time::{Instant, timeout};
@@ -17,7 +18,8 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Where a request stands.
 enum Standing {
-    Pending,
+    /// Undecided until this deadline.
+    Pending(UtcTime),
     Decided(Decided),
     /// It never was, or nobody waited for it any more.
     Gone,
@@ -41,20 +43,15 @@ pub(super) async fn wait(
         tokio::pin!(told);
         // From here on nothing that is told is missed, and what was decided before is read below.
         told.as_mut().enable();
-        let found = store
+        let mut found = store
             .read::<_, QueueError, _>(move |conn| standing(conn, request_id))
             .await?;
+        if matches!(found, Standing::Pending(deadline) if deadline <= clock.now()) {
+            // Ends it for everybody; a decision that came in between stands.
+            found = store.write(move |tx| look(tx, request_id)).await?;
+        }
         if let Some(decided) = settle(found)? {
             return Ok(decided);
-        }
-        let overdue = store
-            .read::<_, QueueError, _>(move |conn| deadline(conn, request_id))
-            .await?;
-        if overdue.is_none_or(|deadline| codec::time(deadline) <= clock.now()) {
-            // Ends it for everybody; a decision that came in between stands.
-            if let Some(decided) = settle(store.write(move |tx| look(tx, request_id)).await?)? {
-                return Ok(decided);
-            }
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
@@ -71,7 +68,7 @@ pub(super) async fn wait(
 
 fn settle(standing: Standing) -> std::result::Result<Option<Decided>, QueueError> {
     match standing {
-        Standing::Pending => Ok(None),
+        Standing::Pending(_) => Ok(None),
         Standing::Decided(decided) => Ok(Some(decided)),
         Standing::Gone => Err(QueueError::Unknown),
     }
@@ -79,7 +76,7 @@ fn settle(standing: Standing) -> std::result::Result<Option<Decided>, QueueError
 
 fn arrive(tx: &Tx<'_>, request_id: RequestId) -> Result<Standing> {
     let standing = look(tx, request_id)?;
-    if matches!(standing, Standing::Pending) {
+    if matches!(standing, Standing::Pending(_)) {
         beat(tx, request_id)?;
     }
     Ok(standing)
@@ -108,30 +105,23 @@ fn seen(tx: &Tx<'_>, request_id: &str, now: i64) -> Result<()> {
 }
 
 fn standing(conn: &Connection, request_id: RequestId) -> Result<Standing> {
-    let found: Option<(String, Option<String>)> = conn
-        .prepare_cached("SELECT state, receipt_id FROM requests WHERE request_id = ?1")?
+    let found: Option<(String, Option<String>, i64)> = conn
+        .prepare_cached("SELECT state, receipt_id, deadline FROM requests WHERE request_id = ?1")?
         .query_row(params![request_id.to_string()], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()?;
-    let Some((state, receipt)) = found else {
+    let Some((state, receipt, deadline)) = found else {
         return Ok(Standing::Gone);
     };
     Ok(match (&state[..], receipt) {
-        ("pending", _) => Standing::Pending,
+        ("pending", _) => Standing::Pending(codec::time(deadline)),
         ("approved", Some(receipt)) => Standing::Decided(Decided::Approved(codec::id(&receipt)?)),
         ("denied", _) => Standing::Decided(Decided::Denied),
         ("expired", _) => Standing::Decided(Decided::Expired),
         ("withdrawn", _) => Standing::Gone,
         _ => return Err(StoreError::Damaged.into()),
     })
-}
-
-fn deadline(conn: &Connection, request_id: RequestId) -> Result<Option<i64>> {
-    Ok(conn
-        .prepare_cached("SELECT deadline FROM requests WHERE request_id = ?1")?
-        .query_row(params![request_id.to_string()], |row| row.get(0))
-        .optional()?)
 }
 
 /// One who waits. Dropping it is leaving.
@@ -169,19 +159,20 @@ impl Drop for Waiter<'_> {
             _ => waiting.remove(&request_id).is_some(),
         };
         if last {
+            let left_at = self.store.shared().options.clock.now();
             // Queued under the lock, so that leaving and coming are stored in the order in which they were.
             self.store.writer().queue(
-                move |tx| leave(tx, request_id),
+                move |tx| leave(tx, request_id, left_at),
                 |_: std::result::Result<(), QueueError>| {},
             );
         }
     }
 }
 
-fn leave(tx: &Tx<'_>, request_id: RequestId) -> Result<()> {
+fn leave(tx: &Tx<'_>, request_id: RequestId, left_at: UtcTime) -> Result<()> {
     let id = request_id.to_string();
     tx.conn
         .prepare_cached("DELETE FROM waiters WHERE request_id = ?1 AND instance = ?2")?
         .execute(params![id, tx.shared.instance])?;
-    seen(tx, &id, tx.now().unix_millis())
+    seen(tx, &id, left_at.unix_millis())
 }

@@ -1,4 +1,5 @@
 //! Processes that die in the middle of their work.
+#![allow(clippy::print_stdout, reason = "a child reports to its parent")]
 
 use std::{
     io::{BufRead, BufReader},
@@ -155,7 +156,7 @@ async fn p9_what_was_acknowledged_survives_a_kill() {
         killed.wait().expect("ends");
         world = world.reopened(60 + round);
         let head = world.store.log_head().await.expect("head");
-        assert!(head.size >= last_event, "round {round}");
+        assert!(head.size > last_event, "round {round}");
         let receipts = world.store.receipts(1).await.expect("lists");
         assert!(
             receipts[0].uses >= uses && receipts[0].uses <= uses + 1,
@@ -174,7 +175,7 @@ async fn p9_what_was_acknowledged_survives_a_kill() {
         let gaps = world.store.log_gaps().await.expect("reads");
         assert_eq!(gaps.len() as u64, round + 1, "a lost tail is a gap");
         assert!(gaps.iter().all(|gap| gap.lost.is_none()));
-        let events = world.store.log_after(0, 10_000).await.expect("reads");
+        let events = world.store.log_after(None, 10_000).await.expect("reads");
         assert_eq!(events.len() as u64, head.size);
     }
 }

@@ -327,20 +327,23 @@ pub(crate) fn raw(home: &Path) -> rusqlite::Connection {
 }
 
 impl World {
-    pub(crate) async fn new() -> Self {
+    /// With rules and an approval key.
+    pub(crate) async fn empty() -> Self {
         let (fakes, home) = (Fakes::new(), crate::fakes::home_directory());
         let store = Store::open(&db(home.path()), fakes.options(1)).expect("opens");
-        let world = Self { fakes, home, store };
-        world
-            .store
-            .set_epoch(Epoch::Policy(Digest::of(&[b"policy"])))
-            .await
-            .expect("sets");
-        world
-            .store
-            .set_epoch(Epoch::Rules(Digest::of(&[b"rules"])))
-            .await
-            .expect("sets");
+        for epoch in [
+            Epoch::Policy(Digest::of(&[b"policy"])),
+            Epoch::Rules(Digest::of(&[b"rules"])),
+            Epoch::ApprovalKey(Some(fakes.approver.public_key().id().clone())),
+        ] {
+            store.set_epoch(epoch).await.expect("sets");
+        }
+        Self { fakes, home, store }
+    }
+
+    /// With a provider too.
+    pub(crate) async fn new() -> Self {
+        let world = Self::empty().await;
         put(&world.store, record("cloud"), None)
             .await
             .expect("puts");

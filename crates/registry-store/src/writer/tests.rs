@@ -1,0 +1,167 @@
+//! What one piece of work does to its neighbours.
+
+use handshake_core::{
+    event::Actor,
+    event::{Body, EventScope},
+    ids::EventId,
+    ports::{EgressLedger, FlightRecorder, ProviderStore, RecordError},
+};
+
+use super::*;
+use crate::{Store, fakes};
+
+fn event(n: u8) -> Event {
+    let scope = EventScope::default();
+    let body = Body::IntegrityAlarm {
+        code: handshake_core::code::ErrorCode::Storage,
+    };
+    let now = UtcTime::from_unix_millis(fakes::EPOCH);
+    scope.event(EventId::from_entropy([n; 16]), now, Actor::System, body)
+}
+
+async fn work(
+    store: &Store,
+    work: impl FnOnce(&Tx<'_>) -> Result<(), Fail<StoreError>> + Send + 'static,
+) -> Result<(), StoreError> {
+    store.write(work).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s24_a_refusal_or_panic_undoes_its_own_work_and_no_more() {
+    let home = fakes::home_directory();
+    let store =
+        Store::open(&home.path().join("h.db"), fakes::Fakes::new().options(1)).expect("opens");
+    let insert = |tx: &Tx<'_>, name: &str| {
+        tx.conn
+            .execute("INSERT INTO meta VALUES (?1, x'00')", [name])
+            .expect("inserts");
+    };
+    let (kept, refused, panicked, also) = tokio::join!(
+        work(&store, move |tx| {
+            insert(tx, "kept");
+            Ok(())
+        }),
+        work(&store, move |tx| {
+            insert(tx, "refused");
+            Err(StoreError::Conflict.into())
+        }),
+        work(&store, move |tx| {
+            insert(tx, "panicked");
+            panic!("a defect")
+        }),
+        work(&store, move |tx| {
+            insert(tx, "also kept");
+            Ok(())
+        }),
+    );
+    assert_eq!((kept, also), (Ok(()), Ok(())));
+    assert_eq!(
+        (refused, panicked),
+        (Err(StoreError::Conflict), Err(StoreError::Failed))
+    );
+    let names: Result<Vec<String>, StoreError> = store
+        .read(|conn| {
+            let mut select = conn.prepare("SELECT name FROM meta ORDER BY name")?;
+            let names = select.query_map([], |row| row.get(0))?;
+            Ok(names.collect::<rusqlite::Result<_>>()?)
+        })
+        .await;
+    assert_eq!(
+        names.expect("reads"),
+        ["also kept", "kept", "log_id", "root_key"]
+    );
+    assert!(!store.is_poisoned());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s24_after_a_full_disk_nothing_is_written_until_it_is_opened_again() {
+    let home = fakes::home_directory();
+    let path = home.path().join("h.db");
+    let fakes = fakes::Fakes::new();
+    let store = Store::open(&path, fakes.options(1)).expect("opens");
+    store.append(event(1)).await.expect("appends");
+    work(&store, |tx| {
+        let pages: i64 = tx
+            .conn
+            .query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        let set = format!("PRAGMA max_page_count = {pages}");
+        tx.conn.query_row(&set, [], |_| Ok(()))?;
+        Ok(())
+    })
+    .await
+    .expect("sets");
+    let large = work(&store, |tx| {
+        tx.conn
+            .execute("INSERT INTO meta VALUES ('large', zeroblob(1000000))", [])?;
+        Ok(())
+    });
+    let (beside, full) = tokio::join!(store.append(event(2)), large);
+    assert_eq!(full, Err(StoreError::Failed));
+    // Whether it shared the transaction or came before it: what is acknowledged is there.
+    let size = store.log_head().await.expect("reads").size;
+    assert_eq!(size, if beside.is_ok() { 2 } else { 1 });
+    assert!(store.is_poisoned());
+
+    let provider = handshake_core::ids::ProviderId::new("p").expect("id");
+    assert_eq!(store.epochs(&provider).await, Err(StoreError::Failed));
+    assert_eq!(
+        store.append(event(3)).await,
+        Err(RecordError::Store(StoreError::Failed))
+    );
+    assert_eq!(
+        store.submit(event(4)),
+        Err(RecordError::Store(StoreError::Failed))
+    );
+    assert_eq!(
+        store.flush().await,
+        Err(RecordError::Store(StoreError::Failed))
+    );
+    assert!(
+        ProviderStore::list(&store)
+            .await
+            .expect("Local goes on")
+            .is_empty()
+    );
+    drop(store);
+
+    let store = Store::open(&path, fakes.options(2)).expect("opens again");
+    assert_eq!(store.log_head().await.expect("reads").size, size);
+    store.append(event(5)).await.expect("appends again");
+    assert_eq!(
+        store.log_gaps().await.expect("reads").len(),
+        1,
+        "what was not recorded is a gap"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_events_outlast_another_process_that_is_busy() {
+    let home = fakes::home_directory();
+    let path = home.path().join("h.db");
+    let store = Store::open(&path, fakes::Fakes::new().options(1)).expect("opens");
+    let other = Connection::open(&path).expect("opens");
+    work(&store, |tx| {
+        Ok(tx.conn.busy_timeout(Duration::from_millis(20))?)
+    })
+    .await
+    .expect("sets");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locks");
+    for n in 1..=50 {
+        store.submit(event(n)).expect("fits");
+    }
+    assert_eq!(
+        store.append(event(51)).await,
+        Err(RecordError::Store(StoreError::Failed))
+    );
+    assert!(!store.is_poisoned());
+    other.execute_batch("ROLLBACK").expect("unlocks");
+    store.flush().await.expect("flushes");
+    let events = store.log_tail(100).await.expect("reads");
+    let ids: Vec<_> = events
+        .iter()
+        .map(|recorded| recorded.event.event_id)
+        .collect();
+    let submitted: Vec<_> = (1..=50).map(|n| EventId::from_entropy([n; 16])).collect();
+    assert_eq!(ids, submitted, "all of them, in order");
+    assert!(store.log_gaps().await.expect("reads").is_empty());
+}
