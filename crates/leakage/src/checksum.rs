@@ -110,15 +110,27 @@ pub(crate) fn decode64(text: &[u8]) -> Option<Vec<u8>> {
 
 /// The value of one base64 or base64url character.
 pub(crate) fn sextet(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    }
+    Some(SEXTETS[usize::from(byte)]).filter(|value| *value < 64)
 }
+
+static SEXTETS: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut i = 0;
+    while i < 64 {
+        let byte = match i {
+            0..=25 => b'A' + i,
+            26..=51 => b'a' + i - 26,
+            52..=61 => b'0' + i - 52,
+            62 => b'+',
+            _ => b'/',
+        };
+        table[byte as usize] = i;
+        i += 1;
+    }
+    table[b'-' as usize] = 62;
+    table[b'_' as usize] = 63;
+    table
+};
 
 fn is_object(json: &[u8]) -> bool {
     matches!(

@@ -11,7 +11,7 @@ use std::{
 use handshake_core::secret::Secret;
 use zeroize::Zeroizing;
 
-use crate::{matcher::rot13, rarity};
+use crate::{bytes::WORD, matcher::rot13, rarity};
 
 /// The fewest bytes of a value, and of a fragment of one.
 pub const MIN_BYTES: usize = 12;
@@ -132,11 +132,12 @@ impl Enrolment {
         if !self.written.find(text, &mut |_, _| true).is_empty() {
             return true;
         }
-        let squeezed: Vec<u8> = text
-            .iter()
-            .copied()
-            .filter(u8::is_ascii_alphanumeric)
-            .collect();
+        let mut squeezed = Vec::with_capacity(text.len());
+        for byte in text {
+            if WORD.has(*byte) {
+                squeezed.push(*byte);
+            }
+        }
         squeezed.len() != text.len() && !self.squeezed.find(&squeezed, &mut |_, _| true).is_empty()
     }
 

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod binary;
+mod bytes;
 mod checksum;
 mod engine;
 pub mod enroll;

@@ -124,8 +124,8 @@ impl Matcher {
                     continue;
                 }
                 match each.turn {
-                    Turn::Reversed => found.reversed = true,
-                    Turn::Rot13 => found.rot13 = true,
+                    Turn::Reversed => found.reversed |= is_body(data[..hit.start()].iter().rev()),
+                    Turn::Rot13 => found.rot13 |= is_body(data[hit.end()..].iter()),
                     Turn::Plain => self.at(
                         each.rule,
                         data,
@@ -312,6 +312,19 @@ fn judge(rule: &Rule, whole: &[u8], value: &[u8]) -> Option<(FindingLevel, Confi
 
 fn sum_over_whole(sum: Option<Checksum>) -> bool {
     matches!(sum, Some(Checksum::Pem | Checksum::Base62Crc32))
+}
+
+/// Whether what follows a turned anchor looks like the body of a token rather than like a name.
+fn is_body<'d>(following: impl Iterator<Item = &'d u8>) -> bool {
+    let (mut len, mut marks) = (0, 0);
+    for byte in following
+        .take(12)
+        .take_while(|b| b.is_ascii_alphanumeric() || b"_-.".contains(b))
+    {
+        len += 1;
+        marks += usize::from(byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    }
+    len == 12 && marks >= 2
 }
 
 /// Whether an anchor is rare enough to be looked for backwards and in rot13.

@@ -8,7 +8,7 @@ use super::{HEADS, Match, Mode, Open, Place, Scan, is_piece, is_token};
 use crate::{rarity, tree::Leaf};
 
 /// How much of a long leaf's ends may belong to a neighbour's token.
-const EDGE: usize = 256;
+const EDGE: usize = 96;
 /// How many leaves after an unfinished token may hold its rest.
 const REACH: usize = 8;
 /// How many pieces of one leaf are tried, from its beginning and from its end.

@@ -1,12 +1,14 @@
 //! Tokens cut into pieces: spaced, interleaved, concatenated, one per line or per cell.
 
 use super::View;
+use crate::bytes::{GLUE, JOINT};
 
 /// The most that is read from an anchor on when its token is put together.
 const REACH: usize = 640;
 
+#[inline]
 fn is_glue(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || b"\"'`+,|\\;()[]{}<>".contains(&byte)
+    GLUE.has(byte)
 }
 
 /// The text from an anchor on without white space and the punctuation of split literals.
@@ -95,25 +97,42 @@ fn join(data: &[u8], words: &[(usize, usize)], text: &mut Vec<u8>) {
 
 /// Stretches in which every second character is the same punctuation.
 pub(super) fn interleaved(data: &[u8], out: &mut Vec<View>) {
+    const PAIRS: usize = 8;
+    let same = |at: usize| {
+        let mark = data[at];
+        !mark.is_ascii_alphanumeric()
+            && mark.is_ascii()
+            && mark != b' '
+            && data.get(at + 2) == Some(&mark)
+    };
     let mut text = Vec::new();
     let mut at = 0;
+    // A stretch is sixteen bytes at least: looking at every eighth byte and its neighbour finds it.
     while at + 1 < data.len() {
-        let mark = data[at + 1];
-        if mark.is_ascii_alphanumeric() || !mark.is_ascii() || mark == b' ' {
-            at += 1;
+        let Some(mut first) = [at, at + 1].into_iter().find(|i| same(*i)) else {
+            at += PAIRS;
             continue;
+        };
+        let mark = data[first];
+        while first >= 2 && data[first - 2] == mark {
+            first -= 2;
         }
-        let mut end = at;
-        while end + 1 < data.len() && data[end + 1] == mark {
-            end += 2;
+        let mut last = first;
+        while data.get(last + 2) == Some(&mark) {
+            last += 2;
         }
-        let pairs = (end - at) / 2;
-        let same = data[at..end].iter().all(|b| *b == mark);
-        if pairs >= 8 && !same {
-            text.extend(data[at..data.len().min(end + 1)].iter().step_by(2));
+        // The characters stand before and after each mark.
+        let from = first.saturating_sub(1);
+        let token: Vec<u8> = data[from..data.len().min(last + 2)]
+            .iter()
+            .step_by(2)
+            .copied()
+            .collect();
+        if (last - first) / 2 + 1 >= PAIRS && first > 0 && !token.iter().all(|b| *b == mark) {
+            text.extend_from_slice(&token);
             text.push(b'\n');
         }
-        at = end.max(at + 1);
+        at = last + 2;
     }
     if !text.is_empty() {
         out.push(View::pieced("interleaved", text));
@@ -132,10 +151,7 @@ fn joints(data: &[u8], out: &mut Vec<View>) {
             continue;
         }
         let mut end = at + 1;
-        while end < data.len()
-            && end - at < 48
-            && (data[end].is_ascii_whitespace() || b"+.&,~\\()".contains(&data[end]))
-        {
+        while end < data.len() && end - at < 48 && JOINT.has(data[end]) {
             end += 1;
         }
         if end > at + 1 && end < data.len() && quote(data[end]) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{View, inflate};
-use crate::checksum::sextet;
+use crate::{bytes::BASE64, checksum::sextet};
 
 /// Shorter runs encode less than twelve bytes: no credential.
 const MIN_RUN: usize = 16;
@@ -15,7 +15,7 @@ pub(crate) fn runs(data: &[u8]) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let mut from = 0;
     for (at, byte) in data.iter().enumerate() {
-        if !ALPHABET[usize::from(*byte)] {
+        if !BASE64.has(*byte) {
             if at - from >= MIN_RUN {
                 out.push(from..at);
             }
@@ -27,17 +27,6 @@ pub(crate) fn runs(data: &[u8]) -> Vec<Range<usize>> {
     }
     out
 }
-
-static ALPHABET: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut i = 0;
-    while i < 256 {
-        let b = i as u8;
-        table[i] = b.is_ascii_alphanumeric() || b == b'+' || b == b'/' || b == b'-' || b == b'_';
-        i += 1;
-    }
-    table
-};
 
 pub(super) fn decode(data: &[u8], out: &mut Vec<View>) {
     let runs = runs(data);
@@ -87,7 +76,7 @@ fn trailing(data: &[u8], from: usize) -> &[u8] {
     let len = rest
         .iter()
         .take(MIN_RUN)
-        .take_while(|b| ALPHABET[usize::from(**b)])
+        .take_while(|b| BASE64.has(**b))
         .count();
     &rest[..len]
 }
@@ -140,41 +129,40 @@ fn from64(byte: u8) -> u8 {
 }
 
 /// Whether a run decodes to something readable, compressed or of two bytes a character: a look without a
-/// buffer, because most runs of text are identifiers.
-fn is_telling(run: &[u8], width: u32, value: fn(u8) -> u8) -> bool {
-    let (mut acc, mut held, mut index) = (0u32, 0, 0usize);
-    let (mut seen, mut zeros, mut first) = (0usize, 0usize, 0u8);
-    for byte in run {
-        acc = acc << width | u32::from(value(*byte));
-        held += width;
-        if held < 8 {
-            continue;
+/// buffer, because most runs of text are identifiers. Strides as string search does: a readable stretch
+/// has a readable byte at every tenth place.
+fn is_telling(run: &[u8], width: usize, value: fn(u8) -> u8) -> bool {
+    let len = run.len() * width / 8;
+    let byte = |i: usize| {
+        let (bit, mut acc) = (i * 8, 0u32);
+        let first = bit / width;
+        for k in 0..3 {
+            acc = acc << width | u32::from(run.get(first + k).map_or(0, |b| value(*b)));
         }
-        held -= 8;
-        let byte = (acc >> held & 0xff) as u8;
-        if (0x20..0x7f).contains(&byte) || matches!(byte, b'\t' | b'\n' | b'\r') {
-            seen += 1;
-            if seen >= MIN_TEXT {
-                return true;
-            }
-        } else {
-            seen = 0;
-            zeros += usize::from(byte == 0);
-        }
-        match index {
-            0 => first = byte,
-            1 if matches!(
-                (first, byte),
-                (0x1f, 0x8b) | (0x78, 0x01 | 0x5e | 0x9c | 0xda)
-            ) =>
-            {
-                return true;
-            }
-            _ => {}
-        }
-        index += 1;
+        (acc >> (3 * width - 8 - bit % width) & 0xff) as u8
+    };
+    if len < MIN_TEXT {
+        return false;
     }
-    zeros >= MIN_TEXT
+    if matches!(
+        (byte(0), byte(1)),
+        (0x1f, 0x8b) | (0x78, 0x01 | 0x5e | 0x9c | 0xda)
+    ) {
+        return true;
+    }
+    let zeros = |from: usize| (0..4).filter(|k| byte(from + 2 * k) == 0).count() >= 3;
+    if zeros(0) || zeros(1) {
+        return true;
+    }
+    let readable = |i: usize| matches!(byte(i), 0x20..0x7f | b'\t' | b'\n' | b'\r');
+    let mut at = MIN_TEXT - 1;
+    while at < len {
+        match (at + 1 - MIN_TEXT..=at).rev().find(|i| !readable(*i)) {
+            None => return true,
+            Some(gap) => at = gap + MIN_TEXT,
+        }
+    }
+    false
 }
 
 fn bits(run: &[u8], width: u32, value: fn(u8) -> u8) -> Vec<u8> {

@@ -3,25 +3,23 @@
 use std::ops::Range;
 
 use super::View;
+use crate::bytes::ESCAPE;
 
 /// Undoes all escapes in one pass, around the places that have some.
 pub(super) fn unescape(data: &[u8], out: &mut Vec<View>) {
     let mut places: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
-    while at < data.len() {
-        at += match data[at] {
-            b'\\' | b'%' | b'&' | b'=' | b'U' => match step(data, at) {
-                Some((code, len, _)) => {
-                    // Line ends and quotes separate words; undoing them alone shows nothing new.
-                    if len > 2 || code >= 0x80 || code == u32::from(b'/') {
-                        places.push((at, at + len));
-                    }
-                    len
-                }
-                None => 1,
-            },
-            _ => 1,
+    while let Some(skip) = data[at..].iter().position(|b| ESCAPE.has(*b)) {
+        at += skip;
+        let Some((code, len, _)) = step(data, at) else {
+            at += 1;
+            continue;
         };
+        // Line ends and quotes separate words; undoing them alone shows nothing new.
+        if len > 2 || code >= 0x80 || code == u32::from(b'/') {
+            places.push((at, at + len));
+        }
+        at += len;
     }
     for window in super::windows(&places, data.len()) {
         undo(data, window, out);

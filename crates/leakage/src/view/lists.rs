@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::View;
+use crate::bytes::WORD;
 
 /// Fewer codes are no credential.
 const MIN: usize = 8;
@@ -36,6 +37,9 @@ enum Radix {
 }
 
 pub(super) fn lists(data: &[u8], out: &mut Vec<View>) {
+    if data.iter().filter(|b| b.is_ascii_digit()).count() < MIN {
+        return;
+    }
     for stretch in stretches(data) {
         for (radix, name) in [
             (Radix::Dec, "decimal"),
@@ -57,12 +61,12 @@ fn stretches(data: &[u8]) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let (mut from, mut count, mut end, mut at) = (0, 0, 0, 0);
     while at < data.len() {
-        if !data[at].is_ascii_alphanumeric() {
+        if !WORD.has(data[at]) {
             at += 1;
             continue;
         }
         let start = at;
-        while at < data.len() && data[at].is_ascii_alphanumeric() {
+        while at < data.len() && WORD.has(data[at]) {
             at += 1;
         }
         let word = &data[start..at];
@@ -116,7 +120,7 @@ enum Word<'a> {
 fn words(data: &[u8]) -> impl Iterator<Item = Word<'_>> {
     let (mut at, mut gap) = (0, 0usize);
     std::iter::from_fn(move || {
-        while at < data.len() && !data[at].is_ascii_alphanumeric() {
+        while at < data.len() && !WORD.has(data[at]) {
             at += 1;
             gap += 1;
             if gap == FAR {
@@ -128,7 +132,7 @@ fn words(data: &[u8]) -> impl Iterator<Item = Word<'_>> {
         }
         gap = 0;
         let from = at;
-        while at < data.len() && data[at].is_ascii_alphanumeric() {
+        while at < data.len() && WORD.has(data[at]) {
             at += 1;
         }
         Some(Word::Text(&data[from..at]))
