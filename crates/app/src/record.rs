@@ -10,23 +10,41 @@ use crate::{cmd::request::person, error::Result, factor, wire::App};
 
 /// Appends an event, durably. The actor is a person only where a terminal is: a script is an agent.
 pub(crate) async fn record(app: &App, scope: EventScope, body: Body) -> Result<()> {
-    let actor = if factor::at_terminal() { Actor::Human } else { Actor::Agent };
-    let event = scope.event(EventId::from_entropy(app.entropy.bytes()), app.clock.now(), actor, body);
+    let actor = if factor::at_terminal() {
+        Actor::Human
+    } else {
+        Actor::Agent
+    };
+    let event = scope.event(
+        EventId::from_entropy(app.entropy.bytes()),
+        app.clock.now(),
+        actor,
+        body,
+    );
     app.store.append(event).await?;
     Ok(())
 }
 
 /// The person at this terminal.
 pub(crate) fn mine() -> EventScope {
-    EventScope { principal: Some(person()), ..EventScope::default() }
+    EventScope {
+        principal: Some(person()),
+        ..EventScope::default()
+    }
 }
 
 /// The same, about a provider.
 pub(crate) fn about(provider: &ProviderId) -> EventScope {
-    EventScope { provider_id: Some(provider.clone()), ..mine() }
+    EventScope {
+        provider_id: Some(provider.clone()),
+        ..mine()
+    }
 }
 
 /// The same, about a model of a provider.
 pub(crate) fn about_model(provider: &ProviderId, model: &ModelId) -> EventScope {
-    EventScope { model_id: Some(model.clone()), ..about(provider) }
+    EventScope {
+        model_id: Some(model.clone()),
+        ..about(provider)
+    }
 }

@@ -7,8 +7,16 @@ const LEAST: usize = 12;
 /// The fewest different ones.
 const DIFFERENT: usize = 6;
 /// What everybody tries first. They add nothing to the length.
-const WORDS: [&str; 8] =
-    ["passphrase", "password", "handshake", "letmein", "qwertyuiop", "qwerty", "iloveyou", "welcome"];
+const WORDS: [&str; 8] = [
+    "passphrase",
+    "password",
+    "handshake",
+    "letmein",
+    "qwertyuiop",
+    "qwerty",
+    "iloveyou",
+    "welcome",
+];
 
 /// Why a passphrase is too weak; `None` when nothing speaks against it.
 pub(crate) fn weakness(text: &str) -> Option<&'static str> {
@@ -16,7 +24,16 @@ pub(crate) fn weakness(text: &str) -> Option<&'static str> {
     if chars.len() < LEAST {
         return Some("it needs 12 characters or more");
     }
-    if chars.iter().collect::<BTreeSet<_>>().len() < DIFFERENT || repeats(&chars) {
+    // "again again" and "again-again" are as good as "againagain".
+    let letters: Vec<char> = chars
+        .iter()
+        .copied()
+        .filter(|c| c.is_alphanumeric())
+        .collect();
+    if chars.iter().collect::<BTreeSet<_>>().len() < DIFFERENT
+        || repeats(&chars)
+        || repeats(&letters)
+    {
         return Some("it repeats itself");
     }
     if 2 * steps(&chars) > chars.len() {
@@ -39,7 +56,10 @@ fn repeats(chars: &[char]) -> bool {
 
 /// How many characters are the neighbour, in the alphabet or among the digits, of the one before.
 fn steps(chars: &[char]) -> usize {
-    chars.windows(2).filter(|pair| u32::from(pair[0]).abs_diff(u32::from(pair[1])) == 1).count()
+    chars
+        .windows(2)
+        .filter(|pair| u32::from(pair[0]).abs_diff(u32::from(pair[1])) == 1)
+        .count()
 }
 
 #[cfg(test)]
@@ -49,12 +69,25 @@ mod tests {
     #[test]
     fn weak_passphrases_are_told_from_others() {
         for weak in [
-            "", "short", "elevenchars", "aaaaaaaaaaaaaaaa", "abcabcabcabcabc", "correct correct", "abcdefghijklmnop",
-            "1234567890123", "password1234", "Handshake-Password1", "ababababababx",
+            "",
+            "short",
+            "elevenchars",
+            "aaaaaaaaaaaaaaaa",
+            "abcabcabcabcabc",
+            "correct correct",
+            "abcdefghijklmnop",
+            "1234567890123",
+            "password1234",
+            "Handshake-Password1",
+            "ababababababx",
         ] {
             assert!(weakness(weak).is_some(), "{weak}");
         }
-        for good in ["correct horse battery staple", "Mx4!vq-09Lw_tt", "vier kleine Gänse im Wald"] {
+        for good in [
+            "correct horse battery staple",
+            "Mx4!vq-09Lw_tt",
+            "vier kleine Gänse im Wald",
+        ] {
             assert_eq!(weakness(good), None, "{good}");
         }
     }

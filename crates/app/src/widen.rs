@@ -5,6 +5,7 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     digest::canonical_json,
     event::{Body, EventScope, WidenKind},
+    secret::Secret,
 };
 use serde::Serialize;
 
@@ -50,7 +51,9 @@ pub(crate) async fn widen<T: Serialize>(
     before: Option<&T>,
     after: &T,
 ) -> Result<()> {
-    ask(out, app, weight, words)?.record(app, kind, scope, before, after).await
+    ask(out, app, weight, words)?
+        .record(app, kind, scope, before, after)
+        .await
 }
 
 /// Asks for the approval factor.
@@ -64,9 +67,13 @@ pub(crate) fn ask(out: Out, app: &App, weight: Weight, words: &str) -> Result<Pe
             Weight::Cloud => Err(AppError::new(
                 ErrorCode::FactorRequired,
                 Phase::Gate,
-                format!("{words}: nobody can approve in this home, which was made without a terminal"),
+                format!(
+                    "{words}: nobody can approve in this home, which was made without a terminal"
+                ),
             )
-            .next("handshake init --home DIR at a terminal makes a home with an approval passphrase")),
+            .next(
+                "handshake init --home DIR at a terminal makes a home with an approval passphrase",
+            )),
         };
     }
     // Chosen a moment ago, in this process, twice: asking a third time would tell nothing more.
@@ -86,6 +93,21 @@ pub(crate) fn ask(out: Out, app: &App, weight: Weight, words: &str) -> Result<Pe
     Ok(Permit(()))
 }
 
+/// The same where the passphrase is at hand already, because something is signed with it too.
+///
+/// # Errors
+/// `HSK-403-FACTOR-REQUIRED` for a wrong one.
+pub(crate) fn given(app: &App, passphrase: &Secret) -> Result<Permit> {
+    app.vault.check_factor(Some(passphrase))?;
+    Ok(Permit(()))
+}
+
+/// A person's word at the terminal, for trusting a home: its own passphrase would only say that whoever made it
+/// trusts it.
+pub(crate) fn said() -> Permit {
+    Permit(())
+}
+
 impl Permit {
     /// Records one widening under this permit.
     ///
@@ -101,12 +123,22 @@ impl Permit {
     ) -> Result<()> {
         let (_, key) = app.vault.commitment_key()?;
         let hash = |value: &T| {
-            let text = canonical_json(value)
-                .map_err(|error| AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string()))?;
+            let text = canonical_json(value).map_err(|error| {
+                AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string())
+            })?;
             Ok::<_, AppError>(key.commit("hsk.widened.v1", &[&text]))
         };
         let (before, after) = (before.map(&hash).transpose()?, hash(after)?);
-        record(app, scope, Body::Widened { what, before, after }).await
+        record(
+            app,
+            scope,
+            Body::Widened {
+                what,
+                before,
+                after,
+            },
+        )
+        .await
     }
 }
 

@@ -85,18 +85,30 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
 /// One stored profile.
 pub(crate) async fn find(app: &App, id: &ProfileId) -> Result<WorkProfile> {
     let all = ProfileStore::list(&app.store).await?;
-    all.into_iter().find(|profile| profile.profile_id == *id).ok_or_else(|| {
-        AppError::new(ErrorCode::Profile404, Phase::Resolve, format!("there is no work profile {id}"))
-    })
+    all.into_iter()
+        .find(|profile| profile.profile_id == *id)
+        .ok_or_else(|| {
+            AppError::new(
+                ErrorCode::Profile404,
+                Phase::Resolve,
+                format!("there is no work profile {id}"),
+            )
+        })
 }
 
 /// Everything that resolving looks at, from the stores.
 async fn view(app: &App, profile: Option<WorkProfile>) -> Result<RegistryView> {
-    let mut view = RegistryView { profile: profile.map(Arc::new), ..RegistryView::default() };
+    let mut view = RegistryView {
+        profile: profile.map(Arc::new),
+        ..RegistryView::default()
+    };
     for record in ProviderStore::list(&app.store).await? {
         let provider = record.provider_id.clone();
         for snapshot in app.store.snapshots(&provider).await? {
-            let model = ModelRef { provider: provider.clone(), model: snapshot.model_id.clone() };
+            let model = ModelRef {
+                provider: provider.clone(),
+                model: snapshot.model_id.clone(),
+            };
             view.snapshots.insert(model, Arc::new(snapshot));
         }
         view.providers.insert(provider, Arc::new(record));
@@ -109,10 +121,15 @@ fn unresolved(error: ResolveError, view: &RegistryView) -> AppError {
     let subject = &error.subject;
     if !error.candidates.is_empty() {
         let names: Vec<String> = error.candidates.iter().map(ToString::to_string).collect();
-        return AppError::usage(error.code, format!("{subject} could be any of {}", names.join(", ")))
-            .next("write the name of one of them, as PROVIDER/MODEL");
+        return AppError::usage(
+            error.code,
+            format!("{subject} could be any of {}", names.join(", ")),
+        )
+        .next("write the name of one of them, as PROVIDER/MODEL");
     }
-    let provider = subject.split_once('/').and_then(|(provider, _)| ProviderId::new(provider).ok());
+    let provider = subject
+        .split_once('/')
+        .and_then(|(provider, _)| ProviderId::new(provider).ok());
     match (error.code, provider) {
         (ErrorCode::InvalidConfig | ErrorCode::Provider404, Some(provider))
             if !view.providers.contains_key(&provider) =>
@@ -121,13 +138,20 @@ fn unresolved(error: ResolveError, view: &RegistryView) -> AppError {
                 ErrorCode::Provider404,
                 format!("{subject} names the provider {provider}, which is not registered"),
             )
-            .next(format!("handshake provider add {provider} …, or correct the name"))
+            .next(format!(
+                "handshake provider add {provider} …, or correct the name"
+            ))
         }
-        (ErrorCode::InvalidConfig, None) => {
-            AppError::usage(error.code, format!("no registered provider is known to offer {subject}"))
-                .next("handshake provider models, or write the name as PROVIDER/MODEL")
-        }
-        (code, _) => AppError::new(code, Phase::Resolve, format!("{} ({subject})", code.title())),
+        (ErrorCode::InvalidConfig, None) => AppError::usage(
+            error.code,
+            format!("no registered provider is known to offer {subject}"),
+        )
+        .next("handshake provider models, or write the name as PROVIDER/MODEL"),
+        (code, _) => AppError::new(
+            code,
+            Phase::Resolve,
+            format!("{} ({subject})", code.title()),
+        ),
     }
 }
 
@@ -145,26 +169,31 @@ async fn apply_file(cx: &Cx, args: ApplyArgs) -> Result<Exit> {
     let view = view(&app, None).await?;
     let profile = apply(&read, &view).map_err(|error| unresolved(error, &view))?;
     let id = profile.profile_id.clone();
-    ProfileStore::put(&app.store, profile.clone()).await.map_err(|error| match error {
-        StoreError::Conflict => AppError::usage(
-            ErrorCode::InvalidConfig,
-            format!("there is another work profile {id} already, and a profile never changes"),
-        )
-        .next("give the changed profile a new profile_id"),
-        other => other.into(),
-    })?;
+    ProfileStore::put(&app.store, profile.clone())
+        .await
+        .map_err(|error| match error {
+            StoreError::Conflict => AppError::usage(
+                ErrorCode::InvalidConfig,
+                format!("there is another work profile {id} already, and a profile never changes"),
+            )
+            .next("give the changed profile a new profile_id"),
+            other => other.into(),
+        })?;
     app.finish().await?;
     let active = is_active(&app, &id).await?;
     cx.out.object(&summary(&profile, active));
     cx.out.line(format!("Stored the work profile {id}."));
     if !active {
-        cx.out.note(format!("  next: handshake profile activate {id}"));
+        cx.out
+            .note(format!("  next: handshake profile activate {id}"));
     }
     Ok(Exit::Done)
 }
 
 async fn is_active(app: &App, id: &ProfileId) -> Result<bool> {
-    Ok(ProfileStore::active(&app.store).await?.is_some_and(|active| active.profile_id == *id))
+    Ok(ProfileStore::active(&app.store)
+        .await?
+        .is_some_and(|active| active.profile_id == *id))
 }
 
 fn summary(profile: &WorkProfile, active: bool) -> serde_json::Value {
@@ -178,24 +207,36 @@ fn summary(profile: &WorkProfile, active: bool) -> serde_json::Value {
 
 async fn list(cx: &Cx) -> Result<Exit> {
     let app = cx.app().await?;
-    let active = ProfileStore::active(&app.store).await?.map(|active| active.profile_id);
+    let active = ProfileStore::active(&app.store)
+        .await?
+        .map(|active| active.profile_id);
     let mut rows = Vec::new();
     for profile in ProfileStore::list(&app.store).await? {
         let is_active = active.as_ref() == Some(&profile.profile_id);
         cx.out.object(&summary(&profile, is_active));
         let level = json!(profile.governance.automation_level);
         rows.push(vec![
-            if is_active { "*".to_owned() } else { String::new() },
+            if is_active {
+                "*".to_owned()
+            } else {
+                String::new()
+            },
             profile.profile_id.to_string(),
             level.as_str().unwrap_or_default().to_owned(),
-            if profile.governance.allow_cloud_escalation { "may ask".to_owned() } else { "never".to_owned() },
+            if profile.governance.allow_cloud_escalation {
+                "may ask".to_owned()
+            } else {
+                "never".to_owned()
+            },
             profile.name.clone(),
         ]);
     }
     if rows.is_empty() {
-        cx.out.line("There is no work profile: a person decides everything, and names the model.");
+        cx.out
+            .line("There is no work profile: a person decides everything, and names the model.");
     } else {
-        cx.out.table(&["", "ID", "AUTOMATION", "CLOUD", "NAME"], &rows);
+        cx.out
+            .table(&["", "ID", "AUTOMATION", "CLOUD", "NAME"], &rows);
     }
     Ok(Exit::Done)
 }
@@ -204,8 +245,13 @@ async fn show(cx: &Cx, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let profile = find(&app, &ProfileId::new(id)?).await?;
     cx.out.object(&profile);
-    let text = serde_json::to_string_pretty(&profile)
-        .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "the profile cannot be written as JSON"))?;
+    let text = serde_json::to_string_pretty(&profile).map_err(|_| {
+        AppError::new(
+            ErrorCode::Storage,
+            Phase::Storage,
+            "the profile cannot be written as JSON",
+        )
+    })?;
     cx.out.line(text);
     Ok(Exit::Done)
 }
@@ -215,24 +261,40 @@ async fn show(cx: &Cx, id: &str) -> Result<Exit> {
 pub(crate) fn widens(active: Option<&WorkProfile>, next: &WorkProfile) -> bool {
     match active {
         Some(active) => active.is_widened_by(next),
-        None => WorkProfile { governance: Governance::NO_PROFILE, ..next.clone() }.is_widened_by(next),
+        None => WorkProfile {
+            governance: Governance::NO_PROFILE,
+            ..next.clone()
+        }
+        .is_widened_by(next),
     }
 }
 
 /// How far a profile reaches: one under which nothing may ask for Cloud concerns this machine only.
 pub(crate) fn weight(profile: &WorkProfile) -> Weight {
     let roles = &profile.model_assignments;
-    let local = roles.roles().all(|role| roles.of(&role).is_none_or(|assignment| assignment.local_only));
-    if local || !profile.governance.allow_cloud_escalation { Weight::Local } else { Weight::Cloud }
+    let local = roles.roles().all(|role| {
+        roles
+            .of(&role)
+            .is_none_or(|assignment| assignment.local_only)
+    });
+    if local || !profile.governance.allow_cloud_escalation {
+        Weight::Local
+    } else {
+        Weight::Cloud
+    }
 }
 
 async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let next = find(&app, &ProfileId::new(id)?).await?;
     let active = ProfileStore::active(&app.store).await?;
-    let (from, to) = (active.as_ref().map(|active| active.profile_id.clone()), next.profile_id.clone());
+    let (from, to) = (
+        active.as_ref().map(|active| active.profile_id.clone()),
+        next.profile_id.clone(),
+    );
     if from.as_ref() == Some(&to) {
-        cx.out.object(&json!({ "profile_id": to, "active": true, "from": from }));
+        cx.out
+            .object(&json!({ "profile_id": to, "active": true, "from": from }));
         cx.out.line(format!("{to} is active already."));
         return Ok(Exit::Done);
     }
@@ -243,12 +305,28 @@ async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
         widen((cx.out, &app), change, mine(), active.as_ref(), &next).await?;
     }
     ProfileStore::activate(&app.store, &to).await?;
-    record(&app, mine(), Body::WorkProfileSelected { profile_id: to.clone() }).await?;
+    record(
+        &app,
+        mine(),
+        Body::WorkProfileSelected {
+            profile_id: to.clone(),
+        },
+    )
+    .await?;
     if from.is_some() {
-        record(&app, mine(), Body::WorkProfileChanged { from: from.clone(), to: to.clone() }).await?;
+        record(
+            &app,
+            mine(),
+            Body::WorkProfileChanged {
+                from: from.clone(),
+                to: to.clone(),
+            },
+        )
+        .await?;
     }
     app.finish().await?;
-    cx.out.object(&json!({ "profile_id": to, "active": true, "from": from, "widened": widened }));
+    cx.out
+        .object(&json!({ "profile_id": to, "active": true, "from": from, "widened": widened }));
     cx.out.line(format!("{to} is active."));
     Ok(Exit::Done)
 }
@@ -260,16 +338,31 @@ async fn explain(cx: &Cx, args: ExplainArgs) -> Result<Exit> {
         Some(id) => Some(find(&app, &ProfileId::new(id)?).await?),
         None => ProfileStore::active(&app.store).await?,
     };
-    let id = profile.as_ref().map(|profile| profile.profile_id.clone()).ok_or_else(|| {
-        AppError::new(ErrorCode::Profile404, Phase::Resolve, "no work profile is active")
+    let id = profile
+        .as_ref()
+        .map(|profile| profile.profile_id.clone())
+        .ok_or_else(|| {
+            AppError::new(
+                ErrorCode::Profile404,
+                Phase::Resolve,
+                "no work profile is active",
+            )
             .next("handshake profile activate ID")
-    })?;
+        })?;
     let view = view(&app, profile).await?;
     let found = resolve(&Target::Role(role.clone()), &view).map_err(|error| match error.code {
         ErrorCode::InvalidRequest => no_role(&view, &role),
         _ => unresolved(error, &view),
     })?;
-    record(&app, mine(), Body::WorkProfileResolved { profile_id: id.clone(), role: role.clone() }).await?;
+    record(
+        &app,
+        mine(),
+        Body::WorkProfileResolved {
+            profile_id: id.clone(),
+            role: role.clone(),
+        },
+    )
+    .await?;
     app.finish().await?;
     cx.out.object(&json!({
         "profile_id": id, "role": role, "model": found.model, "tier": tier(&found), "because": found.because,
@@ -280,7 +373,10 @@ async fn explain(cx: &Cx, args: ExplainArgs) -> Result<Exit> {
         cx.out.line(format!("  {reason}"));
     }
     if found.snapshot.is_none() {
-        cx.out.note(format!("  nothing is known about it yet: handshake provider models {}", found.model.provider));
+        cx.out.note(format!(
+            "  nothing is known about it yet: handshake provider models {}",
+            found.model.provider
+        ));
     }
     Ok(Exit::Done)
 }
@@ -301,8 +397,11 @@ fn no_role(view: &RegistryView, role: &RoleId) -> AppError {
         .map(|role| (role.to_string(), ()))
         .collect();
     let names: Vec<String> = names.into_keys().collect();
-    AppError::usage(ErrorCode::InvalidRequest, format!("the work profile has no role {role}"))
-        .next(format!("its roles are {}", names.join(", ")))
+    AppError::usage(
+        ErrorCode::InvalidRequest,
+        format!("the work profile has no role {role}"),
+    )
+    .next(format!("its roles are {}", names.join(", ")))
 }
 
 #[cfg(test)]

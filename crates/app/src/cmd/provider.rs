@@ -89,9 +89,17 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
 
 /// One registered provider.
 pub(crate) async fn find(app: &App, id: &ProviderId) -> Result<ProviderRecord> {
-    ProviderStore::list(&app.store).await?.into_iter().find(|record| record.provider_id == *id).ok_or_else(|| {
-        AppError::new(ErrorCode::Provider404, Phase::Resolve, format!("no provider {id} is registered"))
-    })
+    ProviderStore::list(&app.store)
+        .await?
+        .into_iter()
+        .find(|record| record.provider_id == *id)
+        .ok_or_else(|| {
+            AppError::new(
+                ErrorCode::Provider404,
+                Phase::Resolve,
+                format!("no provider {id} is registered"),
+            )
+        })
 }
 
 /// One, or all.
@@ -104,7 +112,9 @@ async fn chosen(app: &App, id: Option<&str>) -> Result<Vec<ProviderRecord>> {
 
 /// What the active work profile says about how far work may go.
 pub(crate) async fn governance(app: &App) -> Result<Governance> {
-    Ok(ProfileStore::active(&app.store).await?.map_or(Governance::NO_PROFILE, |profile| profile.governance))
+    Ok(ProfileStore::active(&app.store)
+        .await?
+        .map_or(Governance::NO_PROFILE, |profile| profile.governance))
 }
 
 /// Whether the secret of a provider can be used, in a word. `None` where it has none.
@@ -113,7 +123,10 @@ pub(crate) fn secret_state(app: &App, record: &ProviderRecord) -> Option<&'stati
     if secret_ref == SecretRef::Client {
         return Some("client");
     }
-    let wanted = SecretUse { secret_ref, origin: record.base_url.origin() };
+    let wanted = SecretUse {
+        secret_ref,
+        origin: record.base_url.origin(),
+    };
     Some(match app.secrets.check(&wanted) {
         Ok(()) => "bound",
         Err(SecretError::Unbound) => "unbound",
@@ -133,5 +146,8 @@ pub(crate) fn how_to_bind(secret_ref: &SecretRef, origin: &Origin) -> String {
 
 /// An enum's published word.
 fn word<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

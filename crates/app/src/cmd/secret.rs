@@ -1,31 +1,26 @@
 //! `handshake secret`: the vault.
 
-use std::io::Read;
-
 use handshake_core::{
     base_url::{BaseUrl, Origin},
     code::ErrorCode,
     event::WidenKind,
     ports::ProviderStore,
-    secret::{Secret, SecretRef},
+    secret::SecretRef,
     tier::ModelTier,
 };
-use handshake_leakage::Enrolment;
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use crate::{
     cli::Cx,
     error::{AppError, Exit, Result},
-    factor,
     out::Out,
     record::mine,
     widen::{Weight, widen},
-    wire::App,
 };
 
-/// The longest value that the vault takes, and a line end.
-const MAX_INPUT: u64 = 8192 + 2;
+mod value;
+
+use value::{read_value, weakness};
 
 /// Secrets.
 #[derive(Debug, clap::Subcommand)]
@@ -64,7 +59,9 @@ pub(crate) struct SetArgs {
 
 /// Removes a secret.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake secret remove openai\n  handshake secret remove env:OPENAI_API_KEY")]
+#[command(
+    after_help = "Example:\n  handshake secret remove openai\n  handshake secret remove env:OPENAI_API_KEY"
+)]
 pub(crate) struct RemoveArgs {
     /// Its name, or the reference.
     name: String,
@@ -114,8 +111,10 @@ fn not_on_the_command_line(value: &[String]) -> Result<()> {
     if value.is_empty() {
         return Ok(());
     }
-    Err(bad("a secret is never an argument: the shell and every process can see it")
-        .next("replace that key at its provider; then run it again without the value"))
+    Err(
+        bad("a secret is never an argument: the shell and every process can see it")
+            .next("replace that key at its provider; then run it again without the value"),
+    )
 }
 
 /// The origin of a URL, and whether it is this machine.
@@ -142,11 +141,22 @@ async fn set(cx: &Cx, args: SetArgs) -> Result<Exit> {
     let (origin, weight) = origin(&args.origin)?;
     let secret_ref = vault_ref(&args.name)?;
     let app = cx.app().await?;
-    let before = app.vault.list()?.into_iter().find(|known| known.name == args.name);
+    let before = app
+        .vault
+        .list()?
+        .into_iter()
+        .find(|known| known.name == args.name);
     let before = before.map(|known| place(&secret_ref, &known.origin));
     let words = format!("Puts the secret {secret_ref} for {origin}");
     let after = place(&secret_ref, &origin);
-    widen((cx.out, &app), (WidenKind::Secret, weight, &words), mine(), before.as_ref(), &after).await?;
+    widen(
+        (cx.out, &app),
+        (WidenKind::Secret, weight, &words),
+        mine(),
+        before.as_ref(),
+        &after,
+    )
+    .await?;
     let value = read_value(&args.name)?;
     let info = app.vault.put_secret(&args.name, origin, &value)?;
     app.enrolled_again().await?;
@@ -156,7 +166,10 @@ async fn set(cx: &Cx, args: SetArgs) -> Result<Exit> {
         "secret_ref": secret_ref, "origin": info.origin, "version": info.version, "created_at": info.created_at,
         "updated_at": info.updated_at, "searched_for": weak.is_none(), "warning": weak,
     }));
-    cx.out.line(format!("Stored {secret_ref} for {}. It is sent nowhere else.", info.origin));
+    cx.out.line(format!(
+        "Stored {secret_ref} for {}. It is sent nowhere else.",
+        info.origin
+    ));
     warn(cx.out, weak.as_deref());
     Ok(Exit::Done)
 }
@@ -165,13 +178,24 @@ async fn rotate(cx: &Cx, args: RotateArgs) -> Result<Exit> {
     not_on_the_command_line(&args.value)?;
     let secret_ref = vault_ref(&args.name)?;
     let app = cx.app().await?;
-    let known = app.vault.list()?.into_iter().find(|known| known.name == args.name);
+    let known = app
+        .vault
+        .list()?
+        .into_iter()
+        .find(|known| known.name == args.name);
     let known = known.ok_or_else(|| unknown(&secret_ref))?;
     let (_, weight) = origin(known.origin.as_str())?;
     let words = format!("Replaces the value of {secret_ref} for {}", known.origin);
     let place = place(&secret_ref, &known.origin);
     // Another value for the same origin is another account there: whose, a person has to say.
-    widen((cx.out, &app), (WidenKind::Secret, weight, &words), mine(), Some(&place), &place).await?;
+    widen(
+        (cx.out, &app),
+        (WidenKind::Secret, weight, &words),
+        mine(),
+        Some(&place),
+        &place,
+    )
+    .await?;
     let value = read_value(&args.name)?;
     let info = app.vault.rotate(&args.name, &value)?;
     app.enrolled_again().await?;
@@ -181,21 +205,36 @@ async fn rotate(cx: &Cx, args: RotateArgs) -> Result<Exit> {
         "secret_ref": secret_ref, "origin": info.origin, "version": info.version, "created_at": info.created_at,
         "updated_at": info.updated_at, "searched_for": weak.is_none(), "warning": weak,
     }));
-    cx.out.line(format!("Rotated {secret_ref}: version {}.", info.version));
+    cx.out
+        .line(format!("Rotated {secret_ref}: version {}.", info.version));
     warn(cx.out, weak.as_deref());
     Ok(Exit::Done)
 }
 
 async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
-    let secret_ref: SecretRef = args.secret_ref.parse().map_err(|error| bad(format!("REF: {error}")))?;
+    let secret_ref: SecretRef = args
+        .secret_ref
+        .parse()
+        .map_err(|error| bad(format!("REF: {error}")))?;
     let (origin, weight) = origin(&args.origin)?;
     let app = cx.app().await?;
     let name = secret_ref.to_string();
-    let bound = app.secrets.bindings()?.into_iter().find(|binding| binding.secret_ref == secret_ref);
+    let bound = app
+        .secrets
+        .bindings()?
+        .into_iter()
+        .find(|binding| binding.secret_ref == secret_ref);
     let before = bound.map(|binding| place(&name, &binding.origin));
     let words = format!("Binds {name} to {origin}");
     let after = place(&name, &origin);
-    widen((cx.out, &app), (WidenKind::Secret, weight, &words), mine(), before.as_ref(), &after).await?;
+    widen(
+        (cx.out, &app),
+        (WidenKind::Secret, weight, &words),
+        mine(),
+        before.as_ref(),
+        &after,
+    )
+    .await?;
     let binding = app.secrets.bind(&secret_ref, &origin).map_err(|error| {
         let error = AppError::from(error);
         match secret_ref {
@@ -206,12 +245,19 @@ async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
     })?;
     app.enrolled_again().await?;
     app.finish().await?;
-    let value = app.secrets.needles()?.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    let value = app
+        .secrets
+        .needles()?
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value);
     let weak = value.and_then(|value| weakness(&value));
     cx.out.object(&json!({
         "secret_ref": binding.secret_ref, "origin": binding.origin, "searched_for": weak.is_none(), "warning": weak,
     }));
-    cx.out.line(format!("Bound {name} to {origin}. A changed value has to be bound again."));
+    cx.out.line(format!(
+        "Bound {name} to {origin}. A changed value has to be bound again."
+    ));
     warn(cx.out, weak.as_deref());
     Ok(Exit::Done)
 }
@@ -239,16 +285,27 @@ async fn list(cx: &Cx) -> Result<Exit> {
             "secret_ref": binding.secret_ref, "origin": binding.origin, "keys_readable_by_account": readable,
         }));
         let dash = || "-".to_owned();
-        rows.push(vec![binding.secret_ref.to_string(), binding.origin.to_string(), dash(), dash(), dash()]);
+        rows.push(vec![
+            binding.secret_ref.to_string(),
+            binding.origin.to_string(),
+            dash(),
+            dash(),
+            dash(),
+        ]);
     }
     if rows.is_empty() {
         cx.out.line("There are no secrets.");
-        cx.out.note("  next: handshake secret set NAME --origin URL");
+        cx.out
+            .note("  next: handshake secret set NAME --origin URL");
     } else {
-        cx.out.table(&["SECRET", "ORIGIN", "VERSION", "CREATED", "CHANGED"], &rows);
+        cx.out.table(
+            &["SECRET", "ORIGIN", "VERSION", "CREATED", "CHANGED"],
+            &rows,
+        );
     }
     if readable {
-        cx.out.note("Keys readable by this account: every program that you run can open this vault.");
+        cx.out
+            .note("Keys readable by this account: every program that you run can open this vault.");
     }
     Ok(Exit::Done)
 }
@@ -256,7 +313,9 @@ async fn list(cx: &Cx) -> Result<Exit> {
 async fn remove(cx: &Cx, name: &str) -> Result<Exit> {
     let secret_ref: SecretRef = match name.parse() {
         Ok(secret_ref) => secret_ref,
-        Err(_) => vault_ref(name)?.parse().map_err(|_| bad("NAME: is the name of a secret, or a reference"))?,
+        Err(_) => vault_ref(name)?
+            .parse()
+            .map_err(|_| bad("NAME: is the name of a secret, or a reference"))?,
     };
     let app = cx.app().await?;
     match &secret_ref {
@@ -279,11 +338,17 @@ async fn remove(cx: &Cx, name: &str) -> Result<Exit> {
     }
     app.enrolled_again().await?;
     app.finish().await?;
-    cx.out.object(&json!({ "secret_ref": secret_ref, "removed": true }));
-    cx.out.line(format!("Removed {secret_ref}. Requests are not searched for its value any more."));
+    cx.out
+        .object(&json!({ "secret_ref": secret_ref, "removed": true }));
+    cx.out.line(format!(
+        "Removed {secret_ref}. Requests are not searched for its value any more."
+    ));
     for record in ProviderStore::list(&app.store).await? {
         if record.secret_ref.as_ref() == Some(&secret_ref) {
-            cx.out.note(format!("  the provider {} refers to it still", record.provider_id));
+            cx.out.note(format!(
+                "  the provider {} refers to it still",
+                record.provider_id
+            ));
         }
     }
     Ok(Exit::Done)
@@ -292,43 +357,25 @@ async fn remove(cx: &Cx, name: &str) -> Result<Exit> {
 fn vault_ref(name: &str) -> Result<String> {
     let plain = !name.is_empty()
         && name.len() <= 128
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    if plain { Ok(format!("vault:{name}")) } else { Err(bad("NAME: is 1 to 128 characters of A-Z a-z 0-9 . _ -")) }
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if plain {
+        Ok(format!("vault:{name}"))
+    } else {
+        Err(bad("NAME: is 1 to 128 characters of A-Z a-z 0-9 . _ -"))
+    }
 }
 
 fn unknown(secret_ref: &str) -> AppError {
     bad(format!("there is no secret {secret_ref}")).next("handshake secret list")
 }
 
-/// The value: typed without echo at a terminal, one line of standard input otherwise.
-fn read_value(name: &str) -> Result<Secret> {
-    if factor::at_terminal() {
-        return factor::ask(&format!("Value of {name} (not shown): "));
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_INPUT).unwrap_or(0) + 1));
-    std::io::stdin()
-        .take(MAX_INPUT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|_| bad("standard input cannot be read"))?;
-    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.is_empty() {
-        return Err(bad("standard input holds no value").next("give it as one line on standard input, or at a terminal"));
-    }
-    if line.contains(&b'\n') || bytes.len() as u64 > MAX_INPUT {
-        return Err(bad("standard input holds more than one line, or a value of more than 8192 bytes"));
-    }
-    Ok(Secret::new(line.to_vec()))
-}
-
-/// Why requests cannot be searched for a value, if they cannot.
-fn weakness(value: &Secret) -> Option<String> {
-    Enrolment::new(0).add(value).err().map(|refused| refused.to_string())
-}
-
 fn warn(out: Out, weak: Option<&str>) {
     if let Some(weak) = weak {
-        out.note(format!("Warning: requests are not searched for this value: {weak}."));
+        out.note(format!(
+            "Warning: requests are not searched for this value: {weak}."
+        ));
     }
 }
 
@@ -338,22 +385,26 @@ mod tests {
 
     #[test]
     fn a2_a_value_on_the_command_line_is_refused_and_not_repeated() {
-        let error = not_on_the_command_line(&["sk-live-0123456789abcdef".to_owned()]).expect_err("refused");
+        let error =
+            not_on_the_command_line(&["sk-live-0123456789abcdef".to_owned()]).expect_err("refused");
         assert!(!format!("{error:?}").contains("0123456789"));
         assert!(not_on_the_command_line(&[]).is_ok());
     }
 
     #[test]
     fn a2_an_origin_is_taken_from_a_base_url_and_weighed() {
-        assert_eq!(origin("http://127.0.0.1:8080/v1").expect("ok").1, Weight::Local);
+        assert_eq!(
+            origin("http://127.0.0.1:8080/v1").expect("ok").1,
+            Weight::Local
+        );
         let (origin_of, weight) = origin("https://api.openai.com/v1").expect("ok");
-        assert_eq!((origin_of.as_str(), weight), ("https://api.openai.com", Weight::Cloud));
-        assert_eq!(origin("http://api.openai.com").expect_err("refused").code, ErrorCode::SsrfBlocked);
-    }
-
-    #[test]
-    fn a2_a_value_that_cannot_be_found_is_said_to_be_so() {
-        assert!(weakness(&Secret::new(b"aaaaaaaaaaaaaaaaaaaa".to_vec())).is_some());
-        assert_eq!(weakness(&Secret::new(b"sk-live-4f9Qz7LwX2mN8vB1".to_vec())), None);
+        assert_eq!(
+            (origin_of.as_str(), weight),
+            ("https://api.openai.com", Weight::Cloud)
+        );
+        assert_eq!(
+            origin("http://api.openai.com").expect_err("refused").code,
+            ErrorCode::SsrfBlocked
+        );
     }
 }

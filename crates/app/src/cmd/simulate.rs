@@ -29,25 +29,35 @@ pub(crate) struct Args {
 pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     let script = match &args.script {
         Some(path) => {
-            let text = String::from_utf8(read(path)?).map_err(|_| bad("the script is not UTF-8"))?;
+            let text =
+                String::from_utf8(read(path)?).map_err(|_| bad("the script is not UTF-8"))?;
             Script::from_json(&text).map_err(|error| bad(format!("{}: {error}", path.display())))?
         }
         None => Script::new(),
     };
-    let config = SimConfig { port: args.port, ..SimConfig::with_script(script) };
-    let simulator = Simulator::start(config).await.map_err(|error| match error {
-        SimError::Bind { addr, .. } => {
-            AppError::new(ErrorCode::InvalidConfig, Phase::Connect, format!("{addr} cannot be listened on"))
-                .next("choose another port, or none for a free one")
-        }
-        other => bad(other.to_string()),
-    })?;
+    let config = SimConfig {
+        port: args.port,
+        ..SimConfig::with_script(script)
+    };
+    let simulator = Simulator::start(config)
+        .await
+        .map_err(|error| match error {
+            SimError::Bind { addr, .. } => AppError::new(
+                ErrorCode::InvalidConfig,
+                Phase::Connect,
+                format!("{addr} cannot be listened on"),
+            )
+            .next("choose another port, or none for a free one"),
+            other => bad(other.to_string()),
+        })?;
     cx.out.object(&json!({
         "ollama": simulator.url(), "openai": simulator.openai_url(), "port": simulator.addr().port(),
     }));
-    cx.out.line("The simulator listens. It is no model: every answer is made up and says so.");
+    cx.out
+        .line("The simulator listens. It is no model: every answer is made up and says so.");
     cx.out.line(format!("  ollama         {}", simulator.url()));
-    cx.out.line(format!("  openai_compat  {}", simulator.openai_url()));
+    cx.out
+        .line(format!("  openai_compat  {}", simulator.openai_url()));
     cx.out.note("Ctrl-C ends it.");
     until_told().await?;
     simulator.shutdown().await;
@@ -60,8 +70,15 @@ fn bad(message: impl Into<String>) -> AppError {
 
 /// Waits for Ctrl-C, or for whoever started this to end it.
 async fn until_told() -> Result<()> {
-    let failed = |_| AppError::new(ErrorCode::Storage, Phase::Input, "signals cannot be waited for");
-    let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(failed)?;
+    let failed = |_| {
+        AppError::new(
+            ErrorCode::Storage,
+            Phase::Input,
+            "signals cannot be waited for",
+        )
+    };
+    let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(failed)?;
     tokio::select! {
         ctrl_c = tokio::signal::ctrl_c() => ctrl_c.map_err(failed),
         _ = ended.recv() => Ok(()),

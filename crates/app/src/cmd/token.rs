@@ -77,13 +77,23 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
 
 async fn create(cx: &Cx, args: CreateArgs) -> Result<Exit> {
     let name = ExternalId::new(&args.name)?;
-    let models: BTreeSet<ModelRef> = args.models.iter().map(|model| model.parse()).collect::<std::result::Result<_, _>>()?;
+    let models: BTreeSet<ModelRef> = args
+        .models
+        .iter()
+        .map(|model| model.parse())
+        .collect::<std::result::Result<_, _>>()?;
     let app = cx.app().await?;
     for model in &models {
         provider::find(&app, &model.provider).await?;
     }
     let profile = args.profile.map(ProfileId::new).transpose()?;
-    if app.store.tokens().await?.iter().any(|known| known.name == name) {
+    if app
+        .store
+        .tokens()
+        .await?
+        .iter()
+        .any(|known| known.name == name)
+    {
         return Err(taken(&name));
     }
     if let Some(profile) = &profile {
@@ -96,10 +106,13 @@ async fn create(cx: &Cx, args: CreateArgs) -> Result<Exit> {
         models: (!models.is_empty()).then_some(models.clone()),
         profile: profile.clone(),
     };
-    app.store.create_token(new).await.map_err(|error| match error {
-        StoreError::Conflict => taken(&name),
-        other => other.into(),
-    })?;
+    app.store
+        .create_token(new)
+        .await
+        .map_err(|error| match error {
+            StoreError::Conflict => taken(&name),
+            other => other.into(),
+        })?;
     app.finish().await?;
     cx.out.object(&json!({
         "name": name, "token": token.as_str(), "models": (!models.is_empty()).then_some(models), "profile": profile,
@@ -112,7 +125,9 @@ async fn create(cx: &Cx, args: CreateArgs) -> Result<Exit> {
 fn taken(name: &ExternalId) -> AppError {
     AppError::usage(
         ErrorCode::InvalidConfig,
-        format!("there is, or was, a client {name}: receipts name it, so the name is not used again"),
+        format!(
+            "there is, or was, a client {name}: receipts name it, so the name is not used again"
+        ),
     )
     .next("choose another name")
 }
@@ -124,8 +139,14 @@ async fn permitted(cx: &Cx, app: &App, name: &ExternalId, id: &ProfileId) -> Res
     if !profile::widens(active.as_ref(), &profile) {
         return Ok(());
     }
-    let words = format!("Lets the client {name} work under {id}, which allows more than the active profile");
-    let change = (WidenKind::Profile, profile::weight(&profile), words.as_str());
+    let words = format!(
+        "Lets the client {name} work under {id}, which allows more than the active profile"
+    );
+    let change = (
+        WidenKind::Profile,
+        profile::weight(&profile),
+        words.as_str(),
+    );
     widen((cx.out, app), change, mine(), active.as_ref(), &profile).await
 }
 
@@ -156,20 +177,34 @@ async fn list(cx: &Cx) -> Result<Exit> {
         }));
         let models = token.models.as_ref().map_or_else(
             || "every enabled one".to_owned(),
-            |models| models.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            |models| {
+                models
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            },
         );
         rows.push(vec![
             token.name.to_string(),
             models,
-            token.profile.as_ref().map_or_else(|| "(active)".to_owned(), ToString::to_string),
+            token
+                .profile
+                .as_ref()
+                .map_or_else(|| "(active)".to_owned(), ToString::to_string),
             token.created_at.to_string(),
-            token.revoked_at.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+            token
+                .revoked_at
+                .map_or_else(|| "-".to_owned(), |at| at.to_string()),
         ]);
     }
     if rows.is_empty() {
         cx.out.line("There are no client tokens.");
     } else {
-        cx.out.table(&["CLIENT", "MODELS", "PROFILE", "CREATED", "REVOKED"], &rows);
+        cx.out.table(
+            &["CLIENT", "MODELS", "PROFILE", "CREATED", "REVOKED"],
+            &rows,
+        );
     }
     Ok(Exit::Done)
 }
@@ -177,13 +212,18 @@ async fn list(cx: &Cx) -> Result<Exit> {
 async fn revoke(cx: &Cx, name: &str) -> Result<Exit> {
     let name = ExternalId::new(name)?;
     let app = cx.app().await?;
-    app.store.revoke_token(&name).await.map_err(|error| match error {
-        StoreError::Missing => {
-            AppError::new(ErrorCode::InvalidConfig, Phase::Input, format!("there is no client {name}"))
-                .next("handshake token list")
-        }
-        other => other.into(),
-    })?;
+    app.store
+        .revoke_token(&name)
+        .await
+        .map_err(|error| match error {
+            StoreError::Missing => AppError::new(
+                ErrorCode::InvalidConfig,
+                Phase::Input,
+                format!("there is no client {name}"),
+            )
+            .next("handshake token list"),
+            other => other.into(),
+        })?;
     app.finish().await?;
     cx.out.object(&json!({ "name": name, "revoked": true }));
     cx.out.line(format!("Revoked the token of {name}."));
@@ -201,7 +241,9 @@ mod tests {
 
     impl Entropy for Counting {
         fn fill(&self, bytes: &mut [u8]) {
-            bytes.iter_mut().for_each(|byte| *byte = self.0.fetch_add(1, Ordering::SeqCst));
+            bytes
+                .iter_mut()
+                .for_each(|byte| *byte = self.0.fetch_add(1, Ordering::SeqCst));
         }
     }
 

@@ -64,7 +64,8 @@ pub(super) fn parsed<T>(
     rule: &str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>> {
-    text.map(|text| parse(text).ok_or_else(|| wrong(option, rule))).transpose()
+    text.map(|text| parse(text).ok_or_else(|| wrong(option, rule)))
+        .transpose()
 }
 
 pub(super) fn token(text: &str) -> Option<Token> {
@@ -81,17 +82,44 @@ pub(super) fn secret_ref(text: &str) -> Option<SecretRef> {
 
 impl Args {
     fn draft(&self) -> Result<ProviderDraft> {
-        let kind = parsed(Some(&self.kind), "--kind", "is a word such as ollama or openai_compat", token)?;
+        let kind = parsed(
+            Some(&self.kind),
+            "--kind",
+            "is a word such as ollama or openai_compat",
+            token,
+        )?;
         let id = self.id.parse::<ProviderId>();
         let id = id.map_err(|_| wrong("ID", "is [a-z0-9][a-z0-9-]{0,62}, such as ollama"))?;
         Ok(ProviderDraft {
             provider_kind: kind.ok_or_else(|| wrong("--kind", "is missing"))?,
             tier: parsed(self.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?,
-            base_url: BaseUrl::parse(&self.base_url).map_err(|e| draft::refused_url(&format!("provider {id}"), e))?,
-            reach: parsed(self.reach.as_deref(), "--reach", draft::REACHES, draft::reach)?.unwrap_or_default(),
-            dialect: parsed(self.dialect.as_deref(), "--dialect", "is a word such as openai", token)?,
-            default_model: parsed(self.default_model.as_deref(), "--default-model", "is a model's name", model)?,
-            secret_ref: parsed(self.secret_ref.as_deref(), "--secret-ref", draft::SECRET_REF, secret_ref)?,
+            base_url: BaseUrl::parse(&self.base_url)
+                .map_err(|e| draft::refused_url(&format!("provider {id}"), e))?,
+            reach: parsed(
+                self.reach.as_deref(),
+                "--reach",
+                draft::REACHES,
+                draft::reach,
+            )?
+            .unwrap_or_default(),
+            dialect: parsed(
+                self.dialect.as_deref(),
+                "--dialect",
+                "is a word such as openai",
+                token,
+            )?,
+            default_model: parsed(
+                self.default_model.as_deref(),
+                "--default-model",
+                "is a model's name",
+                model,
+            )?,
+            secret_ref: parsed(
+                self.secret_ref.as_deref(),
+                "--secret-ref",
+                draft::SECRET_REF,
+                secret_ref,
+            )?,
             provider_id: id,
         })
     }
@@ -101,19 +129,36 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     let draft = args.draft()?;
     let app = cx.app().await?;
     let known = ProviderStore::list(&app.store).await?;
-    if known.iter().any(|record| record.provider_id == draft.provider_id) {
+    if known
+        .iter()
+        .any(|record| record.provider_id == draft.provider_id)
+    {
         let id = &draft.provider_id;
-        return Err(AppError::usage(ErrorCode::InvalidConfig, format!("the provider {id} is registered already"))
-            .next(format!("handshake provider edit {id} changes it")));
+        return Err(AppError::usage(
+            ErrorCode::InvalidConfig,
+            format!("the provider {id} is registered already"),
+        )
+        .next(format!("handshake provider edit {id} changes it")));
     }
     let record = checked(&app, draft)?;
     let words = format!("Registers {}", described(&record));
     let change = (kind(&record), weight(&record), words.as_str());
-    widen((cx.out, &app), change, about(&record.provider_id), None, &record.draft()).await?;
+    widen(
+        (cx.out, &app),
+        change,
+        about(&record.provider_id),
+        None,
+        &record.draft(),
+    )
+    .await?;
     store(&app, &record).await?;
     app.finish().await?;
     super::show::shown(cx.out, &app, &record).await?;
-    cx.out.line(format!("Registered {} ({}).", record.provider_id, super::word(&record.tier)));
+    cx.out.line(format!(
+        "Registered {} ({}).",
+        record.provider_id,
+        super::word(&record.tier)
+    ));
     hints(cx, &app, &record);
     Ok(Exit::Done)
 }
@@ -121,7 +166,9 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
 /// Makes the record of a draft, by every rule that needs no network.
 pub(super) fn checked(app: &App, draft: ProviderDraft) -> Result<ProviderRecord> {
     let id = draft.provider_id.clone();
-    let record = draft.into_record(app.clock.now()).map_err(|error| named(&id, error.into()))?;
+    let record = draft
+        .into_record(app.clock.now())
+        .map_err(|error| named(&id, error.into()))?;
     valid(app, &record)?;
     Ok(record)
 }
@@ -133,9 +180,14 @@ pub(super) fn valid(app: &App, record: &ProviderRecord) -> Result<()> {
     let Some(factory) = adapters.get(&record.provider_kind) else {
         let kinds: Vec<&str> = adapters.keys().map(Token::as_str).collect();
         let error = wrong("provider_kind", "there is no adapter of this kind");
-        return Err(named(id, error.next(format!("the kinds are {}", kinds.join(", ")))));
+        return Err(named(
+            id,
+            error.next(format!("the kinds are {}", kinds.join(", "))),
+        ));
     };
-    factory.validate(record).map_err(|error| named(id, error.into()))
+    factory
+        .validate(record)
+        .map_err(|error| named(id, error.into()))
 }
 
 pub(super) fn named(id: &ProviderId, mut error: AppError) -> AppError {
@@ -146,7 +198,10 @@ pub(super) fn named(id: &ProviderId, mut error: AppError) -> AppError {
 /// Stores a new record and says so in the log.
 pub(super) async fn store(app: &App, new: &ProviderRecord) -> Result<()> {
     ProviderStore::put(&app.store, new.clone(), None).await?;
-    let body = Body::ProviderRegistered { revision: new.revision, tier: new.tier };
+    let body = Body::ProviderRegistered {
+        revision: new.revision,
+        tier: new.tier,
+    };
     record(app, about(&new.provider_id), body).await
 }
 
@@ -167,24 +222,40 @@ pub(super) fn weight(record: &ProviderRecord) -> Weight {
 
 /// A provider in a few words.
 pub(super) fn described(record: &ProviderRecord) -> String {
-    let reach = if record.reach == Reach::Relay { ", a relay" } else { "" };
-    format!("the {} provider {}{reach} at {}", super::word(&record.tier), record.provider_id, record.base_url)
+    let reach = if record.reach == Reach::Relay {
+        ", a relay"
+    } else {
+        ""
+    };
+    format!(
+        "the {} provider {}{reach} at {}",
+        super::word(&record.tier),
+        record.provider_id,
+        record.base_url
+    )
 }
 
 /// What is still to do before it can be called.
 pub(super) fn hints(cx: &Cx, app: &App, record: &ProviderRecord) {
     let id = &record.provider_id;
-    if let (Some("unbound" | "missing"), Some(secret_ref)) = (super::secret_state(app, record), &record.secret_ref) {
+    if let (Some("unbound" | "missing"), Some(secret_ref)) =
+        (super::secret_state(app, record), &record.secret_ref)
+    {
         cx.out.note(format!(
             "  its secret is not bound to this origin: {}",
             super::how_to_bind(secret_ref, &record.base_url.origin())
         ));
     }
     match record.tier {
-        ModelTier::Local => cx.out.note(format!("  next: handshake provider check {id}")),
+        ModelTier::Local => cx
+            .out
+            .note(format!("  next: handshake provider check {id}")),
         ModelTier::Cloud => {
-            cx.out.note(format!("  next: handshake provider check {id} --grant, handshake provider models {id},"));
-            cx.out.note(format!("        handshake provider enable {id} MODEL"));
+            cx.out.note(format!(
+                "  next: handshake provider check {id} --grant, handshake provider models {id},"
+            ));
+            cx.out
+                .note(format!("        handshake provider enable {id} MODEL"));
         }
     }
 }

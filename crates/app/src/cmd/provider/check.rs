@@ -23,7 +23,9 @@ use crate::{
 
 /// Whether a provider is there.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake provider check\n  handshake provider check openai --grant")]
+#[command(
+    after_help = "Example:\n  handshake provider check\n  handshake provider check openai --grant"
+)]
 pub(crate) struct Args {
     /// Its id; all of them without one.
     #[arg(value_name = "ID")]
@@ -58,14 +60,23 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
             None => format!(
                 "{} models{}, {} ms",
                 health.models,
-                health.version.map(|version| format!(", version {version}")).unwrap_or_default(),
+                health
+                    .version
+                    .map(|version| format!(", version {version}"))
+                    .unwrap_or_default(),
                 health.latency_ms
             ),
         };
-        cx.out.mark(good, format!("{}: {}  {detail}", record.provider_id, word(&health.state)));
+        cx.out.mark(
+            good,
+            format!("{}: {}  {detail}", record.provider_id, word(&health.state)),
+        );
         if let Some(code) = health.code {
             if !code.next_step().is_empty() {
-                cx.out.note(format!("     next: {}", code.next_step().replace("ID", record.provider_id.as_str())));
+                cx.out.note(format!(
+                    "     next: {}",
+                    code.next_step().replace("ID", record.provider_id.as_str())
+                ));
             }
             // A cloud provider that nobody granted contact with is as it should be, unless it was asked about.
             match (code.is_denial(), alone) {
@@ -82,21 +93,34 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
 async fn grant(cx: &Cx, app: &App, record: &ProviderRecord) -> Result<()> {
     let id = &record.provider_id;
     if record.tier == ModelTier::Local {
-        cx.out.note(format!("  {id} is local: nothing has to be granted"));
+        cx.out
+            .note(format!("  {id} is local: nothing has to be granted"));
         return Ok(());
     }
     if app.store.granted(id, record.revision).await? {
         return Ok(());
     }
-    let words = format!("Grants contact with {}: listings and versions, never a prompt", record.base_url.origin());
+    let words = format!(
+        "Grants contact with {}: listings and versions, never a prompt",
+        record.base_url.origin()
+    );
     let after = json!({ "provider_id": id, "revision": record.revision, "origin": record.base_url.origin() });
-    widen((cx.out, app), (WidenKind::Contact, Weight::Cloud, &words), about(id), None, &after).await?;
+    widen(
+        (cx.out, app),
+        (WidenKind::Contact, Weight::Cloud, &words),
+        about(id),
+        None,
+        &after,
+    )
+    .await?;
     let granted = app.store.grant(id, record.revision).await;
     granted.map_err(|error| match error.code() {
         // The record was changed between the question and the answer.
-        ErrorCode::InvalidConfig => {
-            AppError::new(ErrorCode::Revision, Phase::Storage, "the provider changed meanwhile; nothing was granted")
-        }
+        ErrorCode::InvalidConfig => AppError::new(
+            ErrorCode::Revision,
+            Phase::Storage,
+            "the provider changed meanwhile; nothing was granted",
+        ),
         _ => error.into(),
     })
 }

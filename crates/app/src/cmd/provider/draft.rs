@@ -54,8 +54,14 @@ pub(crate) fn read_drafts(bytes: &[u8]) -> Result<Vec<ProviderDraft>> {
     let mut drafts: Vec<ProviderDraft> = Vec::with_capacity(items.len());
     for (at, item) in items.into_iter().enumerate() {
         let draft = draft(at + 1, item)?;
-        if drafts.iter().any(|other| other.provider_id == draft.provider_id) {
-            return Err(bad(format!("the provider {} stands there twice", draft.provider_id)));
+        if drafts
+            .iter()
+            .any(|other| other.provider_id == draft.provider_id)
+        {
+            return Err(bad(format!(
+                "the provider {} stands there twice",
+                draft.provider_id
+            )));
         }
         drafts.push(draft);
     }
@@ -66,10 +72,16 @@ fn items(bytes: &[u8]) -> Result<Vec<Value>> {
     match read_strict(bytes) {
         Ok(Value::Array(items)) => Ok(items),
         Ok(object @ Value::Object(_)) => Ok(vec![object]),
-        Ok(_) => Err(bad("the file is a JSON array of providers, or one provider")),
+        Ok(_) => Err(bad(
+            "the file is a JSON array of providers, or one provider",
+        )),
         Err(whole) => {
-            let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
-            let each: std::result::Result<Vec<Value>, _> = lines.iter().map(|line| read_strict(line)).collect();
+            let lines: Vec<&[u8]> = bytes
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.trim_ascii().is_empty())
+                .collect();
+            let each: std::result::Result<Vec<Value>, _> =
+                lines.iter().map(|line| read_strict(line)).collect();
             match each {
                 Ok(each) if each.len() > 1 && each.iter().all(Value::is_object) => Ok(each),
                 _ => Err(bad(format!(
@@ -86,31 +98,62 @@ fn draft(number: usize, item: Value) -> Result<ProviderDraft> {
         return Err(bad(format!("provider {number} is not a JSON object")));
     };
     // From here on the provider has a name, if it says one.
-    let id = fields.get("provider_id").and_then(Value::as_str).and_then(|id| ProviderId::new(id).ok());
-    let who = id.map_or_else(|| format!("provider {number}"), |id| format!("provider {id}"));
+    let id = fields
+        .get("provider_id")
+        .and_then(Value::as_str)
+        .and_then(|id| ProviderId::new(id).ok());
+    let who = id.map_or_else(
+        || format!("provider {number}"),
+        |id| format!("provider {id}"),
+    );
     for name in fields.keys() {
         let name = name.as_str();
         if INLINE.contains(&name.to_ascii_lowercase().as_str()) {
-            return Err(bad(format!("{who}: {name}: a key never stands in a configuration"))
-                .next("handshake secret set NAME --origin URL, then \"secret_ref\": \"vault:NAME\""));
+            return Err(bad(format!(
+                "{who}: {name}: a key never stands in a configuration"
+            ))
+            .next("handshake secret set NAME --origin URL, then \"secret_ref\": \"vault:NAME\""));
         }
         if !FIELDS.contains(&name) {
             // A name is repeated only where it looks like one.
-            let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || b"_-".contains(&b));
-            let name = if plain { name } else { "(one with an odd name)" };
+            let plain = name.len() <= 40
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b"_-".contains(&b));
+            let name = if plain {
+                name
+            } else {
+                "(one with an odd name)"
+            };
             return Err(bad(format!("{who}: {name}: there is no such field"))
                 .next(format!("the fields are {}", FIELDS.join(", "))));
         }
     }
     let (fields, who) = (&mut fields, who.as_str());
     Ok(ProviderDraft {
-        provider_id: required(fields, who, "provider_id", "is [a-z0-9][a-z0-9-]{0,62}", |t| t.parse().ok())?,
-        provider_kind: required(fields, who, "provider_kind", "is a word such as ollama", |t| t.parse().ok())?,
+        provider_id: required(
+            fields,
+            who,
+            "provider_id",
+            "is [a-z0-9][a-z0-9-]{0,62}",
+            |t| t.parse().ok(),
+        )?,
+        provider_kind: required(
+            fields,
+            who,
+            "provider_kind",
+            "is a word such as ollama",
+            |t| t.parse().ok(),
+        )?,
         tier: optional(fields, who, "tier", TIERS, tier)?,
         base_url: base_url(fields, who)?,
         reach: optional(fields, who, "reach", REACHES, reach)?.unwrap_or_default(),
-        dialect: optional(fields, who, "dialect", "is a word such as openai", |t| t.parse().ok())?,
-        default_model: optional(fields, who, "default_model", "is a model's name", |t| t.parse().ok())?,
+        dialect: optional(fields, who, "dialect", "is a word such as openai", |t| {
+            t.parse().ok()
+        })?,
+        default_model: optional(fields, who, "default_model", "is a model's name", |t| {
+            t.parse().ok()
+        })?,
         secret_ref: optional(fields, who, "secret_ref", SECRET_REF, |t| t.parse().ok())?,
     })
 }
@@ -120,7 +163,8 @@ pub(crate) const TIERS: &str = "is local or cloud";
 /// What `reach` may be.
 pub(crate) const REACHES: &str = "is direct or relay";
 /// What `secret_ref` may be.
-pub(crate) const SECRET_REF: &str = "is vault:NAME, env:NAME, file:PATH or client:, never the key itself";
+pub(crate) const SECRET_REF: &str =
+    "is vault:NAME, env:NAME, file:PATH or client:, never the key itself";
 
 /// A tier as it is written.
 pub(crate) fn tier(text: &str) -> Option<ModelTier> {
@@ -140,7 +184,12 @@ pub(crate) fn reach(text: &str) -> Option<Reach> {
     }
 }
 
-fn text(fields: &mut Map<String, Value>, who: &str, field: &str, rule: &str) -> Result<Option<String>> {
+fn text(
+    fields: &mut Map<String, Value>,
+    who: &str,
+    field: &str,
+    rule: &str,
+) -> Result<Option<String>> {
     match fields.remove(field) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -167,7 +216,8 @@ fn required<T>(
     rule: &str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<T> {
-    optional(fields, who, field, rule, parse)?.ok_or_else(|| bad(format!("{who}: {field}: is missing")))
+    optional(fields, who, field, rule, parse)?
+        .ok_or_else(|| bad(format!("{who}: {field}: is missing")))
 }
 
 fn base_url(fields: &mut Map<String, Value>, who: &str) -> Result<BaseUrl> {
@@ -195,12 +245,21 @@ mod tests {
     fn a1_drafts_are_read_from_an_array_an_object_or_lines() {
         let one = r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://127.0.0.1:1"}"#;
         let two = one.replace("\"a\"", "\"b\"");
-        for (text, count) in
-            [(one.to_owned(), 1), (format!("[{one},{two}]"), 2), (format!("{one}\n{two}\n"), 2)]
-        {
-            assert_eq!(read_drafts(text.as_bytes()).expect("drafts").len(), count, "{text}");
+        for (text, count) in [
+            (one.to_owned(), 1),
+            (format!("[{one},{two}]"), 2),
+            (format!("{one}\n{two}\n"), 2),
+        ] {
+            assert_eq!(
+                read_drafts(text.as_bytes()).expect("drafts").len(),
+                count,
+                "{text}"
+            );
         }
-        assert_eq!(refused(&format!("[{one},{one}]")).code, ErrorCode::InvalidConfig);
+        assert_eq!(
+            refused(&format!("[{one},{one}]")).code,
+            ErrorCode::InvalidConfig
+        );
         assert_eq!(refused("[]").code, ErrorCode::InvalidConfig);
     }
 
@@ -224,19 +283,40 @@ mod tests {
             r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://127.0.0.1:1","tier":"0123456789abcdef"}"#,
             r#"{"provider_id":"0123456789abcdef","#,
         ] {
-            assert!(!format!("{:?}", refused(text)).contains("0123456789"), "{text}");
+            assert!(
+                !format!("{:?}", refused(text)).contains("0123456789"),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a1_each_field_at_fault_is_named() {
         let cases = [
-            (r#"{"provider_kind":"ollama","base_url":"http://127.0.0.1:1"}"#, "provider_id: is missing"),
-            (r#"{"provider_id":"a","base_url":"http://127.0.0.1:1"}"#, "provider_kind: is missing"),
-            (r#"{"provider_id":"a","provider_kind":"ollama"}"#, "base_url: is missing"),
-            (r#"{"provider_id":"A","provider_kind":"ollama","base_url":"http://127.0.0.1:1"}"#, "provider_id: is ["),
-            (r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://127.0.0.1:1","tier":"lokal"}"#, TIERS),
-            (r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://127.0.0.1:1","colour":1}"#, "colour: there is no such field"),
+            (
+                r#"{"provider_kind":"ollama","base_url":"http://127.0.0.1:1"}"#,
+                "provider_id: is missing",
+            ),
+            (
+                r#"{"provider_id":"a","base_url":"http://127.0.0.1:1"}"#,
+                "provider_kind: is missing",
+            ),
+            (
+                r#"{"provider_id":"a","provider_kind":"ollama"}"#,
+                "base_url: is missing",
+            ),
+            (
+                r#"{"provider_id":"A","provider_kind":"ollama","base_url":"http://127.0.0.1:1"}"#,
+                "provider_id: is [",
+            ),
+            (
+                r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://127.0.0.1:1","tier":"lokal"}"#,
+                TIERS,
+            ),
+            (
+                r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://127.0.0.1:1","colour":1}"#,
+                "colour: there is no such field",
+            ),
             (r#"{"provider_id":"a","provider_id":"b"}"#, "duplicate key"),
             ("7", "JSON array"),
         ];
@@ -245,9 +325,13 @@ mod tests {
             assert!(error.message.contains(says), "{text}: {}", error.message);
             assert_eq!(error.code, ErrorCode::InvalidConfig);
         }
-        let error = refused(r#"{"provider_id":"a","provider_kind":"ollama","base_url":"HTTP://127.0.0.1:1"}"#);
+        let error = refused(
+            r#"{"provider_id":"a","provider_kind":"ollama","base_url":"HTTP://127.0.0.1:1"}"#,
+        );
         assert_eq!(error.code, ErrorCode::InvalidBaseUrl);
-        let error = refused(r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://169.254.169.254"}"#);
+        let error = refused(
+            r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://169.254.169.254"}"#,
+        );
         assert_eq!(error.code, ErrorCode::SsrfBlocked);
     }
 }

@@ -67,20 +67,46 @@ impl Args {
                 _ => return Err(wrong("--clear", "is dialect, default_model or secret_ref")),
             }
         }
-        if let Some(kind) = parsed(self.kind.as_deref(), "--kind", "is a word such as ollama", add::token)? {
+        if let Some(kind) = parsed(
+            self.kind.as_deref(),
+            "--kind",
+            "is a word such as ollama",
+            add::token,
+        )? {
             draft.provider_kind = kind;
         }
         if let Some(url) = &self.base_url {
             let who = format!("provider {}", draft.provider_id);
-            draft.base_url = BaseUrl::parse(url).map_err(|error| draft::refused_url(&who, error))?;
+            draft.base_url =
+                BaseUrl::parse(url).map_err(|error| draft::refused_url(&who, error))?;
         }
-        if let Some(reach) = parsed(self.reach.as_deref(), "--reach", draft::REACHES, draft::reach)? {
+        if let Some(reach) = parsed(
+            self.reach.as_deref(),
+            "--reach",
+            draft::REACHES,
+            draft::reach,
+        )? {
             draft.reach = reach;
         }
         let tier = parsed(self.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?;
-        let dialect = parsed(self.dialect.as_deref(), "--dialect", "is a word such as openai", add::token)?;
-        let model = parsed(self.default_model.as_deref(), "--default-model", "is a model's name", add::model)?;
-        let secret = parsed(self.secret_ref.as_deref(), "--secret-ref", draft::SECRET_REF, add::secret_ref)?;
+        let dialect = parsed(
+            self.dialect.as_deref(),
+            "--dialect",
+            "is a word such as openai",
+            add::token,
+        )?;
+        let model = parsed(
+            self.default_model.as_deref(),
+            "--default-model",
+            "is a model's name",
+            add::model,
+        )?;
+        let secret = parsed(
+            self.secret_ref.as_deref(),
+            "--secret-ref",
+            draft::SECRET_REF,
+            add::secret_ref,
+        )?;
         Ok(ProviderDraft {
             tier: tier.or(draft.tier),
             dialect: dialect.or(draft.dialect),
@@ -100,26 +126,55 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     add::valid(&app, &next)?;
     if next.revision == before.revision {
         super::show::shown(cx.out, &app, &before).await?;
-        cx.out.line(format!("Nothing to change: {id} is so already."));
+        cx.out
+            .line(format!("Nothing to change: {id} is so already."));
         return Ok(Exit::Done);
     }
     if let Some(kind) = widened(&before, &next) {
-        let words = format!("Changes {} to {}", add::described(&before), add::described(&next));
+        let words = format!(
+            "Changes {} to {}",
+            add::described(&before),
+            add::described(&next)
+        );
         let change = (kind, add::weight(&next), words.as_str());
-        widen((cx.out, &app), change, about(&id), Some(&before.draft()), &next.draft()).await?;
+        widen(
+            (cx.out, &app),
+            change,
+            about(&id),
+            Some(&before.draft()),
+            &next.draft(),
+        )
+        .await?;
     }
     ProviderStore::put(&app.store, next.clone(), Some(before.revision)).await?;
-    record(&app, about(&id), Body::ProviderChanged { from: before.revision, to: next.revision }).await?;
+    record(
+        &app,
+        about(&id),
+        Body::ProviderChanged {
+            from: before.revision,
+            to: next.revision,
+        },
+    )
+    .await?;
     app.finish().await?;
     super::show::shown(cx.out, &app, &next).await?;
-    cx.out.line(format!("Changed {id}: revision {} is now {}.", before.revision, next.revision));
+    cx.out.line(format!(
+        "Changed {id}: revision {} is now {}.",
+        before.revision, next.revision
+    ));
     if before.base_url.origin() != next.base_url.origin()
         && let Some(secret_ref) = &next.secret_ref
         && secret_state(&app, &next) != Some("bound")
     {
         let origin = next.base_url.origin();
-        cx.out.note(format!("  its secret {secret_ref} was bound to {}", before.base_url.origin()));
-        cx.out.note(format!("  and is not sent to {origin}: {}", how_to_bind(secret_ref, &origin)));
+        cx.out.note(format!(
+            "  its secret {secret_ref} was bound to {}",
+            before.base_url.origin()
+        ));
+        cx.out.note(format!(
+            "  and is not sent to {origin}: {}",
+            how_to_bind(secret_ref, &origin)
+        ));
     }
     Ok(Exit::Done)
 }
@@ -138,16 +193,30 @@ pub(super) async fn remove(cx: &Cx, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let gone = find(&app, &id).await?;
     ProviderStore::remove(&app.store, &id).await?;
-    record(&app, about(&id), Body::ProviderRemoved { revision: gone.revision }).await?;
+    record(
+        &app,
+        about(&id),
+        Body::ProviderRemoved {
+            revision: gone.revision,
+        },
+    )
+    .await?;
     app.finish().await?;
-    cx.out.object(&json!({ "provider_id": id, "removed": true, "revision": gone.revision }));
-    cx.out.line(format!("Removed {id}, with its grants and receipts."));
+    cx.out
+        .object(&json!({ "provider_id": id, "removed": true, "revision": gone.revision }));
+    cx.out
+        .line(format!("Removed {id}, with its grants and receipts."));
     if let Some(secret_ref) = &gone.secret_ref {
-        cx.out.note(format!("  its secret {secret_ref} stays: handshake secret remove {secret_ref}"));
+        cx.out.note(format!(
+            "  its secret {secret_ref} stays: handshake secret remove {secret_ref}"
+        ));
     }
     let active = ProfileStore::active(&app.store).await?;
     if let Some(profile) = active.filter(|profile| names(profile, &id)) {
-        cx.out.note(format!("  the active work profile {} names it still", profile.profile_id));
+        cx.out.note(format!(
+            "  the active work profile {} names it still",
+            profile.profile_id
+        ));
     }
     Ok(Exit::Done)
 }
@@ -155,11 +224,17 @@ pub(super) async fn remove(cx: &Cx, id: &str) -> Result<Exit> {
 /// Whether a role of the profile uses the provider.
 fn names(profile: &WorkProfile, id: &ProviderId) -> bool {
     profile.model_assignments.roles().any(|role| {
-        profile.model_assignments.of(&role).is_some_and(|assignment| {
-            [Some(assignment.primary_model_id), assignment.fallback_model_id]
+        profile
+            .model_assignments
+            .of(&role)
+            .is_some_and(|assignment| {
+                [
+                    Some(assignment.primary_model_id),
+                    assignment.fallback_model_id,
+                ]
                 .into_iter()
                 .flatten()
                 .any(|name| name.qualified().is_some_and(|model| model.provider == *id))
-        })
+            })
     })
 }

@@ -65,10 +65,22 @@ impl Args {
             let (feature, yes) = capability(pair)?;
             claims.features.insert(feature, yes);
         }
-        claims.limits.extend(self.context.map(|tokens| (Limit::MaxContextWindow, tokens)));
-        claims.limits.extend(self.max_output.map(|tokens| (Limit::MaxOutputTokens, tokens)));
-        if claims.limits.values().any(|tokens| !(1..=1 << 32).contains(tokens)) {
-            return Err(wrong("--context", "and --max-output are 1 to 4294967296 tokens"));
+        claims
+            .limits
+            .extend(self.context.map(|tokens| (Limit::MaxContextWindow, tokens)));
+        claims.limits.extend(
+            self.max_output
+                .map(|tokens| (Limit::MaxOutputTokens, tokens)),
+        );
+        if claims
+            .limits
+            .values()
+            .any(|tokens| !(1..=1 << 32).contains(tokens))
+        {
+            return Err(wrong(
+                "--context",
+                "and --max-output are 1 to 4294967296 tokens",
+            ));
         }
         Ok(claims)
     }
@@ -77,7 +89,9 @@ impl Args {
 fn capability(pair: &str) -> Result<(Feature, bool)> {
     let known = |name: &str| {
         let read = |name: String| serde_json::from_value::<Feature>(Value::String(name)).ok();
-        read(name.to_owned()).or_else(|| read(format!("supports_{name}"))).or_else(|| read(format!("requires_{name}")))
+        read(name.to_owned())
+            .or_else(|| read(format!("supports_{name}")))
+            .or_else(|| read(format!("requires_{name}")))
     };
     let parts = pair.split_once('=').and_then(|(name, value)| {
         let yes = match value {
@@ -89,7 +103,8 @@ fn capability(pair: &str) -> Result<(Feature, bool)> {
     });
     parts.ok_or_else(|| {
         let names: Vec<String> = Feature::ALL.iter().map(super::word).collect();
-        wrong("--capability", "is NAME=yes or NAME=no").next(format!("the names are {}", names.join(", ")))
+        wrong("--capability", "is NAME=yes or NAME=no")
+            .next(format!("the names are {}", names.join(", ")))
     })
 }
 
@@ -116,25 +131,48 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
 }
 
 /// A person's word for a cloud model.
-async fn consent(cx: &Cx, app: &App, record: &ProviderRecord, model: &ModelRef, claims: &Claims) -> Result<()> {
+async fn consent(
+    cx: &Cx,
+    app: &App,
+    record: &ProviderRecord,
+    model: &ModelRef,
+    claims: &Claims,
+) -> Result<()> {
     let known = app.store.snapshots(&model.provider).await?;
     let before = known.iter().find(|known| known.model_id == model.model);
-    let before = before.map(|before| json!({ "enabled": before.enabled, "snapshot": before.hash() }));
-    let after = json!({ "enabled": true, "model": model, "revision": record.revision, "claims": claims });
+    let before =
+        before.map(|before| json!({ "enabled": before.enabled, "snapshot": before.hash() }));
+    let after =
+        json!({ "enabled": true, "model": model, "revision": record.revision, "claims": claims });
     let words = format!("Enables the cloud model {model}");
     let scope = about_model(&model.provider, &model.model);
-    widen((cx.out, app), (WidenKind::Model, Weight::Cloud, &words), scope, before.as_ref(), &after).await
+    widen(
+        (cx.out, app),
+        (WidenKind::Model, Weight::Cloud, &words),
+        scope,
+        before.as_ref(),
+        &after,
+    )
+    .await
 }
 
 /// A local model is enabled by being there, and only the server knows whether it is.
 async fn listed(app: &App, record: &Arc<ProviderRecord>, model: &ModelRef) -> Result<()> {
     let listing = registry::refresh(app.runtime.ports(), record, governance(app).await?).await?;
-    if listing.models.iter().any(|known| known.model_id == model.model) {
+    if listing
+        .models
+        .iter()
+        .any(|known| known.model_id == model.model)
+    {
         return Ok(());
     }
     let id = &model.provider;
-    Err(AppError::new(ErrorCode::Model404, Phase::Resolve, format!("{id} has no model of this name"))
-        .next(format!("handshake provider models {id}")))
+    Err(AppError::new(
+        ErrorCode::Model404,
+        Phase::Resolve,
+        format!("{id} has no model of this name"),
+    )
+    .next(format!("handshake provider models {id}")))
 }
 
 pub(super) async fn disable(cx: &Cx, args: DisableArgs) -> Result<Exit> {
@@ -142,20 +180,28 @@ pub(super) async fn disable(cx: &Cx, args: DisableArgs) -> Result<Exit> {
     let app = cx.app().await?;
     find(&app, &model.provider).await?;
     let known = app.store.snapshots(&model.provider).await?;
-    let Some(mut snapshot) = known.into_iter().find(|known| known.model_id == model.model) else {
+    let Some(mut snapshot) = known
+        .into_iter()
+        .find(|known| known.model_id == model.model)
+    else {
         let text = format!("nothing is known about {model}");
         return Err(AppError::new(ErrorCode::Model404, Phase::Resolve, text));
     };
     snapshot.enabled = false;
     app.store.put_snapshot(&model, snapshot).await?;
     app.finish().await?;
-    cx.out.object(&json!({ "provider_id": model.provider, "model_id": model.model, "enabled": false }));
+    cx.out.object(
+        &json!({ "provider_id": model.provider, "model_id": model.model, "enabled": false }),
+    );
     cx.out.line(format!("Disabled {model}."));
     Ok(Exit::Done)
 }
 
 fn named(provider: &str, model: &str) -> Result<ModelRef> {
-    Ok(ModelRef { provider: ProviderId::new(provider)?, model: ModelId::new(model)? })
+    Ok(ModelRef {
+        provider: ProviderId::new(provider)?,
+        model: ModelId::new(model)?,
+    })
 }
 
 #[cfg(test)]
@@ -164,10 +210,20 @@ mod tests {
 
     #[test]
     fn b1_capabilities_are_named_in_full_or_in_short() {
-        for text in ["supports_tool_calling=yes", "tool_calling=yes", "tool-calling=yes"] {
-            assert_eq!(capability(text).expect(text), (Feature::SupportsToolCalling, true));
+        for text in [
+            "supports_tool_calling=yes",
+            "tool_calling=yes",
+            "tool-calling=yes",
+        ] {
+            assert_eq!(
+                capability(text).expect(text),
+                (Feature::SupportsToolCalling, true)
+            );
         }
-        assert_eq!(capability("tool_id_sanitization=no").expect("ok").0, Feature::RequiresToolIdSanitization);
+        assert_eq!(
+            capability("tool_id_sanitization=no").expect("ok").0,
+            Feature::RequiresToolIdSanitization
+        );
         for text in ["", "vision", "vision=maybe", "sight=yes", "=yes"] {
             let error = capability(text).expect_err(text);
             assert_eq!(error.code, ErrorCode::InvalidConfig);

@@ -58,16 +58,40 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     let drafts = read_drafts(&read(&args.file)?)?;
     let app = cx.app().await?;
     let steps = plan(&app, drafts).await?;
-    let new: Vec<&ProviderRecord> =
-        steps.iter().filter_map(|step| if let Step::Add(record) = step { Some(record) } else { None }).collect();
+    let new: Vec<&ProviderRecord> = steps
+        .iter()
+        .filter_map(|step| {
+            if let Step::Add(record) = step {
+                Some(record)
+            } else {
+                None
+            }
+        })
+        .collect();
     if !args.dry_run && !new.is_empty() {
         for record in &new {
             cx.out.note(format!("  + {}", add::described(record)));
         }
-        let weight = new.iter().map(|record| add::weight(record)).fold(Weight::Local, Weight::and);
-        let permit = widen::ask(cx.out, &app, weight, &format!("Registers {} providers", new.len()))?;
+        let weight = new
+            .iter()
+            .map(|record| add::weight(record))
+            .fold(Weight::Local, Weight::and);
+        let permit = widen::ask(
+            cx.out,
+            &app,
+            weight,
+            &format!("Registers {} providers", new.len()),
+        )?;
         for record in &new {
-            permit.record(&app, add::kind(record), about(&record.provider_id), None, &record.draft()).await?;
+            permit
+                .record(
+                    &app,
+                    add::kind(record),
+                    about(&record.provider_id),
+                    None,
+                    &record.draft(),
+                )
+                .await?;
         }
         store(&app, &new).await?;
     }
@@ -84,7 +108,10 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         .map(|step| {
             let record = step.record();
             let cells = [step.verb(), record.provider_id.as_str()].map(str::to_owned);
-            cells.into_iter().chain([word(&record.tier), record.base_url.to_string()]).collect()
+            cells
+                .into_iter()
+                .chain([word(&record.tier), record.base_url.to_string()])
+                .collect()
         })
         .collect();
     cx.out.table(&["", "ID", "TIER", "BASE URL"], &rows);
@@ -99,9 +126,14 @@ async fn plan(app: &App, drafts: Vec<ProviderDraft>) -> Result<Vec<Step>> {
     let mut steps = Vec::with_capacity(drafts.len());
     for draft in drafts {
         let record = add::checked(app, draft)?;
-        match known.iter().find(|known| known.provider_id == record.provider_id) {
+        match known
+            .iter()
+            .find(|known| known.provider_id == record.provider_id)
+        {
             None => steps.push(Step::Add(record)),
-            Some(known) if known.draft() == record.draft() => steps.push(Step::Unchanged(known.clone())),
+            Some(known) if known.draft() == record.draft() => {
+                steps.push(Step::Unchanged(known.clone()))
+            }
             Some(_) => {
                 let id = &record.provider_id;
                 return Err(AppError::usage(

@@ -22,7 +22,9 @@ use crate::{
 
 /// The models of a provider.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake provider models ollama\n  handshake provider models ollama --capabilities")]
+#[command(
+    after_help = "Example:\n  handshake provider models ollama\n  handshake provider models ollama --capabilities"
+)]
 pub(crate) struct Args {
     /// Its id; all of them without one.
     #[arg(value_name = "ID")]
@@ -48,20 +50,29 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     for record in chosen(&app, args.id.as_deref()).await? {
         let record = Arc::new(record);
         let known = known(&app, &record, governance).await?;
-        if let (Some(code), true, true) = (known.stored, known.models.is_empty(), args.id.is_some()) {
+        if let (Some(code), true, true) = (known.stored, known.models.is_empty(), args.id.is_some())
+        {
             app.finish().await?;
             let error = AppError::new(
                 code,
                 Phase::Resolve,
-                format!("the models of {} cannot be read, and none are stored", record.provider_id),
+                format!(
+                    "the models of {} cannot be read, and none are stored",
+                    record.provider_id
+                ),
             );
             let step = code.next_step().replace("ID", record.provider_id.as_str());
-            return Err(if step.is_empty() { error } else { error.next(step) });
+            return Err(if step.is_empty() {
+                error
+            } else {
+                error.next(step)
+            });
         }
         say_how_old(cx, &app, &record, &known);
         for model in &known.models {
             let age = app.clock.now().since(model.fetched_at);
-            cx.out.object(&object(model, &record, &known, age, args.capabilities));
+            cx.out
+                .object(&object(model, &record, &known, age, args.capabilities));
             if args.capabilities {
                 capabilities(cx, model);
             } else {
@@ -73,7 +84,12 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         }
     }
     if !rows.is_empty() {
-        cx.out.table(&["MODEL", "ENABLED", "RUNS", "CONTEXT", "TOOLS", "VISION", "THINKING", "AGE"], &rows);
+        cx.out.table(
+            &[
+                "MODEL", "ENABLED", "RUNS", "CONTEXT", "TOOLS", "VISION", "THINKING", "AGE",
+            ],
+            &rows,
+        );
     }
     app.finish().await?;
     Ok(exit)
@@ -83,11 +99,18 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
 async fn known(app: &App, record: &Arc<ProviderRecord>, governance: Governance) -> Result<Known> {
     let ports = app.runtime.ports();
     let allowed = record.tier == ModelTier::Local
-        || app.store.granted(&record.provider_id, record.revision).await?;
+        || app
+            .store
+            .granted(&record.provider_id, record.revision)
+            .await?;
     let refused = if allowed {
         match registry::refresh(ports, record, governance).await {
             Ok(listing) => {
-                return Ok(Known { models: listing.models, stored: None, partial: listing.partial });
+                return Ok(Known {
+                    models: listing.models,
+                    stored: None,
+                    partial: listing.partial,
+                });
             }
             Err(error) => error.code,
         }
@@ -95,18 +118,31 @@ async fn known(app: &App, record: &Arc<ProviderRecord>, governance: Governance) 
         ErrorCode::ContactNotGranted
     };
     let models = app.store.snapshots(&record.provider_id).await?;
-    Ok(Known { models, stored: Some(refused), partial: true })
+    Ok(Known {
+        models,
+        stored: Some(refused),
+        partial: true,
+    })
 }
 
 fn say_how_old(cx: &Cx, app: &App, record: &ProviderRecord, known: &Known) {
     let id = &record.provider_id;
     match known.stored {
         Some(code) => {
-            let oldest = known.models.iter().map(|model| app.clock.now().since(model.fetched_at)).max();
-            let age = oldest.map_or_else(|| "nothing is stored".to_owned(), |age| format!("stored {} ago", spoken(age)));
+            let oldest = known
+                .models
+                .iter()
+                .map(|model| app.clock.now().since(model.fetched_at))
+                .max();
+            let age = oldest.map_or_else(
+                || "nothing is stored".to_owned(),
+                |age| format!("stored {} ago", spoken(age)),
+            );
             cx.out.note(format!("{id}: {age}, not read again: {code}"));
         }
-        None if known.partial => cx.out.note(format!("{id}: the server had more to say than was read")),
+        None if known.partial => cx
+            .out
+            .note(format!("{id}: the server had more to say than was read")),
         None => {}
     }
 }
@@ -133,9 +169,16 @@ fn row(model: &CapabilitySnapshot, record: &ProviderRecord, age: Duration) -> Ve
     };
     vec![
         format!("{}/{}", record.provider_id, model.model_id),
-        if enabled(model, record) { "yes".to_owned() } else { "no".to_owned() },
+        if enabled(model, record) {
+            "yes".to_owned()
+        } else {
+            "no".to_owned()
+        },
         word(&model.residence),
-        model.capabilities.limit(Limit::MaxContextWindow).map_or_else(|| "?".to_owned(), |n| n.to_string()),
+        model
+            .capabilities
+            .limit(Limit::MaxContextWindow)
+            .map_or_else(|| "?".to_owned(), |n| n.to_string()),
         can(Feature::SupportsToolCalling),
         can(Feature::SupportsVision),
         can(Feature::SupportsThinking),
@@ -173,17 +216,26 @@ fn answers(model: &CapabilitySnapshot) -> Map<String, Value> {
     let known = &model.capabilities;
     let features = Feature::ALL.into_iter().map(|feature| {
         let from = known.features.get(&feature).map(|answer| answer.from);
-        (word(&feature), json!({ "value": known.supports(feature), "from": from }))
+        (
+            word(&feature),
+            json!({ "value": known.supports(feature), "from": from }),
+        )
     });
-    let limits = [Limit::MaxContextWindow, Limit::MaxOutputTokens].into_iter().map(|limit| {
-        let from = known.limits.get(&limit).map(|answer| answer.from);
-        (word(&limit), json!({ "value": known.limit(limit), "from": from }))
-    });
+    let limits = [Limit::MaxContextWindow, Limit::MaxOutputTokens]
+        .into_iter()
+        .map(|limit| {
+            let from = known.limits.get(&limit).map(|answer| answer.from);
+            (
+                word(&limit),
+                json!({ "value": known.limit(limit), "from": from }),
+            )
+        });
     features.chain(limits).collect()
 }
 
 fn capabilities(cx: &Cx, model: &CapabilitySnapshot) {
-    cx.out.heading(&format!("{}/{}", model.provider_id, model.model_id));
+    cx.out
+        .heading(&format!("{}/{}", model.provider_id, model.model_id));
     let rows: Vec<Vec<String>> = answers(model)
         .into_iter()
         .map(|(name, answer)| {
@@ -198,7 +250,10 @@ fn capabilities(cx: &Cx, model: &CapabilitySnapshot) {
     cx.out.table(&["", "VALUE", "SAYS"], &rows);
     if !model.capabilities.conflicts.is_empty() {
         let names: Vec<String> = model.capabilities.conflicts.iter().map(word).collect();
-        cx.out.mark(false, format!("you say yes and the server says no: {}", names.join(", ")));
+        cx.out.mark(
+            false,
+            format!("you say yes and the server says no: {}", names.join(", ")),
+        );
     }
 }
 
@@ -208,7 +263,13 @@ mod tests {
 
     #[test]
     fn a4_ages_are_told_in_the_unit_that_fits() {
-        for (seconds, text) in [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (200_000, "2 days")] {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7200, "2 h"),
+            (200_000, "2 days"),
+        ] {
             assert_eq!(spoken(Duration::from_secs(seconds)), text);
         }
     }

@@ -24,7 +24,9 @@ pub(super) async fn list(cx: &Cx) -> Result<Exit> {
     }
     if records.is_empty() {
         cx.out.line("No provider is registered.");
-        cx.out.note("  next: handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434");
+        cx.out.note(
+            "  next: handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434",
+        );
         return Ok(Exit::Done);
     }
     let rows: Vec<Vec<String>> = records
@@ -41,7 +43,10 @@ pub(super) async fn list(cx: &Cx) -> Result<Exit> {
             ]
         })
         .collect();
-    cx.out.table(&["ID", "KIND", "TIER", "BASE URL", "REACH", "SECRET", "REV"], &rows);
+    cx.out.table(
+        &["ID", "KIND", "TIER", "BASE URL", "REACH", "SECRET", "REV"],
+        &rows,
+    );
     Ok(Exit::Done)
 }
 
@@ -50,21 +55,49 @@ pub(super) async fn show(cx: &Cx, id: &str) -> Result<Exit> {
     let record = find(&app, &ProviderId::new(id)?).await?;
     shown(cx.out, &app, &record).await?;
     let dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let granted = app.store.granted(&record.provider_id, record.revision).await?;
+    let granted = app
+        .store
+        .granted(&record.provider_id, record.revision)
+        .await?;
     let snapshots = app.store.snapshots(&record.provider_id).await?;
-    let enabled = snapshots.iter().filter(|s| s.enabled && s.provider_revision == record.revision).count();
+    let enabled = snapshots
+        .iter()
+        .filter(|s| s.enabled && s.provider_revision == record.revision)
+        .count();
     let rows = [
         ("id", record.provider_id.to_string()),
         ("kind", record.provider_kind.to_string()),
         ("tier", word(&record.tier)),
         ("base url", record.base_url.to_string()),
         ("reach", word(&record.reach)),
-        ("dialect", dash(record.dialect.as_ref().map(ToString::to_string))),
-        ("default model", dash(record.default_model.as_ref().map(ToString::to_string))),
-        ("secret", dash(record.secret_ref.as_ref().map(ToString::to_string))),
-        ("secret is", dash(secret_state(&app, &record).map(str::to_owned))),
-        ("contact", if granted { "granted".to_owned() } else { "not granted".to_owned() }),
-        ("models", format!("{} known, {enabled} enabled", snapshots.len())),
+        (
+            "dialect",
+            dash(record.dialect.as_ref().map(ToString::to_string)),
+        ),
+        (
+            "default model",
+            dash(record.default_model.as_ref().map(ToString::to_string)),
+        ),
+        (
+            "secret",
+            dash(record.secret_ref.as_ref().map(ToString::to_string)),
+        ),
+        (
+            "secret is",
+            dash(secret_state(&app, &record).map(str::to_owned)),
+        ),
+        (
+            "contact",
+            if granted {
+                "granted".to_owned()
+            } else {
+                "not granted".to_owned()
+            },
+        ),
+        (
+            "models",
+            format!("{} known, {enabled} enabled", snapshots.len()),
+        ),
         ("revision", record.revision.to_string()),
         ("created", record.created_at.to_string()),
         ("changed", record.updated_at.to_string()),
@@ -82,22 +115,34 @@ pub(super) async fn shown(out: Out, app: &App, record: &ProviderRecord) -> Resul
     }
     let mut value = serde_json::to_value(record).map_err(unwritable)?;
     value["secret"] = json!(secret_state(app, record));
-    value["contact_granted"] = json!(app.store.granted(&record.provider_id, record.revision).await?);
+    value["contact_granted"] = json!(
+        app.store
+            .granted(&record.provider_id, record.revision)
+            .await?
+    );
     out.object(&value);
     Ok(())
 }
 
 pub(super) async fn export(cx: &Cx) -> Result<Exit> {
     let app = cx.app().await?;
-    let drafts: Vec<ProviderDraft> =
-        ProviderStore::list(&app.store).await?.iter().map(ProviderRecord::draft).collect();
+    let drafts: Vec<ProviderDraft> = ProviderStore::list(&app.store)
+        .await?
+        .iter()
+        .map(ProviderRecord::draft)
+        .collect();
     for draft in &drafts {
         cx.out.object(draft);
     }
-    cx.out.line(serde_json::to_string_pretty(&drafts).map_err(unwritable)?);
+    cx.out
+        .line(serde_json::to_string_pretty(&drafts).map_err(unwritable)?);
     Ok(Exit::Done)
 }
 
 fn unwritable(_: serde_json::Error) -> AppError {
-    AppError::new(ErrorCode::Storage, Phase::Storage, "a provider cannot be written as JSON")
+    AppError::new(
+        ErrorCode::Storage,
+        Phase::Storage,
+        "a provider cannot be written as JSON",
+    )
 }

@@ -70,7 +70,14 @@ impl Answer {
 
     fn object(&self) -> Map<String, Value> {
         let mut object = Map::new();
-        object.insert("verdict".into(), json!(if self.refused.is_some() { "refused" } else { "ok" }));
+        object.insert(
+            "verdict".into(),
+            json!(if self.refused.is_some() {
+                "refused"
+            } else {
+                "ok"
+            }),
+        );
         if let Some(tier) = self.derived {
             object.insert("derived_tier".into(), json!(tier));
         }
@@ -86,12 +93,26 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         return lines(&args).await;
     }
     let Some(url) = args.url.as_deref() else {
-        return Err(AppError::usage(ErrorCode::InvalidRequest, "there is no URL")
-            .next("handshake provider check-url URL"));
+        return Err(
+            AppError::usage(ErrorCode::InvalidRequest, "there is no URL")
+                .next("handshake provider check-url URL"),
+        );
     };
     let tier = parsed(args.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?;
-    let reach = parsed(args.reach.as_deref(), "--reach", draft::REACHES, draft::reach)?.unwrap_or_default();
-    let answer = judge(&Question { url, tier, reach, resolve: args.resolve }).await;
+    let reach = parsed(
+        args.reach.as_deref(),
+        "--reach",
+        draft::REACHES,
+        draft::reach,
+    )?
+    .unwrap_or_default();
+    let answer = judge(&Question {
+        url,
+        tier,
+        reach,
+        resolve: args.resolve,
+    })
+    .await;
     let mut object = answer.object();
     if let Some((_, reason)) = &answer.refused {
         object.insert("reason".into(), json!(reason));
@@ -102,7 +123,9 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     cx.out.object(&object);
     let derived = answer.derived.map(|tier| word(&tier)).unwrap_or_default();
     match &answer.refused {
-        None => cx.out.mark(true, format!("accepted; its tier is {derived}")),
+        None => cx
+            .out
+            .mark(true, format!("accepted; its tier is {derived}")),
         Some((code, reason)) => {
             cx.out.mark(false, format!("{code}: {reason}"));
             if *code == ErrorCode::TierMismatch {
@@ -112,9 +135,14 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     }
     if !answer.classes.is_empty() {
         let classes: Vec<String> = answer.classes.iter().map(word).collect();
-        cx.out.line(format!("     addresses: {}", classes.join(", ")));
+        cx.out
+            .line(format!("     addresses: {}", classes.join(", ")));
     }
-    Ok(if answer.refused.is_some() { Exit::Failed } else { Exit::Done })
+    Ok(if answer.refused.is_some() {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 async fn lines(args: &Args) -> Result<Exit> {
@@ -141,7 +169,11 @@ async fn lines(args: &Args) -> Result<Exit> {
 /// The answer to one line. A line that is no question is refused like a bad URL, so that lines keep their count.
 async fn answered(line: &[u8], resolve: bool) -> Map<String, Value> {
     let refused = |code, reason| Answer::default().refuse(code, reason);
-    let asked = if line.len() > MAX_LINE { None } else { read_strict(line).ok() };
+    let asked = if line.len() > MAX_LINE {
+        None
+    } else {
+        read_strict(line).ok()
+    };
     let mut members = match asked {
         Some(Value::Object(members)) => members,
         _ => Map::new(),
@@ -159,9 +191,17 @@ async fn answered(line: &[u8], resolve: bool) -> Map<String, Value> {
     };
     let answer = match (members.get("url"), declared, reach) {
         (Some(Value::String(url)), Ok(tier), Ok(reach)) => {
-            judge(&Question { url, tier, reach, resolve }).await
+            judge(&Question {
+                url,
+                tier,
+                reach,
+                resolve,
+            })
+            .await
         }
-        (Some(Value::String(_)), ..) => refused(ErrorCode::InvalidConfig, "an unknown tier or reach"),
+        (Some(Value::String(_)), ..) => {
+            refused(ErrorCode::InvalidConfig, "an unknown tier or reach")
+        }
         _ => refused(ErrorCode::InvalidRequest, "the line is no {id,url,tier}"),
     };
     let mut object = Map::from_iter([("id".to_owned(), id)]);
@@ -173,20 +213,31 @@ async fn judge(asked: &Question<'_>) -> Answer {
     let url = match BaseUrl::parse(asked.url) {
         Ok(url) => url,
         Err(error) => {
-            let code = if error.ssrf { ErrorCode::SsrfBlocked } else { ErrorCode::InvalidBaseUrl };
+            let code = if error.ssrf {
+                ErrorCode::SsrfBlocked
+            } else {
+                ErrorCode::InvalidBaseUrl
+            };
             return Answer::default().refuse(code, error.to_string());
         }
     };
     let derived = match (url.lexical_tier(), asked.reach) {
         (ModelTier::Local, Reach::Direct) => ModelTier::Local,
         (ModelTier::Cloud, Reach::Relay) => {
-            let reason = "a relay is a server on this machine; a server elsewhere is cloud and direct";
-            return Answer { derived: Some(ModelTier::Cloud), ..Answer::default() }
-                .refuse(ErrorCode::InvalidConfig, reason);
+            let reason =
+                "a relay is a server on this machine; a server elsewhere is cloud and direct";
+            return Answer {
+                derived: Some(ModelTier::Cloud),
+                ..Answer::default()
+            }
+            .refuse(ErrorCode::InvalidConfig, reason);
         }
         _ => ModelTier::Cloud,
     };
-    let answer = Answer { derived: Some(derived), ..Answer::default() };
+    let answer = Answer {
+        derived: Some(derived),
+        ..Answer::default()
+    };
     if asked.tier.is_some_and(|declared| declared != derived) {
         let reason = match derived {
             ModelTier::Local => "a direct server on loopback is local, and a relay there is cloud",
@@ -194,7 +245,11 @@ async fn judge(asked: &Question<'_>) -> Answer {
         };
         return answer.refuse(ErrorCode::TierMismatch, reason);
     }
-    if asked.resolve { resolved(&url, asked.reach, answer).await } else { answer }
+    if asked.resolve {
+        resolved(&url, asked.reach, answer).await
+    } else {
+        answer
+    }
 }
 
 /// Looks the name up and judges what it finds, as the gate would in a home whose policy allows no private host.
@@ -209,10 +264,14 @@ async fn resolved(url: &BaseUrl, reach: Reach, mut answer: Answer) -> Answer {
     answer.classes = addresses.into_iter().map(AddressClass::of).collect();
     let effective = tier::effective(&answer.classes, reach, Residence::Local);
     if answer.classes.iter().any(|class| !class.is_dialable()) {
-        return answer.refuse(ErrorCode::SsrfBlocked, "an address of the host is never dialled");
+        return answer.refuse(
+            ErrorCode::SsrfBlocked,
+            "an address of the host is never dialled",
+        );
     }
     if answer.classes.contains(&AddressClass::Private) {
-        let reason = "an address of the host is private: dialled only where policy.toml names the host";
+        let reason =
+            "an address of the host is private: dialled only where policy.toml names the host";
         return answer.refuse(ErrorCode::SsrfBlocked, reason);
     }
     let derived = answer.derived;
@@ -221,7 +280,10 @@ async fn resolved(url: &BaseUrl, reach: Reach, mut answer: Answer) -> Answer {
         return answer.refuse(ErrorCode::TierMismatch, "the name points to this machine");
     }
     if derived.is_some_and(|derived| derived == ModelTier::Local && derived != effective) {
-        return answer.refuse(ErrorCode::TierMismatch, "not every address of the host is this machine");
+        return answer.refuse(
+            ErrorCode::TierMismatch,
+            "not every address of the host is this machine",
+        );
     }
     answer
 }
@@ -237,25 +299,87 @@ mod tests {
     #[tokio::test]
     async fn a7_verdicts_name_the_tier_and_the_code() {
         let cases = [
-            (r#"{"id":1,"url":"https://api.openai.com/v1","tier":"cloud"}"#, "ok", Some("cloud"), None),
-            (r#"{"id":1,"url":"http://127.0.0.1:11434"}"#, "ok", Some("local"), None),
-            (r#"{"id":1,"url":"http://[::1]:11434/","tier":"local"}"#, "ok", Some("local"), None),
-            (r#"{"id":1,"url":"http://127.0.0.1:11434","tier":"cloud"}"#, "refused", Some("local"), Some("HSK-403-TIER-MISMATCH")),
-            (r#"{"id":1,"url":"http://127.0.0.1:1","tier":"cloud","reach":"relay"}"#, "ok", Some("cloud"), None),
-            (r#"{"id":1,"url":"https://api.openai.com/v1","tier":"local"}"#, "refused", Some("cloud"), Some("HSK-403-TIER-MISMATCH")),
-            (r#"{"id":1,"url":"http://api.openai.com/v1"}"#, "refused", None, Some("HSK-403-SSRF-BLOCKED")),
-            (r#"{"id":1,"url":"https://API.openai.com"}"#, "refused", None, Some("HSK-400-INVALID-BASE-URL")),
-            (r#"{"id":1,"url":"https://x.org","tier":"both"}"#, "refused", None, Some("HSK-400-INVALID-CONFIG")),
-            (r#"{"id":1}"#, "refused", None, Some("HSK-400-INVALID-REQUEST")),
-            (r#"{"id":1,"url":"https://x.org","url":"https://y.org"}"#, "refused", None, Some("HSK-400-INVALID-REQUEST")),
+            (
+                r#"{"id":1,"url":"https://api.openai.com/v1","tier":"cloud"}"#,
+                "ok",
+                Some("cloud"),
+                None,
+            ),
+            (
+                r#"{"id":1,"url":"http://127.0.0.1:11434"}"#,
+                "ok",
+                Some("local"),
+                None,
+            ),
+            (
+                r#"{"id":1,"url":"http://[::1]:11434/","tier":"local"}"#,
+                "ok",
+                Some("local"),
+                None,
+            ),
+            (
+                r#"{"id":1,"url":"http://127.0.0.1:11434","tier":"cloud"}"#,
+                "refused",
+                Some("local"),
+                Some("HSK-403-TIER-MISMATCH"),
+            ),
+            (
+                r#"{"id":1,"url":"http://127.0.0.1:1","tier":"cloud","reach":"relay"}"#,
+                "ok",
+                Some("cloud"),
+                None,
+            ),
+            (
+                r#"{"id":1,"url":"https://api.openai.com/v1","tier":"local"}"#,
+                "refused",
+                Some("cloud"),
+                Some("HSK-403-TIER-MISMATCH"),
+            ),
+            (
+                r#"{"id":1,"url":"http://api.openai.com/v1"}"#,
+                "refused",
+                None,
+                Some("HSK-403-SSRF-BLOCKED"),
+            ),
+            (
+                r#"{"id":1,"url":"https://API.openai.com"}"#,
+                "refused",
+                None,
+                Some("HSK-400-INVALID-BASE-URL"),
+            ),
+            (
+                r#"{"id":1,"url":"https://x.org","tier":"both"}"#,
+                "refused",
+                None,
+                Some("HSK-400-INVALID-CONFIG"),
+            ),
+            (
+                r#"{"id":1}"#,
+                "refused",
+                None,
+                Some("HSK-400-INVALID-REQUEST"),
+            ),
+            (
+                r#"{"id":1,"url":"https://x.org","url":"https://y.org"}"#,
+                "refused",
+                None,
+                Some("HSK-400-INVALID-REQUEST"),
+            ),
             ("nonsense", "refused", None, Some("HSK-400-INVALID-REQUEST")),
         ];
         for (line, verdict_is, tier, code) in cases {
             let said = verdict(line).await;
             assert_eq!(said["verdict"], verdict_is, "{line}");
-            assert_eq!(said.get("derived_tier").and_then(Value::as_str), tier, "{line}");
+            assert_eq!(
+                said.get("derived_tier").and_then(Value::as_str),
+                tier,
+                "{line}"
+            );
             assert_eq!(said.get("code").and_then(Value::as_str), code, "{line}");
         }
-        assert_eq!(verdict(r#"{"id":"a-7","url":"https://x.org"}"#).await["id"], "a-7");
+        assert_eq!(
+            verdict(r#"{"id":"a-7","url":"https://x.org"}"#).await["id"],
+            "a-7"
+        );
     }
 }

@@ -1,0 +1,385 @@
+//! `handshake doctor`: what is wrong here, and how to mend it. Changes nothing, contacts no cloud.
+
+use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
+
+use handshake_core::{
+    event::HealthState,
+    ports::{ContactGrants, ProviderStore, Signer},
+    provider::ProviderRecord,
+    tier::ModelTier,
+};
+use handshake_runtime::registry;
+use handshake_vault::ApprovalSigner;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    cli::Cx,
+    cmd::{init::differing, provider},
+    error::{AppError, Exit, Result},
+    home::Home,
+    policy_file,
+    wire::{App, Wiring},
+};
+
+mod machine;
+
+/// How one thing is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    /// Good to know. Nothing has to be done.
+    Remark,
+    Wrong,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+struct Check {
+    check: &'static str,
+    state: State,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_step: Option<String>,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Findings(Vec<Check>);
+
+impl Findings {
+    fn add(&mut self, check: &'static str, state: State, message: impl Into<String>) -> &mut Self {
+        self.0.push(Check {
+            check,
+            state,
+            message: message.into(),
+            next_step: None,
+        });
+        self
+    }
+
+    fn ok(&mut self, check: &'static str, message: impl Into<String>) {
+        self.add(check, State::Ok, message);
+    }
+
+    fn remark(&mut self, check: &'static str, message: impl Into<String>) {
+        self.add(check, State::Remark, message);
+    }
+
+    fn wrong(&mut self, check: &'static str, message: impl Into<String>) -> &mut Self {
+        self.add(check, State::Wrong, message)
+    }
+
+    fn failed(&mut self, check: &'static str, error: AppError) {
+        self.wrong(check, format!("{}: {}", error.code, error.message));
+        // Doctor is what its own next step would be.
+        let step = error.next_step.filter(|step| step != "handshake doctor");
+        if let Some(step) = step {
+            self.next(step);
+        }
+    }
+
+    fn next(&mut self, step: impl Into<String>) {
+        if let Some(last) = self.0.last_mut() {
+            last.next_step = Some(step.into());
+        }
+    }
+}
+
+pub(crate) async fn run(cx: &Cx) -> Result<Exit> {
+    let mut findings = Findings::default();
+    inside(&mut findings, &cx.home_path()?).await;
+    machine::look(&mut findings);
+    let ok = findings.0.iter().all(|check| check.state != State::Wrong);
+    cx.out.object(&json!({ "ok": ok, "checks": findings.0 }));
+    for check in &findings.0 {
+        match check.state {
+            State::Ok => cx
+                .out
+                .mark(true, format!("{}: {}", check.check, check.message)),
+            State::Remark => cx
+                .out
+                .line(format!("  -- {}: {}", check.check, check.message)),
+            State::Wrong => cx
+                .out
+                .mark(false, format!("{}: {}", check.check, check.message)),
+        }
+        if let Some(step) = &check.next_step {
+            cx.out.line(format!("       next: {step}"));
+        }
+    }
+    cx.out.line(if ok {
+        "\nNothing is wrong here."
+    } else {
+        "\nSomething is wrong here."
+    });
+    Ok(if ok { Exit::Done } else { Exit::Failed })
+}
+
+/// Everything that needs the home. Stops at what the rest stands on.
+async fn inside(findings: &mut Findings, path: &Path) {
+    let home = match Home::open(path) {
+        Ok(Some(home)) => home,
+        Ok(None) => {
+            findings
+                .wrong("home", format!("there is none at {}", path.display()))
+                .next("handshake init");
+            return;
+        }
+        Err(error) => {
+            findings.failed("home", error);
+            return;
+        }
+    };
+    findings.ok("home", format!("{} is trusted", home.path.display()));
+    permissions(findings, &home.path);
+    if home.can_approve {
+        findings.ok("approval", "approving takes the approval passphrase");
+    } else {
+        findings.remark(
+            "approval",
+            "this home has no approval passphrase: nobody can approve a cloud call in it",
+        );
+    }
+    if !vault(findings, &home) {
+        return;
+    }
+    match App::wire(home, Wiring::default()).await {
+        Ok(app) => open(findings, &app).await,
+        Err(error) => {
+            let damaged = error.code == handshake_core::code::ErrorCode::Storage;
+            findings.failed("database", error);
+            if damaged {
+                findings.next(
+                    "stop everything that uses this home, then put back a backup of handshake.db",
+                );
+            }
+        }
+    }
+}
+
+/// Nobody else may read or write anything in the home.
+fn permissions(findings: &mut Findings, home: &Path) {
+    let mine = rustix::process::geteuid().as_raw();
+    let mut open = Vec::new();
+    let entries = fs::read_dir(home).into_iter().flatten().flatten();
+    for entry in entries {
+        let private = fs::symlink_metadata(entry.path())
+            .is_ok_and(|meta| meta.uid() == mine && meta.mode() & 0o077 == 0 && !meta.is_symlink());
+        if !private {
+            open.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    if open.is_empty() {
+        findings.ok(
+            "permissions",
+            "everything in the home belongs to you and to nobody else",
+        );
+    } else {
+        open.sort();
+        findings.wrong(
+            "permissions",
+            format!("others may use, or own, {}", open.join(", ")),
+        );
+        findings.next(format!("chmod -R go= {}", home.display()));
+    }
+}
+
+fn vault(findings: &mut Findings, home: &Home) -> bool {
+    let vault = match home.vault() {
+        Ok(vault) => vault,
+        Err(error) => {
+            findings.failed("vault", error);
+            return false;
+        }
+    };
+    findings.ok("vault", "it opens");
+    match vault.keys_readable_by_account() {
+        Ok(true) => findings.remark(
+            "keys",
+            "keys readable by this account: a key file opens the vault for every program that you run",
+        ),
+        Ok(false) => findings.ok("keys", "no key file opens the vault"),
+        Err(error) => findings.failed("keys", error.into()),
+    }
+    match policy_file::load(
+        &home.path,
+        &ApprovalSigner::new(Arc::clone(&vault)).public_key(),
+    ) {
+        Ok(loaded) if loaded.unconfirmed => {
+            let wider = differing(&loaded.written, &loaded.in_force);
+            findings.remark(
+                "policy",
+                format!("not confirmed, and so not in force: {}", wider.join(", ")),
+            );
+            findings.next("handshake init at a terminal confirms it");
+        }
+        Ok(loaded) => {
+            let off = loaded.in_force.disabled_rules.len();
+            let locked = if loaded.in_force.locked {
+                "; everything is locked"
+            } else {
+                ""
+            };
+            let off = if off > 0 {
+                format!("; {off} leakage rules are switched off")
+            } else {
+                String::new()
+            };
+            findings.ok(
+                "policy",
+                format!("what is written is confirmed{locked}{off}"),
+            );
+        }
+        Err(error) => findings.failed("policy", error),
+    }
+    true
+}
+
+async fn open(findings: &mut Findings, app: &App) {
+    findings.ok("database", "it opens");
+    log(findings, app).await;
+    let rules = app.engine.rules().len();
+    let enrolled = app.enrolment.current().len();
+    if rules == 0 {
+        findings.wrong("leakage", "no rule is loaded");
+    } else {
+        findings.ok(
+            "leakage",
+            format!("{rules} rules, {enrolled} secrets that requests are searched for"),
+        );
+    }
+    secrets(findings, app);
+    let records = match ProviderStore::list(&app.store).await {
+        Ok(records) => records,
+        Err(error) => {
+            findings.failed("providers", error.into());
+            return;
+        }
+    };
+    if records.is_empty() {
+        findings.remark("providers", "none is registered");
+        findings
+            .next("handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434");
+    }
+    for record in records {
+        one_provider(findings, app, &Arc::new(record)).await;
+    }
+    if let Err(error) = app.finish().await {
+        findings.failed("log", error);
+    }
+}
+
+async fn log(findings: &mut Findings, app: &App) {
+    match app.store.verify_log(Vec::new()).await {
+        Ok(verdict) if verdict.tampering.is_empty() => {
+            findings.ok(
+                "log",
+                format!("{} events, and their chain holds", verdict.size),
+            );
+        }
+        Ok(verdict) => {
+            findings
+                .wrong(
+                    "log",
+                    format!("it was altered after event {}", verdict.size),
+                )
+                .next("handshake log verify");
+        }
+        Err(error) => findings.failed("log", error.into()),
+    }
+    match app.store.log_gaps().await {
+        Ok(gaps) if !gaps.is_empty() => {
+            findings.remark(
+                "log",
+                format!(
+                    "{} gaps: events that a crash or a flood took, each recorded",
+                    gaps.len()
+                ),
+            );
+        }
+        Ok(_) => {}
+        Err(error) => findings.failed("log", error.into()),
+    }
+}
+
+/// Whether every secret is one that requests can be searched for.
+fn secrets(findings: &mut Findings, app: &App) {
+    match app.secrets.needles() {
+        Ok(needles) => {
+            let mut weak = handshake_leakage::Enrolment::new(0);
+            for (name, value) in needles {
+                if let Err(refused) = weak.add(&value) {
+                    findings.remark(
+                        "secrets",
+                        format!("requests are not searched for {name}: {refused}"),
+                    );
+                }
+            }
+        }
+        Err(error) => findings.failed("secrets", error.into()),
+    }
+}
+
+async fn one_provider(findings: &mut Findings, app: &App, record: &Arc<ProviderRecord>) {
+    let id = &record.provider_id;
+    let secret = provider::secret_state(app, record);
+    if let (Some(state @ ("unbound" | "missing" | "unusable")), Some(secret_ref)) =
+        (secret, &record.secret_ref)
+    {
+        findings.wrong(
+            "provider",
+            format!("{id}: its secret {secret_ref} is {state}"),
+        );
+        findings.next(provider::how_to_bind(secret_ref, &record.base_url.origin()));
+    }
+    if record.tier == ModelTier::Cloud {
+        let granted = app
+            .store
+            .granted(id, record.revision)
+            .await
+            .unwrap_or(false);
+        let granted = if granted {
+            "contact is granted"
+        } else {
+            "contact is not granted"
+        };
+        findings.ok(
+            "provider",
+            format!("{id}: cloud, not contacted here; {granted}"),
+        );
+        return;
+    }
+    let governance = match provider::governance(app).await {
+        Ok(governance) => governance,
+        Err(error) => {
+            findings.failed("provider", error);
+            return;
+        }
+    };
+    let health = registry::check(app.runtime.ports(), record, governance).await;
+    match (health.state, health.code) {
+        (HealthState::Ready, _) => {
+            findings.ok("provider", format!("{id}: ready, {} models", health.models))
+        }
+        (HealthState::Reachable, _) => {
+            findings.ok(
+                "provider",
+                format!("{id}: reachable, {} models, none is loaded", health.models),
+            );
+        }
+        (_, code) => {
+            let why = code
+                .map(|code| format!(": {code} {}", code.title()))
+                .unwrap_or_default();
+            findings.wrong(
+                "provider",
+                format!("{id} does not answer at {}{why}", record.base_url),
+            );
+            findings.next(format!(
+                "start it, or handshake provider edit {id} --base-url URL"
+            ));
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! `handshake init`: makes the home, trusts one, confirms a changed policy.
+
+use std::{
+    fs,
+    io::{BufRead, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    event::WidenKind,
+    ports::Signer,
+    secret::Secret,
+};
+use handshake_policy::rules::Rules;
+use handshake_vault::{ApprovalSigner, KdfParams, Vault};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Cx,
+    error::{AppError, Exit, Result},
+    factor,
+    home::{Home, Making},
+    out::printable,
+    policy_file::{self, POLICY_DOMAIN},
+    record::mine,
+    trust, widen,
+    wire::{App, Wiring},
+};
+
+/// Makes the home. On a home that is there: says what it is, confirms a changed policy.toml, trusts it.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  handshake init\n  handshake init --home ./scratch --headless\n\nAt a terminal you choose the approval passphrase, which you enter for every approval. Without one, nobody can\napprove anything in that home, and it calls local models only. It can be run again at any time."
+)]
+pub(crate) struct Args {
+    /// No approval passphrase: nobody can ever approve anything in this home.
+    #[arg(long)]
+    headless: bool,
+}
+
+/// How `policy.toml` stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Policy {
+    /// It allows nothing beyond what was confirmed.
+    Confirmed,
+    /// A person confirmed it just now.
+    NowConfirmed,
+    /// It allows more; that part does not count.
+    Unconfirmed(Vec<String>),
+}
+
+pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+    let path = cx.home_path()?;
+    let (home, made, trusted_now) = match Home::open(&path) {
+        Ok(Some(home)) => (home, false, false),
+        Ok(None) => (make(&path, &args)?, true, false),
+        Err(error)
+            if error.code == ErrorCode::HomeUntrusted && factor::at_terminal() && !cx.out.json =>
+        {
+            (trust_it(&path, error)?, false, true)
+        }
+        Err(error) => return Err(error),
+    };
+    let vault = home.vault().map_err(|error| elsewhere(&home, error))?;
+    let before = confirmed_digest(&home.path);
+    let (policy, passphrase) = policy(cx, &home, &vault)?;
+    let app = App::wire(home, Wiring::default()).await?;
+    if trusted_now {
+        // The person's word stands in the log of the home that it is about.
+        let after = json!({ "approval_key": vault.summary()?.approval_key.id() });
+        widen::said()
+            .record(&app, WidenKind::Home, mine(), None, &after)
+            .await?;
+    }
+    if let Some(passphrase) = passphrase {
+        let permit = widen::given(&app, &passphrase)?;
+        let after = json!({ "policy": app.policy.rules().digest() });
+        permit
+            .record(&app, WidenKind::Policy, mine(), Some(&before), &after)
+            .await?;
+    }
+    app.finish().await?;
+    tell(cx, &app, made, trusted_now, &policy)?;
+    Ok(Exit::Done)
+}
+
+fn make(path: &Path, args: &Args) -> Result<Home> {
+    if args.headless {
+        return Home::make(
+            path,
+            &Making {
+                approval: None,
+                kdf: KdfParams::STANDARD,
+            },
+        );
+    }
+    Home::open_or_make(path)
+}
+
+/// Asks whether a home that this account did not make, or does not know, is trusted.
+fn trust_it(path: &Path, error: AppError) -> Result<Home> {
+    let Ok(summary) = Vault::inspect(&path.join("vault.hskv")) else {
+        return Err(error);
+    };
+    let mut stderr = std::io::stderr().lock();
+    let question = format!(
+        "{}.\nIts approval key is {}. Whoever made it knows its approval passphrase, and what its providers are.\n\
+         Type the word trust to trust it, anything else to leave it: ",
+        error.message,
+        summary.approval_key.id()
+    );
+    // A terminal that cannot be written to cannot answer either.
+    let _asked = stderr
+        .write_all(printable(&question).as_bytes())
+        .and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_err() || answer.trim() != "trust" {
+        return Err(error);
+    }
+    Home::trust(path)?;
+    Home::open(path)?.ok_or(error)
+}
+
+/// The vault of a home that came from elsewhere opens with a key that did not come with it.
+fn elsewhere(home: &Home, error: AppError) -> AppError {
+    if error.code != ErrorCode::VaultLocked && error.code != ErrorCode::FactorRequired {
+        return error;
+    }
+    let step = format!(
+        "put the key file of the account that made it at {}",
+        home.key_file().display()
+    );
+    AppError {
+        message: "the key file that opens this home's vault is not here".to_owned(),
+        ..error
+    }
+    .next(step)
+}
+
+/// What was confirmed before, for the log.
+fn confirmed_digest(home: &Path) -> Value {
+    let file = fs::read(home.join("policy.confirmed.json")).ok();
+    json!({ "policy": file.map(|bytes| handshake_core::digest::Digest::of(&[&bytes])) })
+}
+
+/// Looks at `policy.toml`; at a terminal a person confirms what it allows beyond what was confirmed. Gives the
+/// passphrase back where that happened.
+fn policy(cx: &Cx, home: &Home, vault: &Arc<Vault>) -> Result<(Policy, Option<Secret>)> {
+    let signer = ApprovalSigner::new(Arc::clone(vault));
+    let (written, wider) = match policy_file::load(&home.path, &signer.public_key()) {
+        Ok(loaded) if !loaded.unconfirmed => return Ok((Policy::Confirmed, None)),
+        Ok(loaded) => {
+            let wider = differing(&loaded.written, &loaded.in_force);
+            (loaded.written, wider)
+        }
+        // The confirmation itself is damaged: it is given again, or nothing of this home is used.
+        Err(error) if error.code == ErrorCode::HomeUntrusted && factor::at_terminal() => {
+            let written = written(&home.path)?;
+            let wider = differing(&written, &Rules::default());
+            (written, wider)
+        }
+        Err(error) => return Err(error),
+    };
+    if !home.can_approve || !factor::at_terminal() {
+        return Ok((Policy::Unconfirmed(wider), None));
+    }
+    cx.out.note("policy.toml allows more than was confirmed:");
+    for line in &wider {
+        cx.out.note(format!("  {line}"));
+    }
+    let passphrase = factor::ask("Approval passphrase to confirm it: ")?;
+    let signature = signer.sign(
+        POLICY_DOMAIN,
+        written.digest().as_bytes(),
+        Some(&passphrase),
+    )?;
+    policy_file::confirm(&home.path, &written, &signature)?;
+    Ok((Policy::NowConfirmed, Some(passphrase)))
+}
+
+fn written(home: &Path) -> Result<Rules> {
+    match fs::read_to_string(home.join("policy.toml")) {
+        Ok(text) => Ok(Rules::read(&text)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Rules::default()),
+        Err(_) => Err(AppError::new(
+            ErrorCode::Storage,
+            Phase::Storage,
+            "policy.toml cannot be read",
+        )),
+    }
+}
+
+/// The fields in which two sets of rules differ, as `name = value` of the first.
+pub(crate) fn differing(written: &Rules, other: &Rules) -> Vec<String> {
+    let members = |rules: &Rules| match serde_json::to_value(rules) {
+        Ok(Value::Object(members)) => members,
+        _ => serde_json::Map::new(),
+    };
+    let other = members(other);
+    members(written)
+        .into_iter()
+        .filter(|(name, value)| other.get(name) != Some(value))
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect()
+}
+
+fn tell(cx: &Cx, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> Result<()> {
+    let (home, out) = (&app.home, cx.out);
+    let readable = app.vault.keys_readable_by_account()?;
+    let (word, wider) = match policy {
+        Policy::Confirmed => ("confirmed", Vec::new()),
+        Policy::NowConfirmed => ("now_confirmed", Vec::new()),
+        Policy::Unconfirmed(wider) => ("unconfirmed", wider.clone()),
+    };
+    out.object(&json!({
+        "home": home.path, "made": made, "trusted_now": trusted_now, "install_id": home.install_id,
+        "approval_key": app.vault.summary()?.approval_key.id(), "can_approve": home.can_approve,
+        "keys_readable_by_account": readable, "key_file": home.key_file(), "policy": word, "unconfirmed": wider,
+    }));
+    if out.json {
+        return Ok(());
+    }
+    let at = home.path.display();
+    match (made, trusted_now) {
+        (true, _) => out.line(format!("Made the home {at}:")),
+        (_, true) => out.line(format!("The home {at} is trusted now:")),
+        _ => out.line(format!("The home {at} is there already:")),
+    }
+    out.line("  handshake.db   providers, work profiles, approvals and the log; prompts that wait are sealed in it");
+    out.line("  vault.hskv     secrets and keys, encrypted");
+    out.line("  policy.toml    your rules, when you write some; what widens them is confirmed with this command");
+    out.line("Outside of it, so that a copied home is not trusted by itself:");
+    out.line(format!("  {}", home.key_file().display()));
+    if let Ok(dir) = trust::config_dir() {
+        out.line(format!("  {}", dir.join("homes.json").display()));
+    }
+    if readable {
+        out.note("Keys readable by this account: the key file opens the vault for every program that you run.");
+        out.note("It does not approve anything: that takes the approval passphrase.");
+    }
+    if !home.can_approve {
+        out.note("This home has no approval passphrase: nobody can approve a cloud call in it. Local models work.");
+    }
+    match policy {
+        Policy::Confirmed => {}
+        Policy::NowConfirmed => out.line("policy.toml is confirmed."),
+        Policy::Unconfirmed(wider) => {
+            out.note("policy.toml allows more than was confirmed, and does not count there:");
+            wider.iter().for_each(|line| out.note(format!("  {line}")));
+            out.note("  next: handshake init at a terminal");
+        }
+    }
+    if made {
+        out.note(
+            "  next: handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434",
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s08_the_fields_that_widen_are_named() {
+        let wider = Rules {
+            max_body_bytes: 99 << 20,
+            locked: true,
+            ..Rules::default()
+        };
+        assert_eq!(
+            differing(&wider, &Rules::default()),
+            ["locked = true", "max_body_bytes = 103809024"]
+        );
+        assert!(differing(&wider, &wider).is_empty());
+    }
+}

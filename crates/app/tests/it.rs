@@ -1,0 +1,16 @@
+//! The program as people, scripts and clients use it: the built binary, on machines of its own.
+
+#![expect(unreachable_pub, reason = "what the modules share with each other is `pub`, and nothing else sees it")]
+
+mod it {
+    mod check_url;
+    mod doctor;
+    mod factor;
+    mod gateway;
+    mod input;
+    mod machine;
+    mod mission;
+    mod provider;
+    mod terminal;
+    mod token;
+}

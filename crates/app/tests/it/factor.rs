@@ -1,0 +1,320 @@
+//! The approval factor: what widens needs it, what narrows does not, and nothing changes without it (S08).
+
+use std::{
+    io::Write,
+    process::{Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::it::{machine::Machine, mission::init, provider::listed, terminal::Terminal};
+
+const PASSPHRASE: &str = "correct horse battery staple 7";
+
+fn with_input(machine: &Machine, args: &[&str], input: &str) -> Output {
+    let mut command = machine.command(args);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    // A command that refuses before it reads closes its end.
+    let _closed = child
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(input.as_bytes());
+    child.wait_with_output().expect("it ends")
+}
+
+fn factor(machine: &Machine, args: &[&str], passphrase: &str) -> (i32, String) {
+    let mut terminal = Terminal::run(machine, args);
+    terminal.see("Approval passphrase");
+    terminal.type_line(passphrase);
+    terminal.end()
+}
+
+fn profile(machine: &Machine, id: &str, level: &str) {
+    let role = json!({ "primary_model_id": "here/m", "local_only": false });
+    let text = json!({
+        "schema": "hsk.work_profile@0.6", "profile_id": id, "name": "Test",
+        "model_assignments": { "frontend": role, "orchestrator": role, "worker": role, "validator": role },
+        "governance": { "automation_level": level, "allow_cloud_escalation": level != "LOCKED" },
+    });
+    let file = machine.write("profile.json", &text.to_string());
+    let (code, lines) = machine.json(&["profile", "apply", file.to_str().expect("a path")]);
+    assert_eq!(code, 0, "{lines:?}");
+}
+
+/// Everything that a person could have been asked about, as it is stored.
+fn state(machine: &Machine) -> Vec<Value> {
+    let commands: [&[&str]; 4] = [
+        &["provider", "list"],
+        &["secret", "list"],
+        &["profile", "list"],
+        &["token", "list"],
+    ];
+    commands
+        .iter()
+        .flat_map(|args| machine.json(args).1)
+        .collect()
+}
+
+#[test]
+fn s08_every_widening_without_the_factor_is_refused_and_changes_nothing() {
+    let machine = Machine::new();
+    init(&machine);
+    let cloud = [
+        "--kind",
+        "openai_compat",
+        "--base-url",
+        "https://api.example.org/v1",
+        "--secret-ref",
+        "env:SOME_KEY",
+    ];
+    let local = ["--kind", "ollama", "--base-url", "http://127.0.0.1:9"];
+    let add = |id: &'static str, more: &[&'static str]| [&["provider", "add", id], more].concat();
+    let (code, screen) = factor(&machine, &add("here", &local), PASSPHRASE);
+    assert_eq!(code, 0, "{screen}");
+    let (code, screen) = factor(&machine, &add("far", &cloud), PASSPHRASE);
+    assert_eq!(code, 0, "{screen}");
+    profile(&machine, "locked", "LOCKED");
+    profile(&machine, "free", "AUTONOMOUS");
+    assert_eq!(
+        machine.json(&["profile", "activate", "locked"]).0,
+        0,
+        "narrowing needs nobody"
+    );
+    let drafts = machine.write(
+        "drafts.json",
+        r#"[{"provider_id":"more","provider_kind":"openai_compat","base_url":"https://more.example.org/v1"}]"#,
+    );
+    let before = state(&machine);
+    let widened = |machine: &Machine| {
+        machine
+            .events()
+            .iter()
+            .filter(|event| *event == "widened")
+            .count()
+    };
+    let count = widened(&machine);
+
+    let table: Vec<Vec<&str>> = vec![
+        add("other", &cloud),
+        add("near", &local),
+        [
+            &["provider", "add", "relay", "--reach", "relay"],
+            &local[..],
+        ]
+        .concat(),
+        vec![
+            "provider",
+            "edit",
+            "here",
+            "--base-url",
+            "http://127.0.0.1:9999",
+        ],
+        vec![
+            "provider", "edit", "here", "--reach", "relay", "--tier", "cloud",
+        ],
+        vec![
+            "provider",
+            "edit",
+            "far",
+            "--base-url",
+            "https://api.example.net/v1",
+        ],
+        vec!["provider", "edit", "far", "--secret-ref", "vault:other"],
+        vec!["provider", "import", drafts.to_str().expect("a path")],
+        vec!["provider", "check", "far", "--grant"],
+        vec![
+            "provider",
+            "enable",
+            "far",
+            "big-model",
+            "--capability",
+            "tool_calling=yes",
+        ],
+        vec![
+            "secret",
+            "set",
+            "key",
+            "--origin",
+            "https://api.example.org",
+        ],
+        vec!["secret", "set", "key", "--origin", "http://127.0.0.1:9"],
+        vec![
+            "secret",
+            "bind",
+            "env:SOME_KEY",
+            "--origin",
+            "https://api.example.org",
+        ],
+        vec!["profile", "activate", "free"],
+        vec!["token", "create", "agent", "--profile", "free"],
+    ];
+    for args in &table {
+        let output = with_input(
+            &machine,
+            &[&["--json"], &args[..]].concat(),
+            "sk-live-4f9Qz7LwX2mN8vB1\n",
+        );
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        let said: Value =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{args:?}: {text}"));
+        assert_eq!(
+            said["error"]["code"], "HSK-403-FACTOR-REQUIRED",
+            "{args:?}: {said}"
+        );
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        assert_eq!(state(&machine), before, "{args:?}");
+    }
+    assert_eq!(widened(&machine), count, "and no event says otherwise");
+
+    // A wrong passphrase is none.
+    let (code, screen) = factor(
+        &machine,
+        &["profile", "activate", "free"],
+        "wrong horse battery staple",
+    );
+    assert_eq!(code, 3, "{screen}");
+    assert_eq!(state(&machine), before);
+
+    // With it: the profile, and an event with hashes of before and after.
+    let (code, screen) = factor(&machine, &["profile", "activate", "free"], PASSPHRASE);
+    assert_eq!(code, 0, "{screen}");
+    assert_eq!(widened(&machine), count + 1);
+    assert_eq!(
+        machine.json(&["profile", "activate", "locked"]).0,
+        0,
+        "narrowing again needs nobody"
+    );
+    assert_eq!(machine.json(&["provider", "remove", "far"]).0, 0);
+}
+
+#[test]
+fn s08_a_home_without_an_approval_passphrase_takes_what_stays_on_this_machine_and_nothing_else() {
+    let machine = Machine::new();
+    let (code, lines) = machine.json(&["init"]);
+    assert_eq!(
+        (code, &lines[0]["can_approve"], &lines[0]["made"]),
+        (0, &json!(false), &json!(true))
+    );
+    let (_, again) = machine.json(&["init"]);
+    assert_eq!(again[0]["made"], false, "it can be run again");
+    assert_eq!(again[0]["install_id"], lines[0]["install_id"]);
+    let (code, _) = machine.json(&[
+        "provider",
+        "add",
+        "here",
+        "--kind",
+        "ollama",
+        "--base-url",
+        "http://127.0.0.1:9",
+    ]);
+    assert_eq!(code, 0);
+    let before = listed(&machine);
+    for args in [
+        &[
+            "provider",
+            "add",
+            "far",
+            "--kind",
+            "openai_compat",
+            "--base-url",
+            "https://api.example.org/v1",
+        ][..],
+        &[
+            "provider",
+            "add",
+            "r",
+            "--kind",
+            "ollama",
+            "--base-url",
+            "http://127.0.0.1:8",
+            "--reach",
+            "relay",
+        ],
+        &[
+            "secret",
+            "bind",
+            "env:HOME",
+            "--origin",
+            "https://api.example.org",
+        ],
+    ] {
+        let (code, lines) = machine.json(args);
+        assert_eq!(
+            (code, &lines[0]["error"]["code"]),
+            (3, &json!("HSK-403-FACTOR-REQUIRED")),
+            "{args:?}"
+        );
+        assert!(
+            lines[0]["error"]["next_step"]
+                .as_str()
+                .expect("a step")
+                .contains("init")
+        );
+    }
+    assert_eq!(listed(&machine), before);
+}
+
+#[test]
+fn s08_a_weak_passphrase_is_asked_for_again_and_the_new_one_counts_for_the_first_provider() {
+    let machine = Machine::new();
+    let args = [
+        "provider",
+        "add",
+        "far",
+        "--kind",
+        "openai_compat",
+        "--base-url",
+        "https://api.example.org/v1",
+    ];
+    let mut terminal = Terminal::run(&machine, &args);
+    terminal.see("Choose");
+    terminal.type_line("password1234");
+    terminal.see("Not that one");
+    terminal.type_line(PASSPHRASE);
+    terminal.see("once more");
+    terminal.type_line(PASSPHRASE);
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(
+        !screen.contains(PASSPHRASE),
+        "nothing that is typed is shown"
+    );
+    assert_eq!(listed(&machine).len(), 1);
+    // The next command asks.
+    let (code, lines) = machine.json(&["provider", "check", "far", "--grant"]);
+    assert_eq!(
+        (code, &lines[0]["error"]["code"]),
+        (3, &json!("HSK-403-FACTOR-REQUIRED"))
+    );
+}
+
+#[test]
+fn s08_a_person_confirms_a_policy_and_trusts_a_home_at_a_terminal() {
+    let machine = Machine::new();
+    init(&machine);
+    machine.write("home/policy.toml", "max_body_bytes = 99999999\n");
+    let (code, screen) = factor(&machine, &["init"], PASSPHRASE);
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("max_body_bytes = 99999999"), "{screen}");
+    let (_, lines) = machine.json(&["init"]);
+    assert_eq!(lines[0]["policy"], "confirmed");
+    assert!(machine.events().contains(&"widened".to_owned()));
+
+    // Moved by its owner: trusted again after a word, and not before.
+    std::fs::rename(machine.path("home"), machine.path("moved")).expect("moved");
+    let moved = machine.path("moved");
+    let moved = moved.to_str().expect("a path");
+    for (word, expected) in [("yes", 3), ("trust", 0)] {
+        let mut terminal = Terminal::run(&machine, &["--home", moved, "init"]);
+        terminal.see("Type the word trust");
+        terminal.type_line(word);
+        let (code, screen) = terminal.end();
+        assert_eq!(code, expected, "{screen}");
+    }
+    assert_eq!(machine.json(&["--home", moved, "provider", "list"]).0, 0);
+}
