@@ -115,6 +115,16 @@ const SCENARIOS: &[Scenario] = &[
         "a session moves from one server to the other and goes on",
         On::Both(both::swap),
     ),
+    scenario(
+        "gone",
+        "a server that is not there is unreachable, HSK-503-NOT-READY",
+        On::End(end::gone),
+    ),
+    scenario(
+        "denials",
+        "each denial is one FR-EVT-EGRESS event",
+        On::End(end::denials),
+    ),
     scenario("events", "every path left its events", On::End(end::events)),
     scenario(
         "no-payload",

@@ -151,12 +151,23 @@ fn status_of(addr: SocketAddr, path: &str) -> io::Result<u16> {
 mod tests {
     use super::*;
 
-    /// A server in shell would need `nc`; a Python one is what the step needs anyway.
-    fn python(dir: &Path, code: &str) -> Result<Server, String> {
-        let port = free_port().expect("a port");
+    /// A port on which this process answers every request with 200, so that any program seems to be a server.
+    fn ready() -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
+        let port = listener.local_addr().expect("an address").port();
+        thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                let _asked = client.read(&mut [0; 512]);
+                let _answered = client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+            }
+        });
+        port
+    }
+
+    fn shell(dir: &Path, port: u16, code: &str) -> Result<Server, String> {
         Server::start(Spec {
-            program: Path::new("python3"),
-            args: vec!["-c".to_owned(), code.replace("PORT", &port.to_string())],
+            program: Path::new("sh"),
+            args: vec!["-c".to_owned(), code.to_owned()],
             envs: vec![],
             ready: "/",
             log: dir.join("x.log"),
@@ -164,38 +175,34 @@ mod tests {
         })
     }
 
-    const SERVE: &str = "import http.server as h, subprocess as s; p = s.Popen(['sleep', '1000']); \
-        print(p.pid, flush=True); h.test(h.SimpleHTTPRequestHandler, port=PORT, bind='127.0.0.1')";
-
-    fn runs(pid: &str) -> bool {
-        Path::new("/proc").join(pid).exists()
-    }
-
     #[test]
     fn it_ends_with_its_value_and_so_do_its_children() {
         let dir = tempfile::tempdir().expect("a folder");
-        let server = python(dir.path(), SERVE).expect("starts");
-        let log = std::fs::read_to_string(dir.path().join("x.log")).expect("a log");
-        let child = log.lines().next().expect("the child's id").to_owned();
-        let addr = server.addr;
-        assert!(status_of(addr, "/").is_ok());
-        assert!(runs(&child) || !Path::new("/proc/self").exists());
-        drop(server);
-        assert!(TcpStream::connect(addr).is_err());
-        // Whoever adopts orphans may take a moment to reap them.
-        let gone = (0..100).any(|_| {
+        // A child that deafens itself is killed in the end.
+        let code = "(trap '' TERM; while sleep 0.05; do echo x; done) & wait";
+        let server = shell(dir.path(), ready(), code).expect("starts");
+        let written = || {
+            std::fs::read(dir.path().join("x.log"))
+                .expect("a log")
+                .len()
+        };
+        let grows = (0..200).any(|_| {
             thread::sleep(Duration::from_millis(50));
-            !runs(&child)
+            written() > 4
         });
-        assert!(gone, "the child is left");
+        assert!(grows, "the child does not run");
+        drop(server);
+        let at_the_end = written();
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!(written(), at_the_end, "the child goes on");
     }
 
     #[test]
     fn one_that_ends_before_it_is_ready_says_what_it_printed() {
         let dir = tempfile::tempdir().expect("a folder");
-        let error = python(dir.path(), "raise SystemExit('no PORT for me')");
-        let error = error.expect_err("it ended");
+        let port = free_port().expect("a port");
+        let error = shell(dir.path(), port, "echo not for me; exit 1").expect_err("it ended");
         assert!(error.starts_with("it ended"), "{error}");
-        assert!(error.contains("for me"), "{error}");
+        assert!(error.contains("not for me"), "{error}");
     }
 }

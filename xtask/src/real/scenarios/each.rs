@@ -48,23 +48,23 @@ pub(super) fn models(bench: &Bench, provider: &Provider) -> Outcome {
         .hsk
         .run(&["provider", "models", provider.id, "--capabilities"])?
         .exits(0)?;
-    let models: Vec<&Value> = listed.lines.iter().flat_map(entries).collect();
-    let ours = models
+    let Some(ours) = listed
+        .lines
         .iter()
-        .find(|model| model["model_id"] == provider.model);
-    let Some(ours) = ours else {
+        .find(|model| model["model_id"] == provider.model)
+    else {
         return ensure(false, "the model is not among them", &listed);
     };
-    let can = |feature: &str| ours.pointer(&format!("/capabilities/features/{feature}/value"));
-    let streams = can("supports_streaming").is_some_and(|value| value == "yes");
-    ensure(streams, "streaming should be known", &listed)
-}
-
-/// A listing is one object that holds the models, or one line for each.
-fn entries(line: &Value) -> Vec<&Value> {
-    line["models"]
-        .as_array()
-        .map_or_else(|| vec![line], |models| models.iter().collect())
+    let can = &ours["capabilities"];
+    let known = can["supports_streaming"]["value"] == "yes"
+        && can["supports_structured_output"]["value"] == "yes"
+        && can["supports_vision"]["value"] != "yes"
+        && can["max_context_window"]["value"]
+            .as_u64()
+            .is_some_and(|tokens| tokens >= 2_048);
+    let fresh =
+        ours["source"] == "server" && ours["residence"] == "local" && ours["enabled"] == true;
+    ensure(known && fresh, "what it can do should be known", &listed)
 }
 
 pub(super) fn stream(bench: &Bench, provider: &Provider) -> Outcome {

@@ -3,9 +3,28 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::bench::{Bench, CANARY, ensure},
+    super::{
+        bench::{Bench, CANARY, Chat, ensure},
+        server::free_port,
+    },
     Outcome,
+    ollama::CLOUD_NAMES,
 };
+
+pub(super) fn gone(bench: &Bench) -> Outcome {
+    for (id, kind) in [("gone-a", "ollama"), ("gone-b", "openai_compat")] {
+        let port = free_port().map_err(|error| error.to_string())?;
+        let url = format!("http://127.0.0.1:{port}");
+        let add = ["provider", "add", id, "--kind", kind, "--base-url", &url];
+        bench.hsk.run(&add)?.exits(0)?;
+        let health = bench.hsk.run(&["provider", "check", id])?.exits(1)?;
+        let state = &health.object()?["state"];
+        ensure(*state == "unreachable", "it should be unreachable", &health)?;
+        let chat = Chat::new("Say hello.").to(format!("{id}/smol"));
+        chat.fails(&bench.hsk, "HSK-503-NOT-READY", 1)?;
+    }
+    Ok(())
+}
 
 pub(super) fn events(bench: &Bench) -> Outcome {
     let log = bench.hsk.run(&["log", "tail", "-n", "1000"])?.exits(0)?;
@@ -25,12 +44,7 @@ pub(super) fn events(bench: &Bench) -> Outcome {
         "llm_inference",
     ];
     if bench.ollama.is_some() {
-        wanted.extend([
-            "tool_call",
-            "tier_mismatch",
-            "model_swap_requested",
-            "model_swap_completed",
-        ]);
+        wanted.extend(["tool_call", "model_swap_requested", "model_swap_completed"]);
     }
     let missing: Vec<_> = wanted
         .into_iter()
@@ -55,6 +69,33 @@ pub(super) fn events(bench: &Bench) -> Outcome {
     Ok(())
 }
 
+/// The only denials here are those of names that the daemon would forward.
+pub(super) fn denials(bench: &Bench) -> Outcome {
+    let log = bench.hsk.run(&["log", "tail", "-n", "1000"])?.exits(0)?;
+    let told = [
+        "gate_denied",
+        "tier_mismatch",
+        "destination_refused",
+        "leakage_blocked",
+    ];
+    let found: usize = told.iter().map(|kind| log.of(kind).count()).sum();
+    let denied = log
+        .of("call_failed")
+        .filter(|line| line["class"] == "policy")
+        .count();
+    let wanted = if bench.ollama.is_some() {
+        CLOUD_NAMES.len()
+    } else {
+        0
+    };
+    if (found, denied) == (wanted, wanted) {
+        return Ok(());
+    }
+    Err(format!(
+        "{wanted} calls were denied, {denied} failed so, and {found} denials are in the log"
+    ))
+}
+
 pub(super) fn no_payload(bench: &Bench) -> Outcome {
     let log = bench.hsk.run(&["log", "tail", "-n", "1000"])?.exits(0)?;
     if log
@@ -72,9 +113,8 @@ pub(super) fn no_payload(bench: &Bench) -> Outcome {
 
 pub(super) fn verify(bench: &Bench) -> Outcome {
     let answer = bench.hsk.run(&["log", "verify"])?.exits(0)?;
-    ensure(
-        answer.object().is_ok_and(|verdict| verdict.is_object()),
-        "it should say so",
-        &answer,
-    )
+    let verdict = answer.object()?;
+    let whole = verdict["status"] == "intact" || verdict["status"] == "self_consistent_only";
+    let all = verdict["size"].as_u64().is_some_and(|size| size > 0);
+    ensure(whole && all, "it should verify", &answer)
 }
