@@ -127,7 +127,10 @@ impl Turn<'_> {
         let (admitted, prepared, adapter) =
             match prepared(self.ports, self.config, request, self.routed) {
                 Ok(done) => done,
-                Err(error) => return Err(self.refused(&log, error).await),
+                Err(error) => {
+                    log.refused(&error);
+                    return Err(error);
+                }
             };
         let schema = match request
             .structured_output_schema
@@ -136,7 +139,10 @@ impl Turn<'_> {
             .transpose()
         {
             Ok(schema) => schema.map(Arc::new),
-            Err(error) => return Err(self.refused(&log, error).await),
+            Err(error) => {
+                log.refused(&error);
+                return Err(error);
+            }
         };
         let egress = egress(
             self.ports,
@@ -175,20 +181,6 @@ impl Turn<'_> {
         let finished =
             last.ok_or_else(|| CallError::new(ErrorCode::StreamTruncated, Phase::Check))?;
         Ok((fold.finish().map_err(broken)?, finished))
-    }
-
-    /// Refused before the gate: the failure is an event too.
-    async fn refused(&self, log: &Log, error: CallError) -> CallError {
-        let use_id = UseId::from_entropy(self.ports.entropy.bytes());
-        log.submit(Body::CallFailed {
-            use_id,
-            outcome: handshake_core::event::CallOutcome::Failed,
-            code: error.code,
-            class: error.class,
-            phase: error.phase,
-            duration_ms: 0,
-        });
-        error
     }
 
     fn started(&self, request: &ChatRequest, admitted: &Admitted, use_id: UseId) -> Body {

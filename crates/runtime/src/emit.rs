@@ -6,8 +6,8 @@ use handshake_core::{
     chat::TurnEvent,
     code::{ErrorCode, Phase},
     error::CallError,
-    event::{Actor, Body, EventScope},
-    ids::EventId,
+    event::{Actor, Body, CallOutcome, EgressCode, EventScope},
+    ids::{EventId, UseId},
     ports::{Clock, Entropy, EntropyExt, FlightRecorder},
     tier::ModelTier,
 };
@@ -43,6 +43,42 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// Records a call that was refused before the gate was asked. Governance and an adapter that knows a model
+    /// to be elsewhere deny as the gate would, and leave the same events; what the gate denied itself it has
+    /// recorded itself.
+    pub(crate) fn refused(&self, error: &CallError) {
+        let code = error.code;
+        let denial = match code {
+            _ if error.phase == Phase::Gate => None,
+            ErrorCode::GovernanceLocked | ErrorCode::CloudEscalationDenied => {
+                Some(Body::GateDenied {
+                    step: EgressCode::Governance,
+                    code,
+                })
+            }
+            ErrorCode::TierMismatch => Some(Body::TierMismatch {
+                declared: ModelTier::Local,
+                effective: ModelTier::Cloud,
+            }),
+            _ => None,
+        };
+        if let Some(denial) = denial {
+            self.submit(denial);
+            self.submit(Body::CloudEscalationDenied {
+                request_id: None,
+                code,
+            });
+        }
+        self.submit(Body::CallFailed {
+            use_id: UseId::from_entropy(self.entropy.bytes()),
+            outcome: CallOutcome::Failed,
+            code,
+            class: error.class,
+            phase: error.phase,
+            duration_ms: 0,
+        });
     }
 
     pub(crate) fn scoped(&self, scope: EventScope) -> Self {

@@ -9,7 +9,7 @@ use handshake_core::{
     chat::{ChatEvent, ChatRequest, FinishReason, Message, ToolCall, TurnEvent},
     code::{ErrorCode, Phase},
     error::CallError,
-    event::{Body, EgressCode, EventScope, Transport},
+    event::{Body, EventScope, Transport},
     ids::{ArtifactRef, MessageId, ToolId, UseId},
     label::Label,
     ports::{EntropyExt, ToolInvocation},
@@ -55,7 +55,7 @@ impl Request {
                     handshake_core::ports::SessionError::Store(error) => error.code(),
                 };
                 let error = CallError::new(code, Phase::Resolve);
-                self.failed_early(&log, &error);
+                log.refused(&error);
                 return self.out.fail(error).await;
             }
         };
@@ -83,7 +83,7 @@ impl Request {
         let _expires = self.ports.sessions.release(&lease).await;
         let result = result.unwrap_or_else(|_| {
             let error = CallError::new(ErrorCode::Protocol, Phase::Check).about("crash");
-            self.failed_early(&log, &error);
+            log.refused(&error);
             Err(error)
         });
         match result {
@@ -101,37 +101,11 @@ impl Request {
         })
     }
 
-    fn failed_early(&self, log: &Log, error: &CallError) {
-        // Governance may deny before the gate is asked; it is the same denial, with the same events.
-        let governed = [
-            ErrorCode::GovernanceLocked,
-            ErrorCode::CloudEscalationDenied,
-        ];
-        if governed.contains(&error.code) {
-            log.submit(Body::GateDenied {
-                step: EgressCode::Governance,
-                code: error.code,
-            });
-            log.submit(Body::CloudEscalationDenied {
-                request_id: None,
-                code: error.code,
-            });
-        }
-        log.submit(Body::CallFailed {
-            use_id: UseId::from_entropy(self.ports.entropy.bytes()),
-            outcome: handshake_core::event::CallOutcome::Failed,
-            code: error.code,
-            class: error.class,
-            phase: error.phase,
-            duration_ms: 0,
-        });
-    }
-
     async fn turns(&self, mut request: ChatRequest) -> Result<ChatEvent, CallError> {
         let routed = match route::route(&self.ports, &self.config, &request.target).await {
             Ok(routed) => routed,
             Err(error) => {
-                self.failed_early(&self.scoped(&request), &error);
+                self.scoped(&request).refused(&error);
                 return Err(error);
             }
         };
@@ -139,7 +113,7 @@ impl Request {
         if request.verbatim.is_some() && (stored || self.options.tools == ToolUse::Registry) {
             // A client's own body is sent as it is: nothing can be put before it or after it.
             let error = CallError::new(ErrorCode::InvalidRequest, Phase::Admit).about("verbatim");
-            self.failed_early(&self.scoped(&request), &error);
+            self.scoped(&request).refused(&error);
             return Err(error);
         }
         // What is stored of this exchange has the label of all that went into it.

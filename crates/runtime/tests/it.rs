@@ -1,0 +1,15 @@
+//! The call path from outside, on ports in memory and an adapter that follows a script.
+
+mod it {
+    mod calls;
+    mod consent;
+    mod fake;
+    mod home;
+    mod registry;
+    mod retries;
+    mod roles;
+    mod sessions;
+    mod structured;
+    mod swap;
+    mod tools;
+}

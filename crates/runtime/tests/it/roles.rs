@@ -1,0 +1,143 @@
+//! Targets by role.
+
+use std::sync::Arc;
+
+use handshake_core::{
+    chat::{Target, TurnEvent},
+    code::ErrorCode,
+    gate::Outcome,
+    ids::RoleId,
+    policy::AutomationLevel,
+    ports::ProfileStore,
+};
+use handshake_runtime::CallOptions;
+use handshake_testkit::fixture;
+
+use super::{fake::says, home::Home};
+
+fn role(home: &Home, name: &str) -> handshake_core::chat::ChatRequest {
+    let mut request = home.ask_local("hi");
+    request.target = Target::Role(RoleId::new(name).expect("a role"));
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn a10_a_role_resolves_to_the_model_of_the_active_profile() {
+    let home = Home::new().await;
+    home.run(role(&home, "worker"))
+        .await
+        .failed_with(ErrorCode::Profile404);
+    for (profile, provider) in [("one", "local"), ("two", "cloud")] {
+        let profile = fixture::profile(profile, &format!("{provider}/m"));
+        home.world
+            .memory
+            .put(profile.clone())
+            .await
+            .expect("stored");
+        home.world
+            .memory
+            .activate(&profile.profile_id)
+            .await
+            .expect("active");
+        home.fake.will([says("hello")]);
+        let whole = match provider {
+            "cloud" => home.run_approved(role(&home, "worker")).await,
+            _ => home.run(role(&home, "worker")).await,
+        };
+        whole.succeeded();
+        let by = whole.events.iter().find_map(|event| match event {
+            TurnEvent::TurnStarted {
+                provider_id,
+                model_id,
+                ..
+            } => Some((
+                provider_id.as_str().to_owned(),
+                model_id.as_str().to_owned(),
+            )),
+            _ => None,
+        });
+        assert_eq!(by, Some((provider.to_owned(), "m".to_owned())));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a8_a_profile_that_is_locked_or_forbids_cloud_denies_without_a_question() {
+    for (level, allow, code) in [
+        (AutomationLevel::Locked, true, ErrorCode::GovernanceLocked),
+        (
+            AutomationLevel::Autonomous,
+            false,
+            ErrorCode::CloudEscalationDenied,
+        ),
+    ] {
+        let home = Home::new().await;
+        let mut profile = fixture::profile("strict", "cloud/m");
+        profile.governance.automation_level = level;
+        profile.governance.allow_cloud_escalation = allow;
+        home.world
+            .memory
+            .put(profile.clone())
+            .await
+            .expect("stored");
+        home.world
+            .memory
+            .activate(&profile.profile_id)
+            .await
+            .expect("active");
+        for request in [role(&home, "worker"), home.ask_cloud("hi")] {
+            home.run(request).await.failed_with(code);
+        }
+        assert!(home.fake.sent().is_empty());
+        assert!(
+            home.ids_of("FR-EVT-CLOUD-001").is_empty(),
+            "nobody is asked"
+        );
+        assert_eq!(home.ids_of("FR-EVT-EGRESS").len(), 2);
+        assert_eq!(home.ids_of("FR-EVT-CLOUD-003").len(), 2);
+        // Local is untouched.
+        home.fake.will([says("hello")]);
+        home.run(home.ask_local("hi")).await.succeeded();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a10_explain_says_why_and_touches_nothing() {
+    let home = Home::new().await;
+    let profile = fixture::profile("one", "cloud/m");
+    home.world
+        .memory
+        .put(profile.clone())
+        .await
+        .expect("stored");
+    home.world
+        .memory
+        .activate(&profile.profile_id)
+        .await
+        .expect("active");
+    let request = role(&home, "worker");
+    let explained = home
+        .runtime
+        .explain(request.clone(), &CallOptions::default())
+        .await
+        .expect("explained");
+    assert_eq!(explained.resolution.model.to_string(), "cloud/m");
+    assert!(!explained.resolution.because.is_empty());
+    assert_eq!(explained.gate.expected.outcome, Outcome::AskPerson);
+    let again = home
+        .runtime
+        .explain(request.clone(), &CallOptions::default())
+        .await
+        .expect("explained");
+    assert_eq!(explained.envelope, again.envelope);
+    assert_eq!(explained.gate.envelope_sha256, again.gate.envelope_sha256);
+    assert!(
+        home.ids().is_empty() && home.fake.sent().is_empty() && home.fake.controls().is_empty()
+    );
+    // What was explained is what is sent.
+    home.fake.will([says("hello")]);
+    home.run_approved(request).await.succeeded();
+    assert_eq!(
+        home.fake.sent()[0].body,
+        Arc::unwrap_or_clone(explained.envelope).body
+    );
+}
