@@ -47,7 +47,10 @@ pub(crate) fn ask_new(what: &str) -> Result<Secret> {
             Err(required("the two entries differ; nothing was changed"))
         };
     }
-    Err(required("no passphrase was strong enough; nothing was changed").next("use four or five random words"))
+    Err(
+        required("no passphrase was strong enough; nothing was changed")
+            .next("use four or five random words"),
+    )
 }
 
 fn required(message: &str) -> AppError {
@@ -60,12 +63,20 @@ fn secret(text: Zeroizing<String>) -> Secret {
 
 fn typed(question: &str) -> Result<Zeroizing<String>> {
     if !at_terminal() {
-        return Err(required("a person must enter the approval passphrase at a terminal"));
+        return Err(required(
+            "a person must enter the approval passphrase at a terminal",
+        ));
     }
-    let tty = rustix::fs::open("/dev/tty", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty());
+    let tty = rustix::fs::open(
+        "/dev/tty",
+        rustix::fs::OFlags::RDWR,
+        rustix::fs::Mode::empty(),
+    );
     if let Ok(tty) = tty {
         // Typed ahead is not typed as an answer. A terminal that cannot be flushed still asks.
         let _kept = rustix::termios::tcflush(&tty, rustix::termios::QueueSelector::IFlush);
     }
-    rpassword::prompt_password(question).map(Zeroizing::new).map_err(|_| required("nothing was entered"))
+    rpassword::prompt_password(question)
+        .map(Zeroizing::new)
+        .map_err(|_| required("nothing was entered"))
 }

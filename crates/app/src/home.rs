@@ -62,19 +62,33 @@ pub(crate) struct Making<'a> {
 
 /// The platform's data directory for this user.
 pub(crate) fn default_path() -> Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
     set("HANDSHAKE_HOME")
         .or_else(|| set("XDG_DATA_HOME").map(|data| data.join("handshake")))
         .or_else(|| set("HOME").map(|home| home.join(".local/share/handshake")))
         .ok_or_else(|| {
-            AppError::usage(ErrorCode::InvalidConfig, "no home: neither HOME nor HANDSHAKE_HOME is set")
-                .next("give one with --home DIR")
+            AppError::usage(
+                ErrorCode::InvalidConfig,
+                "no home: neither HOME nor HANDSHAKE_HOME is set",
+            )
+            .next("give one with --home DIR")
         })
 }
 
 fn untrusted(message: &str, path: &Path) -> AppError {
-    AppError::new(ErrorCode::HomeUntrusted, Phase::Input, format!("{message}: {}", path.display()))
-        .next(format!("handshake init --home {} at a terminal, if it is yours", path.display()))
+    AppError::new(
+        ErrorCode::HomeUntrusted,
+        Phase::Input,
+        format!("{message}: {}", path.display()),
+    )
+    .next(format!(
+        "handshake init --home {} at a terminal, if it is yours",
+        path.display()
+    ))
 }
 
 fn failed(what: &'static str) -> impl Fn(std::io::Error) -> AppError {
@@ -93,13 +107,23 @@ impl Home {
         let summary = Vault::inspect(&path.join("vault.hskv"))?;
         let trusted = list
             .find(&path)
-            .filter(|t| t.install_id == file.install_id && t.approval_key == *summary.approval_key.id())
+            .filter(|t| {
+                t.install_id == file.install_id && t.approval_key == *summary.approval_key.id()
+            })
             .cloned()
             .ok_or_else(|| untrusted("this home was not made or trusted by you", &path))?;
         let boot_id = trust::boot_id();
-        let run = if trusted.boot_id == boot_id { trusted.run } else { trusted.run + 1 };
+        let run = if trusted.boot_id == boot_id {
+            trusted.run
+        } else {
+            trusted.run + 1
+        };
         if run != trusted.run {
-            list.put(TrustedHome { run, boot_id, ..trusted })?;
+            list.put(TrustedHome {
+                run,
+                boot_id,
+                ..trusted
+            })?;
         }
         let key_file = key_file(&trust::config_dir()?, &file.install_id);
         Ok(Some(Self {
@@ -128,12 +152,19 @@ impl Home {
             ));
         }
         let private = |dir: &Path| {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("the home cannot be made"))
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)
+                .map_err(failed("the home cannot be made"))
         };
         private(&path)?;
         private(&path.join("run"))?;
-        let install_id: String =
-            OsEntropy.bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let install_id: String = OsEntropy
+            .bytes::<16>()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let key_file = key_file(config, &install_id);
         private(key_file.parent().unwrap_or(Path::new("/")))?;
         create_key_file(&key_file, &OsEntropy)?;
@@ -150,15 +181,26 @@ impl Home {
             Arc::new(SystemClock::new(1)),
             Arc::new(OsEntropy),
         )?;
-        let text = serde_json::to_vec(&HomeFile { install_id: install_id.clone(), can_approve: making.approval.is_some() })
-            .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "the home cannot be made"))?;
+        let text = serde_json::to_vec(&HomeFile {
+            install_id: install_id.clone(),
+            can_approve: making.approval.is_some(),
+        })
+        .map_err(|_| {
+            AppError::new(
+                ErrorCode::Storage,
+                Phase::Storage,
+                "the home cannot be made",
+            )
+        })?;
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(path.join("home.json"))
             .map_err(failed("the home cannot be made"))?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed("the home cannot be made"))?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(failed("the home cannot be made"))?;
         TrustList::load(config)?.put(TrustedHome {
             path: path.clone(),
             install_id: install_id.clone(),
@@ -166,7 +208,14 @@ impl Home {
             run: 1,
             boot_id: trust::boot_id(),
         })?;
-        Ok(Self { path, install_id, run: 1, can_approve: making.approval.is_some(), fresh: AtomicBool::new(making.approval.is_some()), key_file })
+        Ok(Self {
+            path,
+            install_id,
+            run: 1,
+            can_approve: making.approval.is_some(),
+            fresh: AtomicBool::new(making.approval.is_some()),
+            key_file,
+        })
     }
 
     /// Opens the home, or makes it: implicit on first use. At a terminal a person chooses the approval
@@ -176,11 +225,19 @@ impl Home {
             return Ok(home);
         }
         let passphrase = if factor::at_terminal() {
-            Some(factor::ask_new("an approval passphrase (you enter it for every approval)")?)
+            Some(factor::ask_new(
+                "an approval passphrase (you enter it for every approval)",
+            )?)
         } else {
             None
         };
-        Self::make(path, &Making { approval: passphrase.as_ref(), kdf: KdfParams::STANDARD })
+        Self::make(
+            path,
+            &Making {
+                approval: passphrase.as_ref(),
+                kdf: KdfParams::STANDARD,
+            },
+        )
     }
 
     /// Trusts a home that somebody else made, after a person confirmed.
@@ -188,11 +245,14 @@ impl Home {
         let path = absolute(path)?;
         let file = read_home_file(&path)?;
         let summary = Vault::inspect(&path.join("vault.hskv"))?;
-        TrustList::load(&trust::config_dir()?)?.put(TrustedHome {
+        let mut list = TrustList::load(&trust::config_dir()?)?;
+        // A home that comes back may be an older copy: what was approved in it before counts no more.
+        let run = list.last_run(&file.install_id) + 1;
+        list.put(TrustedHome {
             path,
             install_id: file.install_id,
             approval_key: summary.approval_key.id().clone(),
-            run: 1,
+            run,
             boot_id: trust::boot_id(),
         })
     }
@@ -225,7 +285,12 @@ impl Home {
 fn forgotten() -> Secret {
     let mut bytes = [0; 20];
     OsEntropy.fill(&mut bytes);
-    Secret::new(bytes.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect())
+    Secret::new(
+        bytes
+            .iter()
+            .flat_map(|byte| format!("{byte:02x}").into_bytes())
+            .collect(),
+    )
 }
 
 fn key_file(config: &Path, install_id: &str) -> PathBuf {
@@ -234,7 +299,9 @@ fn key_file(config: &Path, install_id: &str) -> PathBuf {
 
 fn read_home_file(path: &Path) -> Result<HomeFile> {
     let meta = fs::symlink_metadata(path).map_err(failed("the home cannot be read"))?;
-    let mine = meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o077 == 0;
+    let mine = meta.is_dir()
+        && meta.uid() == rustix::process::geteuid().as_raw()
+        && meta.mode() & 0o077 == 0;
     if !mine {
         return Err(untrusted("this home is a link, or others may use it", path));
     }
@@ -246,7 +313,9 @@ fn read_home_file(path: &Path) -> Result<HomeFile> {
 fn absolute(path: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(path).map_err(failed("the home has no absolute path"))?;
     // Trust goes by path, so one home has one path: through no link.
-    let parent = absolute.parent().and_then(|parent| parent.canonicalize().ok());
+    let parent = absolute
+        .parent()
+        .and_then(|parent| parent.canonicalize().ok());
     match (parent, absolute.file_name()) {
         (Some(parent), Some(name)) => Ok(parent.join(name)),
         _ => Ok(absolute),

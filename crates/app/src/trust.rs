@@ -36,12 +36,19 @@ pub(crate) struct TrustList {
 
 /// The per-user configuration directory: never inside a home, never named by a home.
 pub(crate) fn config_dir() -> Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
     set("XDG_CONFIG_HOME")
         .or_else(|| set("HOME").map(|home| home.join(".config")))
         .map(|base| base.join("handshake"))
         .ok_or_else(|| {
-            AppError::usage(ErrorCode::InvalidConfig, "neither XDG_CONFIG_HOME nor HOME is an absolute path")
+            AppError::usage(
+                ErrorCode::InvalidConfig,
+                "neither XDG_CONFIG_HOME nor HOME is an absolute path",
+            )
         })
 }
 
@@ -55,14 +62,15 @@ impl TrustList {
                     && meta.mode() & 0o077 == 0
                     && meta.uid() == rustix::process::geteuid().as_raw();
                 let text = private.then(|| fs::read(&path).ok()).flatten();
-                text.and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| {
-                    AppError::new(
-                        ErrorCode::HomeUntrusted,
-                        Phase::Storage,
-                        "the list of trusted homes is damaged or not private",
-                    )
-                    .next(format!("look at {}; its mode must be 0600", path.display()))
-                })?
+                text.and_then(|text| serde_json::from_slice(&text).ok())
+                    .ok_or_else(|| {
+                        AppError::new(
+                            ErrorCode::HomeUntrusted,
+                            Phase::Storage,
+                            "the list of trusted homes is damaged or not private",
+                        )
+                        .next(format!("look at {}; its mode must be 0600", path.display()))
+                    })?
             }
         };
         Ok(Self { path, homes })
@@ -72,24 +80,53 @@ impl TrustList {
         self.homes.iter().find(|trusted| trusted.path == home)
     }
 
+    /// The highest run that an install is known to have had, under whatever path.
+    pub(crate) fn last_run(&self, install_id: &str) -> u64 {
+        self.homes
+            .iter()
+            .filter(|home| home.install_id == install_id)
+            .map(|home| home.run)
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Adds or replaces an entry, atomically.
     pub(crate) fn put(&mut self, entry: TrustedHome) -> Result<()> {
         self.homes.retain(|trusted| trusted.path != entry.path);
         self.homes.push(entry);
         self.homes.sort_by(|a, b| a.path.cmp(&b.path));
-        let failed = |_| AppError::new(ErrorCode::Storage, Phase::Storage, "the list of trusted homes cannot be written");
+        let failed = |_| {
+            AppError::new(
+                ErrorCode::Storage,
+                Phase::Storage,
+                "the list of trusted homes cannot be written",
+            )
+        };
         let dir = self.path.parent().unwrap_or(Path::new("/"));
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-        let text = serde_json::to_vec_pretty(&self.homes)
-            .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "the list cannot be written"))?;
-        let temporary = self.path.with_extension(format!("tmp{}", std::process::id()));
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(failed)?;
+        let text = serde_json::to_vec_pretty(&self.homes).map_err(|_| {
+            AppError::new(
+                ErrorCode::Storage,
+                Phase::Storage,
+                "the list cannot be written",
+            )
+        })?;
+        let temporary = self
+            .path
+            .with_extension(format!("tmp{}", std::process::id()));
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&temporary)
             .map_err(failed)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(failed)?;
         fs::rename(&temporary, &self.path).map_err(failed)
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     error::{AppError, Result},
     factor,
-    out::Out,
+    out::printable,
     record::record,
     wire::App,
 };
@@ -45,13 +45,13 @@ pub(crate) struct Permit(());
 /// # Errors
 /// `HSK-403-FACTOR-REQUIRED`; nothing was changed then.
 pub(crate) async fn widen<T: Serialize>(
-    (out, app): (Out, &App),
+    app: &App,
     (kind, weight, words): (WidenKind, Weight, &str),
     scope: EventScope,
     before: Option<&T>,
     after: &T,
 ) -> Result<()> {
-    ask(out, app, weight, words)?
+    ask(app, weight, words)?
         .record(app, kind, scope, before, after)
         .await
 }
@@ -60,7 +60,13 @@ pub(crate) async fn widen<T: Serialize>(
 ///
 /// # Errors
 /// `HSK-403-FACTOR-REQUIRED` without a terminal, with a wrong passphrase, and in a home that has none.
-pub(crate) fn ask(out: Out, app: &App, weight: Weight, words: &str) -> Result<Permit> {
+pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
+    // The error is one line: what stands below it is for the one who is asked.
+    let short = words
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(':');
     if !app.home.can_approve {
         return match weight {
             Weight::Local => Ok(Permit(())),
@@ -68,7 +74,7 @@ pub(crate) fn ask(out: Out, app: &App, weight: Weight, words: &str) -> Result<Pe
                 ErrorCode::FactorRequired,
                 Phase::Gate,
                 format!(
-                    "{words}: nobody can approve in this home, which was made without a terminal"
+                    "{short}: nobody can approve in this home, which was made without a terminal"
                 ),
             )
             .next(
@@ -84,11 +90,11 @@ pub(crate) fn ask(out: Out, app: &App, weight: Weight, words: &str) -> Result<Pe
         return Err(AppError::new(
             ErrorCode::FactorRequired,
             Phase::Gate,
-            format!("{words}: this needs the approval passphrase"),
+            format!("{short}: this needs the approval passphrase"),
         ));
     }
-    out.note(format!("{words}."));
-    let passphrase = factor::ask("Approval passphrase: ")?;
+    // In the question itself: whoever answers it has read what it is about, whatever else is printed.
+    let passphrase = factor::ask(&printable(&format!("{words}.\nApproval passphrase: ")))?;
     app.vault.check_factor(Some(&passphrase))?;
     Ok(Permit(()))
 }

@@ -1,6 +1,9 @@
 //! The program as people, scripts and clients use it: the built binary, on machines of its own.
 
-#![expect(unreachable_pub, reason = "what the modules share with each other is `pub`, and nothing else sees it")]
+#![expect(
+    unreachable_pub,
+    reason = "what the modules share with each other is `pub`, and nothing else sees it"
+)]
 
 mod it {
     mod check_url;

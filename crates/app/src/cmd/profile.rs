@@ -1,16 +1,14 @@
 //! `handshake profile`: work profiles.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use handshake_core::{
-    chat::Target,
     code::{ErrorCode, Phase},
     event::{Body, WidenKind},
-    ids::{ModelRef, ProfileId, ProviderId, RoleId},
+    ids::{ModelRef, ProfileId, ProviderId},
     policy::Governance,
     ports::{ProfileStore, ProviderStore, StoreError},
-    profile::{RegistryView, Resolution, ResolveError, WorkProfile, apply, resolve},
-    tier::ModelTier,
+    profile::{RegistryView, ResolveError, WorkProfile, apply},
 };
 use serde_json::json;
 
@@ -22,6 +20,8 @@ use crate::{
     widen::{Weight, widen},
     wire::App,
 };
+
+mod explain;
 
 /// Work profiles.
 #[derive(Debug, clap::Subcommand)]
@@ -41,7 +41,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  handshake profile activate careful-1")]
     Activate(IdArgs),
     /// Which model a role gets, and why. No network.
-    Explain(ExplainArgs),
+    Explain(explain::Args),
 }
 
 /// Which file.
@@ -60,25 +60,13 @@ pub(crate) struct IdArgs {
     id: String,
 }
 
-/// Which role.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake profile explain --role worker --json")]
-pub(crate) struct ExplainArgs {
-    /// frontend, orchestrator, worker, validator, or a role of the profile's own.
-    #[arg(long)]
-    role: String,
-    /// Another profile than the active one.
-    #[arg(long, value_name = "ID")]
-    profile: Option<String>,
-}
-
 pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
     match command {
         Command::Apply(args) => apply_file(cx, args).await,
         Command::List => list(cx).await,
         Command::Show(args) => show(cx, &args.id).await,
         Command::Activate(args) => activate(cx, &args.id).await,
-        Command::Explain(args) => explain(cx, args).await,
+        Command::Explain(args) => explain::run(cx, args).await,
     }
 }
 
@@ -302,7 +290,7 @@ async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
     if widened {
         let words = format!("Activates {to}, which allows more than before");
         let change = (WidenKind::Profile, weight(&next), words.as_str());
-        widen((cx.out, &app), change, mine(), active.as_ref(), &next).await?;
+        widen(&app, change, mine(), active.as_ref(), &next).await?;
     }
     ProfileStore::activate(&app.store, &to).await?;
     record(
@@ -329,79 +317,6 @@ async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
         .object(&json!({ "profile_id": to, "active": true, "from": from, "widened": widened }));
     cx.out.line(format!("{to} is active."));
     Ok(Exit::Done)
-}
-
-async fn explain(cx: &Cx, args: ExplainArgs) -> Result<Exit> {
-    let role = RoleId::new(&args.role)?;
-    let app = cx.app().await?;
-    let profile = match &args.profile {
-        Some(id) => Some(find(&app, &ProfileId::new(id)?).await?),
-        None => ProfileStore::active(&app.store).await?,
-    };
-    let id = profile
-        .as_ref()
-        .map(|profile| profile.profile_id.clone())
-        .ok_or_else(|| {
-            AppError::new(
-                ErrorCode::Profile404,
-                Phase::Resolve,
-                "no work profile is active",
-            )
-            .next("handshake profile activate ID")
-        })?;
-    let view = view(&app, profile).await?;
-    let found = resolve(&Target::Role(role.clone()), &view).map_err(|error| match error.code {
-        ErrorCode::InvalidRequest => no_role(&view, &role),
-        _ => unresolved(error, &view),
-    })?;
-    record(
-        &app,
-        mine(),
-        Body::WorkProfileResolved {
-            profile_id: id.clone(),
-            role: role.clone(),
-        },
-    )
-    .await?;
-    app.finish().await?;
-    cx.out.object(&json!({
-        "profile_id": id, "role": role, "model": found.model, "tier": tier(&found), "because": found.because,
-        "fallback": found.fallback, "local_only": found.local_only, "governance": found.governance,
-    }));
-    cx.out.line(format!("{role} gets {}", found.model));
-    for reason in &found.because {
-        cx.out.line(format!("  {reason}"));
-    }
-    if found.snapshot.is_none() {
-        cx.out.note(format!(
-            "  nothing is known about it yet: handshake provider models {}",
-            found.model.provider
-        ));
-    }
-    Ok(Exit::Done)
-}
-
-fn tier(found: &Resolution) -> ModelTier {
-    let told = found.because.iter().find_map(|reason| match reason {
-        handshake_core::profile::Reason::Tier { tier } => Some(*tier),
-        _ => None,
-    });
-    told.unwrap_or(found.record.tier)
-}
-
-fn no_role(view: &RegistryView, role: &RoleId) -> AppError {
-    let names: BTreeMap<String, ()> = view
-        .profile
-        .iter()
-        .flat_map(|profile| profile.model_assignments.roles())
-        .map(|role| (role.to_string(), ()))
-        .collect();
-    let names: Vec<String> = names.into_keys().collect();
-    AppError::usage(
-        ErrorCode::InvalidRequest,
-        format!("the work profile has no role {role}"),
-    )
-    .next(format!("its roles are {}", names.join(", ")))
 }
 
 #[cfg(test)]

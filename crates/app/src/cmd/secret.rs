@@ -150,7 +150,7 @@ async fn set(cx: &Cx, args: SetArgs) -> Result<Exit> {
     let words = format!("Puts the secret {secret_ref} for {origin}");
     let after = place(&secret_ref, &origin);
     widen(
-        (cx.out, &app),
+        &app,
         (WidenKind::Secret, weight, &words),
         mine(),
         before.as_ref(),
@@ -189,7 +189,7 @@ async fn rotate(cx: &Cx, args: RotateArgs) -> Result<Exit> {
     let place = place(&secret_ref, &known.origin);
     // Another value for the same origin is another account there: whose, a person has to say.
     widen(
-        (cx.out, &app),
+        &app,
         (WidenKind::Secret, weight, &words),
         mine(),
         Some(&place),
@@ -228,7 +228,7 @@ async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
     let words = format!("Binds {name} to {origin}");
     let after = place(&name, &origin);
     widen(
-        (cx.out, &app),
+        &app,
         (WidenKind::Secret, weight, &words),
         mine(),
         before.as_ref(),

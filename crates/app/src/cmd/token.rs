@@ -97,7 +97,7 @@ async fn create(cx: &Cx, args: CreateArgs) -> Result<Exit> {
         return Err(taken(&name));
     }
     if let Some(profile) = &profile {
-        permitted(cx, &app, &name, profile).await?;
+        permitted(&app, &name, profile).await?;
     }
     let token = make(app.entropy.as_ref());
     let new = NewToken {
@@ -133,7 +133,7 @@ fn taken(name: &ExternalId) -> AppError {
 }
 
 /// A token under a profile that allows more than the active one goes around the active one.
-async fn permitted(cx: &Cx, app: &App, name: &ExternalId, id: &ProfileId) -> Result<()> {
+async fn permitted(app: &App, name: &ExternalId, id: &ProfileId) -> Result<()> {
     let profile = profile::find(app, id).await?;
     let active = ProfileStore::active(&app.store).await?;
     if !profile::widens(active.as_ref(), &profile) {
@@ -147,7 +147,7 @@ async fn permitted(cx: &Cx, app: &App, name: &ExternalId, id: &ProfileId) -> Res
         profile::weight(&profile),
         words.as_str(),
     );
-    widen((cx.out, app), change, mine(), active.as_ref(), &profile).await
+    widen(app, change, mine(), active.as_ref(), &profile).await
 }
 
 /// Random digits. Bytes that would favour some digits are drawn again.

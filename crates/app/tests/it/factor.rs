@@ -5,9 +5,15 @@ use std::{
     process::{Output, Stdio},
 };
 
+use handshake_simulator::{Model, Script};
 use serde_json::{Value, json};
 
-use crate::it::{machine::Machine, mission::init, provider::listed, terminal::Terminal};
+use crate::it::{
+    machine::Machine,
+    mission::{init, runtime, simulator},
+    provider::listed,
+    terminal::Terminal,
+};
 
 const PASSPHRASE: &str = "correct horse battery staple 7";
 
@@ -317,4 +323,122 @@ fn s08_a_person_confirms_a_policy_and_trusts_a_home_at_a_terminal() {
         assert_eq!(code, expected, "{screen}");
     }
     assert_eq!(machine.json(&["--home", moved, "provider", "list"]).0, 0);
+}
+
+#[test]
+fn a3_a_cloud_origin_is_contacted_after_a_grant_and_a_new_address_has_none() {
+    let runtime = runtime();
+    let script = || Script::new().model(Model::new("big:latest"));
+    let (cloud, elsewhere) = (simulator(&runtime, script()), simulator(&runtime, script()));
+    let machine = Machine::new();
+    init(&machine);
+    // It plays the cloud, and is enrolled as what it is then: a server on this machine that is not the end.
+    let drafts = machine.write(
+        "drafts.json",
+        &json!([{ "provider_id": "far", "provider_kind": "openai_compat", "base_url": cloud.openai_url(),
+                  "dialect": "generic", "reach": "relay", "secret_ref": "vault:far" }])
+        .to_string(),
+    );
+    let import = ["provider", "import", drafts.to_str().expect("a path")];
+    let (code, screen) = factor(&machine, &import, PASSPHRASE);
+    assert_eq!(code, 0, "{screen}");
+    assert!(
+        screen.contains("+ the cloud provider far, a relay at"),
+        "who is asked sees what for: {screen}"
+    );
+
+    // s53: imported, it can be neither called nor asked.
+    let (code, lines) = machine.json(&["provider", "check", "far"]);
+    assert_eq!(
+        (code, &lines[0]["code"]),
+        (3, &json!("HSK-403-SECRET-UNBOUND"))
+    );
+    let (code, lines) = machine.json(&["provider", "models", "far"]);
+    assert_eq!(
+        (code, &lines[0]["error"]["code"]),
+        (3, &json!("HSK-403-CONTACT-NOT-GRANTED"))
+    );
+    let (code, _) = machine.json(&["chat", "--model", "far/big:latest", "--wait", "0", "hello"]);
+    assert_ne!(code, 0);
+    assert_eq!((cloud.connections(), cloud.bytes_received()), (0, 0));
+    let (_, shown) = machine.json(&["provider", "show", "far"]);
+    assert_eq!(
+        (&shown[0]["secret"], &shown[0]["contact_granted"]),
+        (&json!("missing"), &json!(false))
+    );
+
+    let origin = cloud.url();
+    let mut terminal = Terminal::run(&machine, &["secret", "set", "far", "--origin", &origin]);
+    terminal.see("Approval passphrase");
+    terminal.type_line(PASSPHRASE);
+    terminal.see("Value of far");
+    terminal.type_line("sk-test-4f9Qz7LwX2mN8vB1cD5e");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(!screen.contains("4f9Qz7"), "what is typed is not shown");
+    let (code, lines) = machine.json(&["provider", "check", "far"]);
+    assert_eq!(
+        (code, &lines[0]["code"]),
+        (3, &json!("HSK-403-CONTACT-NOT-GRANTED"))
+    );
+    assert_eq!((cloud.connections(), cloud.bytes_received()), (0, 0));
+    let (code, screen) = factor(
+        &machine,
+        &["provider", "check", "far", "--grant"],
+        PASSPHRASE,
+    );
+    assert_eq!(code, 0, "{screen}");
+    assert!(cloud.requests() > 0);
+    assert!(
+        cloud
+            .received()
+            .iter()
+            .all(|request| !request.path.contains("chat")),
+        "never a completion"
+    );
+    let (code, lines) = machine.json(&["provider", "models", "far"]);
+    assert_eq!(
+        (code, &lines[0]["model_id"], &lines[0]["enabled"]),
+        (0, &json!("big:latest"), &json!(false))
+    );
+    let (code, screen) = factor(
+        &machine,
+        &["provider", "enable", "far", "big:latest"],
+        PASSPHRASE,
+    );
+    assert_eq!(code, 0, "{screen}");
+    assert_eq!(
+        machine.json(&["provider", "models", "far"]).1[0]["enabled"],
+        true
+    );
+
+    // Pointed elsewhere: no grant, no enabled model, and the secret stays with its origin.
+    let edit = [
+        "provider",
+        "edit",
+        "far",
+        "--base-url",
+        &elsewhere.openai_url(),
+    ];
+    let (code, screen) = factor(&machine, &edit, PASSPHRASE);
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("was bound to"), "{screen}");
+    let (_, shown) = machine.json(&["provider", "show", "far"]);
+    assert_eq!(
+        (&shown[0]["secret"], &shown[0]["contact_granted"]),
+        (&json!("unbound"), &json!(false))
+    );
+    let (code, lines) = machine.json(&["provider", "models", "far"]);
+    assert_eq!(
+        (code, &lines[0]["enabled"], &lines[0]["source"]),
+        (0, &json!(false), &json!("stored"))
+    );
+    assert_eq!(elsewhere.connections(), 0);
+    assert_eq!(
+        machine
+            .json(&["provider", "disable", "far", "big:latest"])
+            .0,
+        0,
+        "narrowing needs nobody"
+    );
 }

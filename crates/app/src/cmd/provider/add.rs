@@ -144,7 +144,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     let words = format!("Registers {}", described(&record));
     let change = (kind(&record), weight(&record), words.as_str());
     widen(
-        (cx.out, &app),
+        &app,
         change,
         about(&record.provider_id),
         None,
@@ -165,12 +165,26 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
 
 /// Makes the record of a draft, by every rule that needs no network.
 pub(super) fn checked(app: &App, draft: ProviderDraft) -> Result<ProviderRecord> {
-    let id = draft.provider_id.clone();
+    let (id, derived) = (draft.provider_id.clone(), draft.derived_tier());
     let record = draft
         .into_record(app.clock.now())
-        .map_err(|error| named(&id, error.into()))?;
+        .map_err(|error| mismatched(&id, derived, error.into()))?;
     valid(app, &record)?;
     Ok(record)
+}
+
+/// A refused draft, and how to say what was meant.
+pub(super) fn mismatched(id: &ProviderId, derived: ModelTier, error: AppError) -> AppError {
+    let error = named(id, error);
+    match (error.code, derived) {
+        (ErrorCode::TierMismatch, ModelTier::Local) => {
+            error.next("leave --tier away, or say --reach relay if that server forwards elsewhere")
+        }
+        (ErrorCode::TierMismatch, ModelTier::Cloud) => {
+            error.next("say --tier cloud, if that is what you mean")
+        }
+        _ => error,
+    }
 }
 
 /// What its adapter says about a record.

@@ -106,7 +106,7 @@ async fn grant(cx: &Cx, app: &App, record: &ProviderRecord) -> Result<()> {
     );
     let after = json!({ "provider_id": id, "revision": record.revision, "origin": record.base_url.origin() });
     widen(
-        (cx.out, app),
+        app,
         (WidenKind::Contact, Weight::Cloud, &words),
         about(id),
         None,

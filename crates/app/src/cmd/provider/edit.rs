@@ -121,8 +121,10 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     let id = ProviderId::new(&args.id)?;
     let app = cx.app().await?;
     let before = find(&app, &id).await?;
-    let changed = before.changed(args.change(before.draft())?, app.clock.now());
-    let next = changed.map_err(|error| add::named(&id, error.into()))?;
+    let draft = args.change(before.draft())?;
+    let derived = draft.derived_tier();
+    let changed = before.changed(draft, app.clock.now());
+    let next = changed.map_err(|error| add::mismatched(&id, derived, error.into()))?;
     add::valid(&app, &next)?;
     if next.revision == before.revision {
         super::show::shown(cx.out, &app, &before).await?;
@@ -138,7 +140,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         );
         let change = (kind, add::weight(&next), words.as_str());
         widen(
-            (cx.out, &app),
+            &app,
             change,
             about(&id),
             Some(&before.draft()),

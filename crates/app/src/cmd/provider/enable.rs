@@ -114,7 +114,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     let app = cx.app().await?;
     let record = Arc::new(find(&app, &model.provider).await?);
     match record.tier {
-        ModelTier::Cloud => consent(cx, &app, &record, &model, &claims).await?,
+        ModelTier::Cloud => consent(&app, &record, &model, &claims).await?,
         ModelTier::Local => listed(&app, &record, &model).await?,
     }
     let snapshot = registry::enable(app.runtime.ports(), &record, &model.model, claims).await?;
@@ -132,7 +132,6 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
 
 /// A person's word for a cloud model.
 async fn consent(
-    cx: &Cx,
     app: &App,
     record: &ProviderRecord,
     model: &ModelRef,
@@ -147,7 +146,7 @@ async fn consent(
     let words = format!("Enables the cloud model {model}");
     let scope = about_model(&model.provider, &model.model);
     widen(
-        (cx.out, app),
+        app,
         (WidenKind::Model, Weight::Cloud, &words),
         scope,
         before.as_ref(),

@@ -69,19 +69,15 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         })
         .collect();
     if !args.dry_run && !new.is_empty() {
-        for record in &new {
-            cx.out.note(format!("  + {}", add::described(record)));
-        }
         let weight = new
             .iter()
             .map(|record| add::weight(record))
             .fold(Weight::Local, Weight::and);
-        let permit = widen::ask(
-            cx.out,
-            &app,
-            weight,
-            &format!("Registers {} providers", new.len()),
-        )?;
+        let mut words = format!("Registers {} providers:", new.len());
+        for record in &new {
+            words.push_str(&format!("\n  + {}", add::described(record)));
+        }
+        let permit = widen::ask(&app, weight, &words)?;
         for record in &new {
             permit
                 .record(

@@ -5,6 +5,7 @@ use handshake_core::{
     ids::ProviderId,
     ports::{ContactGrants, ProviderStore},
     provider::{ProviderDraft, ProviderRecord},
+    tier::ModelTier,
 };
 use serde_json::json;
 
@@ -88,10 +89,10 @@ pub(super) async fn show(cx: &Cx, id: &str) -> Result<Exit> {
         ),
         (
             "contact",
-            if granted {
-                "granted".to_owned()
-            } else {
-                "not granted".to_owned()
+            match (record.tier, granted) {
+                (ModelTier::Local, _) => "needs no grant".to_owned(),
+                (ModelTier::Cloud, true) => "granted".to_owned(),
+                (ModelTier::Cloud, false) => "not granted".to_owned(),
             },
         ),
         (

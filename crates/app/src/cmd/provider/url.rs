@@ -153,16 +153,33 @@ async fn lines(args: &Args) -> Result<Exit> {
     };
     let mut input = std::io::BufReader::new(source);
     let mut line = Vec::new();
+    while next_line(&mut input, &mut line).map_err(unreadable)? {
+        if !line.trim_ascii().is_empty() {
+            // A JSON stream whatever `--json` says.
+            Out::new(true).object(&answered(&line, args.resolve).await);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Reads one line, at most a byte more than [`MAX_LINE`] of it. `false` at the end.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
+    let mut any = false;
     loop {
-        line.clear();
-        if input.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
-            return Ok(Exit::Done);
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(any);
         }
-        if line.trim_ascii().is_empty() {
-            continue;
+        any = true;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let part = &buffer[..end.unwrap_or(buffer.len())];
+        line.extend(part.iter().take((MAX_LINE + 1).saturating_sub(line.len())));
+        let used = end.map_or(buffer.len(), |at| at + 1);
+        input.consume(used);
+        if end.is_some() {
+            return Ok(true);
         }
-        // A JSON stream whatever `--json` says.
-        Out::new(true).object(&answered(&line, args.resolve).await);
     }
 }
 
@@ -294,6 +311,17 @@ mod tests {
 
     async fn verdict(line: &str) -> Value {
         Value::Object(answered(line.as_bytes(), false).await)
+    }
+
+    #[test]
+    fn a15_a_line_without_end_is_read_in_bounded_memory() {
+        let long = [vec![b'x'; 3 * MAX_LINE], b"\nshort\n\nlast".to_vec()].concat();
+        let mut input = std::io::BufReader::with_capacity(1000, &long[..]);
+        let (mut line, mut lengths) = (Vec::new(), Vec::new());
+        while next_line(&mut input, &mut line).expect("memory reads") {
+            lengths.push(line.len());
+        }
+        assert_eq!(lengths, [MAX_LINE + 1, 5, 0, 4]);
     }
 
     #[tokio::test]
