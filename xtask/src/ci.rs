@@ -1,6 +1,6 @@
 //! `ci`: what has to hold before a change lands, the cheap steps first.
 
-use crate::{codes, generated, layers, permits, schema, steps::Step, test, tidy};
+use crate::{codes, generated, layers, permits, real, schema, steps::Step, test, tidy};
 
 /// The format of the sources.
 pub(crate) const FMT: Step = Step::cargo("fmt", &["fmt", "--all", "--check"], "cargo fmt --all");
@@ -37,4 +37,5 @@ pub(crate) const STEPS: &[Step] = &[
         "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace, and mend what it names",
     )
     .with(&[("RUSTDOCFLAGS", "-D warnings")]),
+    Step::check("real", real::check),
 ];

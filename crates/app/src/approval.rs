@@ -7,8 +7,8 @@ use handshake_core::{
     attest::RECEIPT_DOMAIN,
     code::{ErrorCode, Phase},
     consent::{
-        Assurance, ConsentReceipt, DemoBinding, EGRESS_EXT, LeaseTerms, Outline, ReceiptExt, ReceiptScope,
-        SignedReceipt,
+        Assurance, ConsentReceipt, DemoBinding, EGRESS_EXT, LeaseTerms, Outline, ReceiptExt,
+        ReceiptScope, SignedReceipt,
     },
     digest::{CommitmentKey, Digest},
     ids::{ExternalId, ReceiptId, RequestId},
@@ -40,15 +40,21 @@ pub(crate) struct Waiting {
 /// Finds one waiting call by its id.
 pub(crate) async fn find(app: &App, id: &str) -> Result<Waiting> {
     let unknown = || {
-        AppError::usage(ErrorCode::InvalidRequest, "no such call is waiting").next("handshake consent list")
+        AppError::usage(ErrorCode::InvalidRequest, "no such call is waiting")
+            .next("handshake consent list")
     };
     let id: RequestId = id.parse()?;
     let pending = app.store.pending().await?;
-    let record = pending.into_iter().find(|record| record.request.request_id == id).ok_or_else(unknown)?;
+    let record = pending
+        .into_iter()
+        .find(|record| record.request.request_id == id)
+        .ok_or_else(unknown)?;
     let content = ApprovalQueue::open(&app.store, id).await?;
     // The plan is judged by the bytes, not the other way round.
     let shown = Digest::of(&[content.salt.as_bytes(), &content.body]);
-    let len = u32::try_from(content.manifest.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let len = u32::try_from(content.manifest.len())
+        .unwrap_or(u32::MAX)
+        .to_be_bytes();
     let envelope = Digest::of(&[
         b"hsk.envelope.v1\0",
         content.salt.as_bytes(),
@@ -102,14 +108,23 @@ pub(crate) async fn approve(
             destination: plan.ext.destination.clone(),
             principal: plan.ext.principal.clone(),
             request_id: waiting.record.request.request_id,
-            scope: if lease.is_some() { ReceiptScope::SessionScoped } else { ReceiptScope::SingleCall },
+            scope: if lease.is_some() {
+                ReceiptScope::SessionScoped
+            } else {
+                ReceiptScope::SingleCall
+            },
             session_ids: [plan.ext.session_id.clone()].into(),
             max_bytes: plan.max_bytes,
             max_attempts: app.policy.rules().retry.max_attempts,
             lease,
             not_before: now,
             expires_at: now.plus(lives),
-            nonce: app.entropy.bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect(),
+            nonce: app
+                .entropy
+                .bytes::<16>()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             assurance: signer.assurance(),
             recorder_checkpoint: Some(format!("{}:{}", head.size, head.hash)),
             run: app.clock.run(),
@@ -122,7 +137,12 @@ pub(crate) async fn approve(
         .signing_payload()
         .map_err(|error| AppError::new(ErrorCode::Storage, Phase::Gate, error.to_string()))?;
     let signature = signer.sign(RECEIPT_DOMAIN, &payload, factor)?;
-    app.store.decide(SignedDecision::Receipt(SignedReceipt { payload, signature })).await?;
+    app.store
+        .decide(SignedDecision::Receipt(SignedReceipt {
+            payload,
+            signature,
+        }))
+        .await?;
     Ok(receipt)
 }
 
@@ -140,7 +160,12 @@ fn lease(
         .next("approve it without --lease")
     };
     let outline = Outline::of(&content.body, commitments).ok_or_else(unreadable)?;
-    let model = plan.ext.destination.model_id.clone().ok_or_else(unreadable)?;
+    let model = plan
+        .ext
+        .destination
+        .model_id
+        .clone()
+        .ok_or_else(unreadable)?;
     let first: u64 = outline.blocks.iter().map(|block| block.bytes).sum();
     Ok(LeaseTerms {
         models: [model].into(),
@@ -149,7 +174,8 @@ fn lease(
         fields: outline.fields,
         kinds: outline.kinds,
         // What the person sees now is the first use; the limits are for what comes after it.
-        max_new_bytes_per_call: LeaseTerms::MAX_NEW_BYTES_PER_CALL.max(first.min(LeaseTerms::MAX_NEW_BYTES_TOTAL)),
+        max_new_bytes_per_call: LeaseTerms::MAX_NEW_BYTES_PER_CALL
+            .max(first.min(LeaseTerms::MAX_NEW_BYTES_TOTAL)),
         max_new_bytes_total: LeaseTerms::MAX_NEW_BYTES_TOTAL,
         max_uses: LeaseTerms::MAX_USES,
         idle_seconds: LeaseTerms::MAX_IDLE_SECONDS,

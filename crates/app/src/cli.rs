@@ -113,7 +113,10 @@ impl Cx {
 
 impl Cli {
     pub(crate) async fn run(self, out: Out) -> Result<Exit> {
-        let cx = Cx { out, home: self.home };
+        let cx = Cx {
+            out,
+            home: self.home,
+        };
         match self.command {
             Command::Demo(args) => cmd::demo::run(&cx, args).await,
             Command::Init(args) => cmd::init::run(&cx, args).await,
@@ -125,7 +128,9 @@ impl Cli {
             Command::Swap(args) => cmd::swap::run(&cx, args).await,
             Command::Consent(command) => cmd::consent::run(&cx, command).await,
             Command::Pending => cmd::consent::run(&cx, cmd::consent::Command::List).await,
-            Command::Approve(args) => cmd::consent::run(&cx, cmd::consent::Command::Approve(args)).await,
+            Command::Approve(args) => {
+                cmd::consent::run(&cx, cmd::consent::Command::Approve(args)).await
+            }
             Command::Deny(args) => cmd::consent::run(&cx, cmd::consent::Command::Deny(args)).await,
             Command::Leak(command) => cmd::leak::run(&cx, command).await,
             Command::Decode(args) => cmd::decode::run(&cx, args).await,

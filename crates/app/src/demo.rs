@@ -2,6 +2,7 @@
 //! it fails if one does not hold.
 
 mod acts;
+mod play;
 mod stage;
 
 use handshake_core::base_url::BaseUrl;
@@ -17,7 +18,9 @@ pub(crate) use self::stage::Stage;
 
 /// Plays all acts.
 pub(crate) async fn run(out: Out, local_url: Option<BaseUrl>, yes: bool) -> Result<Exit> {
-    out.line("Handshake, in five acts. Everything happens on this machine, in a temporary home that is");
+    out.line(
+        "Handshake, in five acts. Everything happens on this machine, in a temporary home that is",
+    );
     out.line("gone afterwards. The \"cloud\" is a simulator on a loopback port that plays a provider elsewhere.");
     let mut stage = Stage::set(out, local_url).await?;
     stage.ask = !yes && factor::at_terminal() && !out.json;
@@ -27,11 +30,16 @@ pub(crate) async fn run(out: Out, local_url: Option<BaseUrl>, yes: bool) -> Resu
     acts::four(&mut stage).await?;
     acts::five(&mut stage).await?;
     let held = stage.failed == 0;
-    out.object(&json!({ "type": "summary", "checks": stage.checks, "failed": stage.failed, "ok": held }));
+    out.object(
+        &json!({ "type": "summary", "checks": stage.checks, "failed": stage.failed, "ok": held }),
+    );
     if held {
         out.line(format!("\nAll {} checks held.", stage.checks));
     } else {
-        out.line(format!("\n{} of {} checks did not hold.", stage.failed, stage.checks));
+        out.line(format!(
+            "\n{} of {} checks did not hold.",
+            stage.failed, stage.checks
+        ));
     }
     stage.strike().await;
     Ok(if held { Exit::Done } else { Exit::Failed })

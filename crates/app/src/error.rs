@@ -45,14 +45,27 @@ impl AppError {
             code if code.is_denial() => Exit::Denied,
             _ => Exit::Failed,
         };
-        let next_step = Some(code.next_step()).filter(|step| !step.is_empty()).map(str::to_owned);
+        let next_step = Some(code.next_step())
+            .filter(|step| !step.is_empty())
+            .map(str::to_owned);
         let message = message.into();
-        Self { code, class: code.class(), phase, message, next_step, trace_id: None, exit }
+        Self {
+            code,
+            class: code.class(),
+            phase,
+            message,
+            next_step,
+            trace_id: None,
+            exit,
+        }
     }
 
     /// Bad input: usage.
     pub(crate) fn usage(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, ..Self::new(code, Phase::Input, message) }
+        Self {
+            exit: Exit::Usage,
+            ..Self::new(code, Phase::Input, message)
+        }
     }
 
     pub(crate) fn next(mut self, step: impl Into<String>) -> Self {
@@ -77,7 +90,10 @@ impl From<CallError> for AppError {
             Some(subject) => format!("{} ({subject})", error.code.title()),
             None => error.code.title().to_owned(),
         };
-        Self { class: error.class, ..Self::new(error.code, error.phase, message) }
+        Self {
+            class: error.class,
+            ..Self::new(error.code, error.phase, message)
+        }
     }
 }
 
@@ -137,7 +153,11 @@ impl From<InvalidProvider> for AppError {
 
 impl From<InvalidBaseUrl> for AppError {
     fn from(error: InvalidBaseUrl) -> Self {
-        let code = if error.ssrf { ErrorCode::SsrfBlocked } else { ErrorCode::InvalidBaseUrl };
+        let code = if error.ssrf {
+            ErrorCode::SsrfBlocked
+        } else {
+            ErrorCode::InvalidBaseUrl
+        };
         Self::usage(code, error.to_string())
     }
 }

@@ -1,7 +1,7 @@
 //! The `handshake` command.
 
-mod cli;
 mod approval;
+mod cli;
 mod clock;
 mod cmd;
 mod demo;
@@ -9,9 +9,9 @@ mod error;
 mod factor;
 mod home;
 mod out;
+mod policy_file;
 mod preview;
 mod record;
-mod policy_file;
 mod serve;
 mod stream;
 mod strength;
@@ -32,7 +32,10 @@ fn main() -> ExitCode {
         Err(usage) => return usage_error(&usage),
     };
     let out = Out::new(cli.json);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(_) => return ExitCode::from(Exit::Failed as u8),
     };
@@ -58,6 +61,10 @@ fn usage_error(usage: &clap::Error) -> ExitCode {
     }
     // What clap prints repeats words of the command line; a broken pipe is no failure of ours.
     let _printed = usage.print();
-    let exit = if usage.use_stderr() { Exit::Usage } else { Exit::Done };
+    let exit = if usage.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Done
+    };
     ExitCode::from(exit as u8)
 }

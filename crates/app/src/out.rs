@@ -17,7 +17,10 @@ pub(crate) struct Out {
 impl Out {
     pub(crate) fn new(json: bool) -> Self {
         let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json, color: color && !json }
+        Self {
+            json,
+            color: color && !json,
+        }
     }
 
     /// One JSON object, in JSON mode.
@@ -41,7 +44,9 @@ impl Out {
         if !self.json {
             let mut stdout = std::io::stdout().lock();
             // A reader that went away (a closed pipe) is no failure of the call.
-            let _closed = stdout.write_all(printable(text).as_bytes()).and_then(|()| stdout.flush());
+            let _closed = stdout
+                .write_all(printable(text).as_bytes())
+                .and_then(|()| stdout.flush());
         }
     }
 
@@ -74,7 +79,9 @@ impl Out {
             return;
         }
         let mut table = comfy_table::Table::new();
-        table.load_style(comfy_table::presets::NOTHING).set_header(head);
+        table
+            .load_style(comfy_table::presets::NOTHING)
+            .set_header(head);
         for row in rows {
             table.add_row(row.iter().map(|cell| printable(cell)));
         }

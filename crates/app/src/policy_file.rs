@@ -38,23 +38,40 @@ pub(crate) fn load(home: &Path, key: &PublicKey) -> Result<Loaded> {
     let written = match fs::read_to_string(home.join("policy.toml")) {
         Ok(text) => Rules::read(&text)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => confirmed.clone(),
-        Err(_) => return Err(AppError::new(ErrorCode::Storage, Phase::Storage, "policy.toml cannot be read")),
+        Err(_) => {
+            return Err(AppError::new(
+                ErrorCode::Storage,
+                Phase::Storage,
+                "policy.toml cannot be read",
+            ));
+        }
     };
     let unconfirmed = written.widens(&confirmed);
-    Ok(Loaded { in_force: written.narrowed_to(&confirmed), written, unconfirmed })
+    Ok(Loaded {
+        in_force: written.narrowed_to(&confirmed),
+        written,
+        unconfirmed,
+    })
 }
 
 /// What was confirmed: the defaults, until a person confirmed something else.
 fn confirmed(home: &Path, key: &PublicKey) -> Result<Rules> {
-    let Ok(bytes) = fs::read(home.join("policy.confirmed.json")) else { return Ok(Rules::default()) };
+    let Ok(bytes) = fs::read(home.join("policy.confirmed.json")) else {
+        return Ok(Rules::default());
+    };
     let damaged = || {
-        AppError::new(ErrorCode::HomeUntrusted, Phase::Storage, "policy.confirmed.json is not what was confirmed")
-            .next("handshake init at a terminal confirms policy.toml again")
+        AppError::new(
+            ErrorCode::HomeUntrusted,
+            Phase::Storage,
+            "policy.confirmed.json is not what was confirmed",
+        )
+        .next("handshake init at a terminal confirms policy.toml again")
     };
     let confirmed: Confirmed = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
     let signature = unhex(&confirmed.signature).ok_or_else(damaged)?;
     let message = confirmed.rules.digest();
-    key.verify(POLICY_DOMAIN, message.as_bytes(), &signature).map_err(|_| damaged())?;
+    key.verify(POLICY_DOMAIN, message.as_bytes(), &signature)
+        .map_err(|_| damaged())?;
     Ok(confirmed.rules)
 }
 
@@ -64,19 +81,36 @@ pub(crate) fn confirm(home: &Path, rules: &Rules, signature: &[u8; 64]) -> Resul
         rules: rules.clone(),
         signature: signature.iter().map(|byte| format!("{byte:02x}")).collect(),
     })
-    .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "the policy cannot be written"))?;
-    let failed = |_| AppError::new(ErrorCode::Storage, Phase::Storage, "the policy cannot be written");
+    .map_err(|_| {
+        AppError::new(
+            ErrorCode::Storage,
+            Phase::Storage,
+            "the policy cannot be written",
+        )
+    })?;
+    let failed = |_| {
+        AppError::new(
+            ErrorCode::Storage,
+            Phase::Storage,
+            "the policy cannot be written",
+        )
+    };
     let temporary = tempfile::NamedTempFile::new_in(home).map_err(failed)?;
     fs::write(temporary.path(), text).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
-    temporary.persist(home.join("policy.confirmed.json")).map_err(|e| failed(e.error))?;
+    temporary
+        .persist(home.join("policy.confirmed.json"))
+        .map_err(|e| failed(e.error))?;
     Ok(())
 }
 
 fn unhex(text: &str) -> Option<[u8; 64]> {
     let bytes: Option<Vec<u8>> = (0..text.len())
         .step_by(2)
-        .map(|at| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .map(|at| {
+            text.get(at..at + 2)
+                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+        })
         .collect();
     bytes?.try_into().ok()
 }

@@ -25,14 +25,46 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
     let model = to.model_id.as_ref().map_or("-", |model| model.as_str());
     let facts = [
         ("to", format!("{}{}", to.origin, to.path)),
-        ("provider", format!("{} (revision {}, {}, {})", to.provider_id, to.revision, word(&to.tier), word(&to.reach))),
+        (
+            "provider",
+            format!(
+                "{} (revision {}, {}, {})",
+                to.provider_id,
+                to.revision,
+                word(&to.tier),
+                word(&to.reach)
+            ),
+        ),
         ("model", model.to_owned()),
-        ("bytes", format!("{} in all, {} new in {} of {} parts", plan.max_bytes, ext.new_bytes, ext.new_blocks, ext.blocks)),
-        ("asked by", format!("{} in session {}", ext.principal, ext.session_id)),
+        (
+            "bytes",
+            format!(
+                "{} in all, {} new in {} of {} parts",
+                plan.max_bytes, ext.new_bytes, ext.new_blocks, ext.blocks
+            ),
+        ),
+        (
+            "asked by",
+            format!("{} in session {}", ext.principal, ext.session_id),
+        ),
         ("because", list(ext.asked_because.iter().map(word))),
-        ("messages", list(ext.provenance.iter().map(|(who, n)| format!("{n} from {who}")))),
+        (
+            "messages",
+            list(
+                ext.provenance
+                    .iter()
+                    .map(|(who, n)| format!("{n} from {who}")),
+            ),
+        ),
         ("kinds", list(ext.kinds.iter().map(word))),
-        ("findings", list(ext.findings.iter().map(|f| format!("{} × {} ({})", f.count, word(&f.class), word(&f.level))))),
+        (
+            "findings",
+            list(
+                ext.findings
+                    .iter()
+                    .map(|f| format!("{} × {} ({})", f.count, word(&f.class), word(&f.level))),
+            ),
+        ),
         ("not inspectable", ext.uninspectable.to_string()),
         ("reaches further", list(ext.second_hand.iter().cloned())),
         ("client metadata", list(ext.client_metadata.iter().cloned())),
@@ -41,17 +73,31 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
     for (name, value) in facts {
         out.line(format!("  {name:<16} {value}"));
     }
-    if ext.findings.iter().any(|finding| finding.level == FindingLevel::Ask) {
-        out.mark(false, "something in it needs your eyes; approve it only for this one call");
+    if ext
+        .findings
+        .iter()
+        .any(|finding| finding.level == FindingLevel::Ask)
+    {
+        out.mark(
+            false,
+            "something in it needs your eyes; approve it only for this one call",
+        );
     }
     out.heading("Content");
     content(out, &waiting.content.body);
-    out.line(format!("\n  fingerprint {}", &ext.envelope_sha256.to_string()[..24]));
+    out.line(format!(
+        "\n  fingerprint {}",
+        &ext.envelope_sha256.to_string()[..24]
+    ));
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = items.collect();
-    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+    if all.is_empty() {
+        "none".to_owned()
+    } else {
+        all.join(", ")
+    }
 }
 
 /// The body: messages as text, everything else as JSON.
@@ -65,7 +111,10 @@ fn content(out: Out, body: &[u8]) {
             for item in items {
                 let role = item.get("role").and_then(Value::as_str).unwrap_or("?");
                 match item {
-                    Value::Object(parts) if parts.len() == 2 && parts.get("content").is_some_and(Value::is_string) => {
+                    Value::Object(parts)
+                        if parts.len() == 2
+                            && parts.get("content").is_some_and(Value::is_string) =>
+                    {
                         let text = parts.get("content").and_then(Value::as_str).unwrap_or("");
                         out.line(format!("  [{role}] {}", fold(text)));
                     }
@@ -83,6 +132,16 @@ fn fold(text: &str) -> String {
         return text.to_owned();
     }
     let head: String = text.chars().take(FOLD / 2).collect();
-    let tail: String = text.chars().rev().take(FOLD / 2).collect::<Vec<_>>().into_iter().rev().collect();
-    format!("{head}\n  … {} bytes folded (handshake consent show --raw ID) …\n{tail}", text.len() - head.len() - tail.len())
+    let tail: String = text
+        .chars()
+        .rev()
+        .take(FOLD / 2)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    format!(
+        "{head}\n  … {} bytes folded (handshake consent show --raw ID) …\n{tail}",
+        text.len() - head.len() - tail.len()
+    )
 }

@@ -43,23 +43,46 @@ pub(crate) struct Shared {
 /// Listens until Ctrl-C.
 pub(crate) async fn run(cx: &Cx, listen: SocketAddr, allow_host: Vec<String>) -> Result<Exit> {
     if !listen.ip().is_loopback() {
-        return Err(AppError::usage(ErrorCode::InvalidConfig, "the gateway listens on loopback only"));
+        return Err(AppError::usage(
+            ErrorCode::InvalidConfig,
+            "the gateway listens on loopback only",
+        ));
     }
     let listener = TcpListener::bind(listen).await.map_err(|_| {
-        AppError::new(ErrorCode::Storage, Phase::Connect, format!("{listen} cannot be listened on"))
-            .next("another program uses the port; choose one with --listen")
+        AppError::new(
+            ErrorCode::Storage,
+            Phase::Connect,
+            format!("{listen} cannot be listened on"),
+        )
+        .next("another program uses the port; choose one with --listen")
     })?;
-    let address = listener
-        .local_addr()
-        .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Connect, "the listener has no address"))?;
-    let app = cx.app_with(Wiring { own_listeners: vec![address], ..Wiring::default() }).await?;
+    let address = listener.local_addr().map_err(|_| {
+        AppError::new(
+            ErrorCode::Storage,
+            Phase::Connect,
+            "the listener has no address",
+        )
+    })?;
+    let app = cx
+        .app_with(Wiring {
+            own_listeners: vec![address],
+            ..Wiring::default()
+        })
+        .await?;
     let hosts = hosts(address, allow_host);
-    let shared =
-        Arc::new(Shared { app, hosts, slots: Arc::new(Semaphore::new(MAX_REQUESTS)) });
-    cx.out.object(&json!({ "listening": address, "base_url": format!("http://{address}/v1") }));
+    let shared = Arc::new(Shared {
+        app,
+        hosts,
+        slots: Arc::new(Semaphore::new(MAX_REQUESTS)),
+    });
+    cx.out
+        .object(&json!({ "listening": address, "base_url": format!("http://{address}/v1") }));
     cx.out.line(format!("Listening on http://{address}"));
-    cx.out.line(format!("  OpenAI clients: base URL http://{address}/v1, API key from `handshake token create NAME`"));
-    cx.out.line("  Cloud calls wait for a person: handshake consent list (in another terminal)");
+    cx.out.line(format!(
+        "  OpenAI clients: base URL http://{address}/v1, API key from `handshake token create NAME`"
+    ));
+    cx.out
+        .line("  Cloud calls wait for a person: handshake consent list (in another terminal)");
     let router = router(Arc::clone(&shared));
     // axum leaves Nagle's algorithm on, which costs a kept-alive client 40 ms an answer.
     let listener = listener.tap_io(|socket| {
@@ -90,12 +113,20 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .nest("/v1", models.clone())
         .nest("/t/{token}/v1", models)
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::client))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            auth::client,
+        ))
         .route("/healthz", get(|| async { "ok" }))
         .fallback(|| async { failure::plain(StatusCode::NOT_FOUND, "there is no such route") })
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::front))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            auth::front,
+        ))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
-        .layer(tower_http::timeout::RequestBodyTimeoutLayer::new(Duration::from_secs(30)))
+        .layer(tower_http::timeout::RequestBodyTimeoutLayer::new(
+            Duration::from_secs(30),
+        ))
         .with_state(shared)
 }

@@ -15,15 +15,31 @@ use crate::{
 /// The published form of one event. `None` for events that have no published form.
 pub(crate) fn published(event: &TurnEvent) -> Option<Value> {
     Some(match event {
-        TurnEvent::TurnStarted { trace_id, session_id, provider_id, model_id, tier, turn } => json!({
+        TurnEvent::TurnStarted {
+            trace_id,
+            session_id,
+            provider_id,
+            model_id,
+            tier,
+            turn,
+        } => json!({
             "type": "started", "trace_id": trace_id, "session_id": session_id,
             "provider_id": provider_id, "model_id": model_id, "tier": tier, "turn": turn,
         }),
-        TurnEvent::AwaitingConsent { request_id, deadline, .. } => {
+        TurnEvent::AwaitingConsent {
+            request_id,
+            deadline,
+            ..
+        } => {
             json!({ "type": "awaiting_consent", "request_id": request_id, "deadline": deadline })
         }
-        TurnEvent::ToolResult { tool_call_id, ok, error } => {
-            let mut value = json!({ "type": "tool_result", "tool_call_id": tool_call_id, "ok": ok });
+        TurnEvent::ToolResult {
+            tool_call_id,
+            ok,
+            error,
+        } => {
+            let mut value =
+                json!({ "type": "tool_result", "tool_call_id": tool_call_id, "ok": ok });
             if let Some(code) = error {
                 value["error"] = json!(code);
             }
@@ -50,7 +66,11 @@ pub(crate) fn chat(event: &ChatEvent) -> Option<Value> {
             value["type"] = json!("usage");
             value
         }
-        ChatEvent::Finished { finish_reason, tool_mode, refusal_suspected } => {
+        ChatEvent::Finished {
+            finish_reason,
+            tool_mode,
+            refusal_suspected,
+        } => {
             let mut value = json!({ "type": "finished", "finish_reason": finish_reason });
             if *tool_mode != handshake_core::chat::ToolMode::Native {
                 value["tool_mode"] = json!(tool_mode);
@@ -68,7 +88,11 @@ pub(crate) fn chat(event: &ChatEvent) -> Option<Value> {
 ///
 /// # Errors
 /// The call's terminal failure; in JSON mode it was printed as the stream's last line too.
-pub(crate) async fn show(out: Out, mut handle: CallHandle, trace_id: TraceId) -> Result<FinishReason> {
+pub(crate) async fn show(
+    out: Out,
+    mut handle: CallHandle,
+    trace_id: TraceId,
+) -> Result<FinishReason> {
     let cancel = handle.canceller();
     let watcher = tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
@@ -108,20 +132,34 @@ async fn drain(out: Out, handle: &mut CallHandle, trace_id: TraceId) -> Result<F
 fn people(out: Out, event: &TurnEvent) {
     match event {
         TurnEvent::AwaitingConsent { request_id, .. } => {
-            out.note(format!("Waiting for a person: handshake approve {request_id}  (in another terminal)"));
+            out.note(format!(
+                "Waiting for a person: handshake approve {request_id}  (in another terminal)"
+            ));
         }
         TurnEvent::ToolResult { ok, error, .. } => match error {
-            None => out.note(format!("  tool answered ({})", if *ok { "ok" } else { "not ok" })),
+            None => out.note(format!(
+                "  tool answered ({})",
+                if *ok { "ok" } else { "not ok" }
+            )),
             Some(code) => out.note(format!("  tool denied: {code}")),
         },
-        TurnEvent::Chat(ChatEvent::TextDelta { text } | ChatEvent::Refusal { text }) => out.text(text),
+        TurnEvent::Chat(ChatEvent::TextDelta { text } | ChatEvent::Refusal { text }) => {
+            out.text(text)
+        }
         TurnEvent::Chat(ChatEvent::ToolCall(call)) => {
-            out.note(format!("  calls {} {}", call.tool_id, Value::Object(call.arguments.clone())));
+            out.note(format!(
+                "  calls {} {}",
+                call.tool_id,
+                Value::Object(call.arguments.clone())
+            ));
         }
         TurnEvent::Chat(ChatEvent::Finished { finish_reason, .. }) => {
             out.text("\n");
             if *finish_reason != FinishReason::Stop {
-                out.note(format!("(ended: {})", json!(finish_reason).as_str().unwrap_or("")));
+                out.note(format!(
+                    "(ended: {})",
+                    json!(finish_reason).as_str().unwrap_or("")
+                ));
             }
         }
         _ => {}

@@ -67,7 +67,10 @@ impl ToolExecutor for Builtins {
 }
 
 fn add(args: &Map<String, Value>) -> Option<Value> {
-    let sum = args.get("a")?.as_i64()?.checked_add(args.get("b")?.as_i64()?)?;
+    let sum = args
+        .get("a")?
+        .as_i64()?
+        .checked_add(args.get("b")?.as_i64()?)?;
     Some(json!({ "sum": sum }))
 }
 

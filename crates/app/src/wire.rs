@@ -9,7 +9,8 @@ use handshake_core::{
     gate::{Gate, GatePorts},
     ids::{ExternalId, ProviderId},
     ports::{
-        AdapterFactory, Clock, EgressLedger, Entropy, LeakageValidator, PeerResolver, SecretStore, Signer,
+        AdapterFactory, Clock, EgressLedger, Entropy, LeakageValidator, PeerResolver, SecretStore,
+        Signer,
     },
     tool::ToolRegistry,
 };
@@ -110,10 +111,14 @@ impl App {
         let engine = Engine::builtin();
         store.set_epoch(Epoch::Policy(rules.digest())).await?;
         store.set_epoch(Epoch::Rules(engine.digest())).await?;
-        store.set_epoch(Epoch::ApprovalKey(Some(approval_key.id().clone()))).await?;
+        store
+            .set_epoch(Epoch::ApprovalKey(Some(approval_key.id().clone())))
+            .await?;
         let enrolment = SharedEnrolment::new(enrol(&store, &secrets).await?);
-        let guard =
-            SinkGuard::new(Arc::new(Redactor::new(Arc::clone(&engine), enrolment.clone())));
+        let guard = SinkGuard::new(Arc::new(Redactor::new(
+            Arc::clone(&engine),
+            enrolment.clone(),
+        )));
         let (_, commitments) = vault.commitment_key()?;
         let validators: Vec<Arc<dyn LeakageValidator>> = vec![
             Arc::new(SecretValidator::new(Arc::clone(&engine), enrolment.clone())),
@@ -160,9 +165,25 @@ impl App {
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
             },
-            Config { retry: rules.retry.into(), emulate_tools, ..Config::default() },
+            Config {
+                retry: rules.retry.into(),
+                emulate_tools,
+                ..Config::default()
+            },
         );
-        Ok(Self { home, store, vault, secrets, policy, engine, enrolment, guard, clock, entropy, runtime })
+        Ok(Self {
+            home,
+            store,
+            vault,
+            secrets,
+            policy,
+            engine,
+            enrolment,
+            guard,
+            clock,
+            entropy,
+            runtime,
+        })
     }
 
     /// The signer of approvals. It asks for the factor each time.
@@ -175,7 +196,8 @@ impl App {
     pub(crate) async fn enrolled_again(&self) -> Result<()> {
         let next = self.enrolment.current().generation() + 1;
         self.store.set_epoch(Epoch::Enrolled(next)).await?;
-        self.enrolment.replace(enrol(&self.store, &self.secrets).await?);
+        self.enrolment
+            .replace(enrol(&self.store, &self.secrets).await?);
         Ok(())
     }
 
@@ -191,11 +213,21 @@ pub(crate) fn adapters(
     secrets: Arc<dyn SecretStore>,
     clock: Arc<dyn Clock>,
 ) -> Result<BTreeMap<handshake_core::ids::Token, Arc<dyn AdapterFactory>>> {
-    let transport = Transport::new(secrets, clock, Limits::default())
-        .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Connect, "the transport cannot be set up"))?;
-    let all: [Arc<dyn AdapterFactory>; 2] =
-        [Arc::new(OllamaFactory::new(transport.clone())), Arc::new(OpenAiCompatFactory::new(transport))];
-    Ok(all.into_iter().map(|factory| (factory.kind().clone(), factory)).collect())
+    let transport = Transport::new(secrets, clock, Limits::default()).map_err(|_| {
+        AppError::new(
+            ErrorCode::Storage,
+            Phase::Connect,
+            "the transport cannot be set up",
+        )
+    })?;
+    let all: [Arc<dyn AdapterFactory>; 2] = [
+        Arc::new(OllamaFactory::new(transport.clone())),
+        Arc::new(OpenAiCompatFactory::new(transport)),
+    ];
+    Ok(all
+        .into_iter()
+        .map(|factory| (factory.kind().clone(), factory))
+        .collect())
 }
 
 async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {

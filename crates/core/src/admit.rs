@@ -27,7 +27,10 @@ impl Route {
     /// The qualified model.
     #[must_use]
     pub fn model_ref(&self) -> ModelRef {
-        ModelRef { provider: self.record.provider_id.clone(), model: self.model.clone() }
+        ModelRef {
+            provider: self.record.provider_id.clone(),
+            model: self.model.clone(),
+        }
     }
 }
 

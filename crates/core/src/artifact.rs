@@ -41,7 +41,9 @@ pub struct Artifact {
 
 impl std::fmt::Debug for Artifact {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Artifact").field("meta", &self.meta).finish_non_exhaustive()
+        f.debug_struct("Artifact")
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,7 +60,10 @@ impl LabelVerdict {
     /// Nothing is referred to: the request holds inline text only.
     #[must_use]
     pub fn inline() -> Self {
-        Self { label: Label::INLINE, blocked: Vec::new() }
+        Self {
+            label: Label::INLINE,
+            blocked: Vec::new(),
+        }
     }
 
     /// Whether a call with these labels may leave.

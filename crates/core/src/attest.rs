@@ -48,9 +48,17 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`BadSignature`] when it does not verify.
-    pub fn verify(&self, domain: &str, message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+    pub fn verify(
+        &self,
+        domain: &str,
+        message: &[u8],
+        signature: &[u8; 64],
+    ) -> Result<(), BadSignature> {
         self.key
-            .verify_strict(&signed_bytes(domain, message), &Signature::from_bytes(signature))
+            .verify_strict(
+                &signed_bytes(domain, message),
+                &Signature::from_bytes(signature),
+            )
             .map_err(|_| BadSignature)
     }
 }

@@ -133,7 +133,10 @@ impl TryFrom<String> for Origin {
         if origin.as_str() == text {
             Ok(origin)
         } else {
-            Err(InvalidBaseUrl { reason: "an origin has no path", ssrf: false })
+            Err(InvalidBaseUrl {
+                reason: "an origin has no path",
+                ssrf: false,
+            })
         }
     }
 }

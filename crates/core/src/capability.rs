@@ -15,7 +15,17 @@ mod merge;
 
 /// Three-valued support. `Unknown` denies, with a code of its own.
 #[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -31,7 +41,16 @@ pub enum Support {
 
 /// The features of a model that are supported or not.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -73,7 +92,16 @@ impl Feature {
 
 /// The limits of a model that are numbers.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -86,7 +114,16 @@ pub enum Limit {
 
 /// Who said so, strongest first.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -196,6 +233,9 @@ impl CapabilitySnapshot {
         if let Some(members) = value.as_object_mut() {
             members.remove("fetched_at");
         }
-        Digest::of(&[b"hsk.capabilities.v1\0", &canonical_json(&value).unwrap_or_default()])
+        Digest::of(&[
+            b"hsk.capabilities.v1\0",
+            &canonical_json(&value).unwrap_or_default(),
+        ])
     }
 }

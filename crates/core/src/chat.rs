@@ -11,7 +11,8 @@ pub use self::{
     fold::{ChatResponse, Fold, FoldError},
     message::{Attachment, AttachmentKind, Message, ProviderState, Role},
     request::{
-        ChatRequest, EmbedRequest, ModelCall, Params, Reasoning, Shape, Target, ToolChoice, Verbatim,
+        ChatRequest, EmbedRequest, ModelCall, Params, Reasoning, Shape, Target, ToolChoice,
+        Verbatim,
     },
     turn::TurnEvent,
 };

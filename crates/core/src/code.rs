@@ -6,7 +6,16 @@ use serde::{Deserialize, Serialize};
 
 /// What kind of failure a code is, and so what a caller can do about it.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -27,7 +36,16 @@ pub enum ErrorClass {
 
 /// Where on the call path a failure happened.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -114,7 +132,7 @@ codes! {
     BudgetExceeded = 402, "HSK-402-BUDGET-EXCEEDED", Policy, "The answer exceeded max_tokens.", "raise max_tokens or ask for less";
     ProviderQuota = 402, "HSK-402-PROVIDER-QUOTA", Permanent, "The provider's quota is exhausted.", "check the account at the provider";
     SsrfBlocked = 403, "HSK-403-SSRF-BLOCKED", Policy, "The destination address is not allowed.", "handshake provider check-url URL --resolve";
-    TierMismatch = 403, "HSK-403-TIER-MISMATCH", Policy, "The declared tier is not the tier that the call would have.", "handshake provider edit ID --tier cloud";
+    TierMismatch = 403, "HSK-403-TIER-MISMATCH", Policy, "The declared tier is not the tier that the call would have.", "call a cloud model at its own provider; enrol a local server that forwards with --reach relay";
     GovernanceLocked = 403, "HSK-403-GOVERNANCE-LOCKED", Policy, "Cloud calls are locked.", "activate a work profile whose automation_level is not LOCKED";
     CloudEscalationDenied = 403, "HSK-403-CLOUD-ESCALATION-DENIED", Policy, "Policy or a person denied this cloud call.", "use a local model, or ask the operator";
     CloudConsentRequired = 403, "HSK-403-CLOUD-CONSENT-REQUIRED", Policy, "This cloud call needs the consent of a person.", "handshake consent list, then handshake consent approve ID";
@@ -228,7 +246,10 @@ mod tests {
 
     #[test]
     fn older_aliases_are_read() {
-        assert_eq!(ErrorCode::parse("CX-MM-CONSENT-MISSING"), Some(ErrorCode::CloudConsentRequired));
+        assert_eq!(
+            ErrorCode::parse("CX-MM-CONSENT-MISSING"),
+            Some(ErrorCode::CloudConsentRequired)
+        );
         assert_eq!(ErrorCode::parse("CX-MM-001"), Some(ErrorCode::NotReady));
         assert_eq!(ErrorCode::parse("HSK-403-NOPE"), None);
     }

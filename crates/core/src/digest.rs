@@ -108,7 +108,11 @@ impl CommitmentKey {
     /// # Errors
     /// [`InvalidDigest`] for the all-zero key, which is what a missing key looks like.
     pub fn new(bytes: [u8; 32]) -> Result<Self, InvalidDigest> {
-        if bytes == [0; 32] { Err(InvalidDigest) } else { Ok(Self(bytes)) }
+        if bytes == [0; 32] {
+            Err(InvalidDigest)
+        } else {
+            Ok(Self(bytes))
+        }
     }
 
     /// HMAC-SHA256 over the framed parts: each part is preceded by its length, so parts cannot shift.
@@ -132,7 +136,16 @@ impl fmt::Debug for CommitmentKey {
 
 /// An HMAC-SHA256 commitment to content, safe to record.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(transparent)]
@@ -200,7 +213,10 @@ mod tests {
 
     #[test]
     fn canonical_json_refuses_numbers_that_rfc_8785_would_alter() {
-        assert_eq!(canonical_json(&serde_json::json!({"b":1,"a":"x"})).expect("ok"), br#"{"a":"x","b":1}"#);
+        assert_eq!(
+            canonical_json(&serde_json::json!({"b":1,"a":"x"})).expect("ok"),
+            br#"{"a":"x","b":1}"#
+        );
         assert_eq!(canonical_json(&u64::MAX), Err(NotCanonical::Number));
         assert_eq!(canonical_json(&0.5), Err(NotCanonical::Number));
     }
@@ -208,7 +224,10 @@ mod tests {
     #[test]
     fn digests_round_trip_and_refuse_upper_case() {
         let d = Digest::of(&[b"abc"]);
-        assert_eq!(d.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            d.to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(d.to_string().parse(), Ok(d));
         assert!(d.to_string().to_uppercase().parse::<Digest>().is_err());
     }
@@ -216,7 +235,10 @@ mod tests {
     #[test]
     fn commitments_frame_their_parts() {
         let key = CommitmentKey::new([7; 32]).expect("key");
-        assert_ne!(key.commit("d", &[b"ab", b"c"]), key.commit("d", &[b"a", b"bc"]));
+        assert_ne!(
+            key.commit("d", &[b"ab", b"c"]),
+            key.commit("d", &[b"a", b"bc"])
+        );
         assert!(CommitmentKey::new([0; 32]).is_err());
     }
 }

@@ -15,7 +15,16 @@ use crate::{
 
 /// The methods that exist here.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "UPPERCASE")]
@@ -67,9 +76,25 @@ pub struct Envelope {
 /// Headers that an adapter may never put into the manifest: the transport owns them, or they frame,
 /// authenticate or route the message.
 const FORBIDDEN_HEADERS: &[&str] = &[
-    "host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect",
-    "cookie", "proxy-authorization", "proxy-connection", "forwarded", "x-forwarded-for",
-    "x-forwarded-host", "x-forwarded-proto", "via", "traceparent", "tracestate", "baggage",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "cookie",
+    "proxy-authorization",
+    "proxy-connection",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "via",
+    "traceparent",
+    "tracestate",
+    "baggage",
 ];
 
 /// An envelope that breaks a rule of its manifest.
@@ -98,13 +123,19 @@ impl Envelope {
     /// # Errors
     /// [`InvalidEnvelope`] with the rule.
     pub fn check(&self) -> Result<(), InvalidEnvelope> {
-        let secrets = self.headers.values().filter(|v| matches!(v, HeaderValue::Secret { .. })).count();
+        let secrets = self
+            .headers
+            .values()
+            .filter(|v| matches!(v, HeaderValue::Secret { .. }))
+            .count();
         if secrets > 1 {
             return Err(InvalidEnvelope("at most one header holds a secret"));
         }
         for (name, value) in &self.headers {
             let named = !name.is_empty()
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
             if !named || FORBIDDEN_HEADERS.contains(&name.as_str()) {
                 return Err(InvalidEnvelope("a header may not be set by an adapter"));
             }
@@ -119,10 +150,13 @@ impl Envelope {
                 !s.is_empty()
                     && s != "."
                     && s != ".."
-                    && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-:@=+".contains(&b))
+                    && s.bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"._~-:@=+".contains(&b))
             });
         if !segments_ok || !self.path.starts_with(self.base_url.path()) {
-            return Err(InvalidEnvelope("the path is the base URL's path and plain segments below it"));
+            return Err(InvalidEnvelope(
+                "the path is the base URL's path and plain segments below it",
+            ));
         }
         if self.method == Method::Get && !self.body.is_empty() {
             return Err(InvalidEnvelope("a GET has no body"));
@@ -239,10 +273,13 @@ impl<'a> EnvelopeView<'a> {
 
     /// The plain headers, in order of name.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.envelope.headers.iter().filter_map(|(name, value)| match value {
-            HeaderValue::Plain(text) => Some((name.as_str(), text.as_str())),
-            HeaderValue::Secret { .. } => None,
-        })
+        self.envelope
+            .headers
+            .iter()
+            .filter_map(|(name, value)| match value {
+                HeaderValue::Plain(text) => Some((name.as_str(), text.as_str())),
+                HeaderValue::Secret { .. } => None,
+            })
     }
 
     /// The body.

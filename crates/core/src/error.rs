@@ -25,7 +25,14 @@ impl CallError {
     /// A failure with the code's own class.
     #[must_use]
     pub fn new(code: ErrorCode, phase: Phase) -> Self {
-        Self { code, class: code.class(), phase, http_status: None, retry_after: None, subject: None }
+        Self {
+            code,
+            class: code.class(),
+            phase,
+            http_status: None,
+            retry_after: None,
+            subject: None,
+        }
     }
 
     /// The same failure, naming what it is about.
@@ -83,13 +90,19 @@ impl SendError {
     /// A failure before any byte of the request left.
     #[must_use]
     pub fn unsent(error: CallError) -> Self {
-        Self { error, in_doubt: false }
+        Self {
+            error,
+            in_doubt: false,
+        }
     }
 
     /// A failure after bytes of the request may have left.
     #[must_use]
     pub fn in_doubt(error: CallError) -> Self {
-        Self { error, in_doubt: true }
+        Self {
+            error,
+            in_doubt: true,
+        }
     }
 }
 

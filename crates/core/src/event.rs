@@ -7,7 +7,8 @@ mod read;
 
 pub use self::{
     body::{
-        Body, CallOutcome, ControlKind, EgressCode, HealthState, SideEffectWord, Transport, WidenKind,
+        Body, CallOutcome, ControlKind, EgressCode, HealthState, SideEffectWord, Transport,
+        WidenKind,
     },
     read::InvalidEvent,
 };
@@ -18,7 +19,16 @@ use crate::{
 
 /// Who acted.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]

@@ -6,7 +6,16 @@ use crate::{digest::Digest, ids::RuleId};
 
 /// What kind of thing was found.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -34,7 +43,16 @@ pub enum FindingClass {
 
 /// What a finding means for the call.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -49,7 +67,16 @@ pub enum FindingLevel {
 
 /// How sure the rule is.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -103,7 +130,11 @@ impl Findings {
     /// Nothing found.
     #[must_use]
     pub fn none(ruleset: Digest, enrolment: u64) -> Self {
-        Self { items: Vec::new(), ruleset, enrolment }
+        Self {
+            items: Vec::new(),
+            ruleset,
+            enrolment,
+        }
     }
 
     /// The worst level, if anything was found.

@@ -1,12 +1,16 @@
 //! The egress gate: a pure decision and a thin driver. The only place that makes a [`Cleared`].
 
 mod clearance;
+mod commit;
 mod decide;
 mod deny;
 mod driver;
 mod explain;
 mod facts;
+mod locate;
 mod plan;
+mod scan;
+mod spend;
 mod steps;
 
 use std::sync::Arc;

@@ -287,10 +287,14 @@ impl fmt::Display for ModelRef {
 impl FromStr for ModelRef {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let (provider, model) = text
-            .split_once('/')
-            .ok_or(InvalidId { kind: "model ref", expected: "provider_id/model_id" })?;
-        Ok(Self { provider: ProviderId::new(provider)?, model: ModelId::new(model)? })
+        let (provider, model) = text.split_once('/').ok_or(InvalidId {
+            kind: "model ref",
+            expected: "provider_id/model_id",
+        })?;
+        Ok(Self {
+            provider: ProviderId::new(provider)?,
+            model: ModelId::new(model)?,
+        })
     }
 }
 
@@ -333,7 +337,16 @@ pub struct Principal {
 
 /// The kinds of [`Principal`].
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -381,13 +394,19 @@ mod tests {
 
     #[test]
     fn rejected_text_is_not_repeated() {
-        let err = ProviderId::new("SECRET VALUE").expect_err("invalid").to_string();
+        let err = ProviderId::new("SECRET VALUE")
+            .expect_err("invalid")
+            .to_string();
         assert!(!err.contains("SECRET"));
     }
 
     #[test]
     fn nil_ids_are_refused() {
         assert!(TraceId::new(Uuid::nil()).is_err());
-        assert!("00000000-0000-0000-0000-000000000000".parse::<TraceId>().is_err());
+        assert!(
+            "00000000-0000-0000-0000-000000000000"
+                .parse::<TraceId>()
+                .is_err()
+        );
     }
 }

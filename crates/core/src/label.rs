@@ -4,7 +4,16 @@ use serde::{Deserialize, Serialize};
 
 /// How sensitive content is.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -21,7 +30,16 @@ pub enum Sensitivity {
 
 /// The label of a piece of content.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(deny_unknown_fields)]
@@ -34,7 +52,16 @@ pub struct Label {
 
 /// Why a label blocks.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -49,9 +76,15 @@ pub enum LabelBlock {
 
 impl Label {
     /// Text of this request itself: the byte scan and consent govern it.
-    pub const INLINE: Self = Self { sensitivity: Sensitivity::Low, exportable: true };
+    pub const INLINE: Self = Self {
+        sensitivity: Sensitivity::Low,
+        exportable: true,
+    };
     /// Content that nobody labelled.
-    pub const UNKNOWN: Self = Self { sensitivity: Sensitivity::Unknown, exportable: false };
+    pub const UNKNOWN: Self = Self {
+        sensitivity: Sensitivity::Unknown,
+        exportable: false,
+    };
 
     /// The label of content made of both: the higher sensitivity, exportable only if both are.
     #[must_use]
@@ -83,7 +116,10 @@ mod tests {
         [Low, Medium, High, Unknown]
             .into_iter()
             .flat_map(|sensitivity| {
-                [true, false].map(|exportable| Label { sensitivity, exportable })
+                [true, false].map(|exportable| Label {
+                    sensitivity,
+                    exportable,
+                })
             })
             .collect()
     }
@@ -95,7 +131,11 @@ mod tests {
         for a in &all {
             assert_eq!(a.join(*a), *a, "idempotent");
             assert_eq!(a.join(Label::INLINE), *a, "inline adds nothing");
-            assert_eq!(a.join(Label::UNKNOWN), Label::UNKNOWN, "unknown takes everything");
+            assert_eq!(
+                a.join(Label::UNKNOWN),
+                Label::UNKNOWN,
+                "unknown takes everything"
+            );
             for b in &all {
                 assert_eq!(a.join(*b), b.join(*a), "commutative");
                 for c in &all {
@@ -120,10 +160,19 @@ mod tests {
 
     #[test]
     fn a9_either_condition_alone_blocks() {
-        let label = |sensitivity, exportable| Label { sensitivity, exportable }.blocks();
+        let label = |sensitivity, exportable| {
+            Label {
+                sensitivity,
+                exportable,
+            }
+            .blocks()
+        };
         assert_eq!(label(Sensitivity::Low, true), None);
         assert_eq!(label(Sensitivity::Medium, true), None);
-        assert_eq!(label(Sensitivity::Low, false), Some(LabelBlock::NotExportable));
+        assert_eq!(
+            label(Sensitivity::Low, false),
+            Some(LabelBlock::NotExportable)
+        );
         assert_eq!(label(Sensitivity::High, true), Some(LabelBlock::High));
         assert_eq!(label(Sensitivity::Unknown, true), Some(LabelBlock::Unknown));
         assert_eq!(Label::INLINE.blocks(), None);

@@ -21,10 +21,10 @@ mod signer;
 mod tool;
 
 pub use self::{
-    adapter::{Adapter, AdapterFactory, AdapterError, ChatStream, LlmClient, ProviderControl},
+    adapter::{Adapter, AdapterError, AdapterFactory, ChatStream, LlmClient, ProviderControl},
     approval::{
-        ApprovalQueue, Decided, PendingContent, PendingRecord, QueueError, SignedDecision, Submission,
-        Submitted,
+        ApprovalQueue, Decided, PendingContent, PendingRecord, QueueError, SignedDecision,
+        Submission, Submitted,
     },
     artifact::ArtifactStore,
     clock::{Clock, Entropy, EntropyExt},

@@ -72,7 +72,9 @@ pub enum SecretRef {
 
 /// A text that is not a secret reference. It may be a key that somebody pasted, so it is not repeated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("secret_ref must be vault:NAME, keyring:NAME, env:NAME, file:PATH or client: (never the key itself)")]
+#[error(
+    "secret_ref must be vault:NAME, keyring:NAME, env:NAME, file:PATH or client: (never the key itself)"
+)]
 pub struct InvalidSecretRef;
 
 impl FromStr for SecretRef {
@@ -81,14 +83,22 @@ impl FromStr for SecretRef {
         let (kind, name) = text.split_once(':').ok_or(InvalidSecretRef)?;
         let word = |ok: fn(u8) -> bool| {
             let good = !name.is_empty() && name.len() <= 128 && name.bytes().all(ok);
-            if good { Ok(name.to_owned()) } else { Err(InvalidSecretRef) }
+            if good {
+                Ok(name.to_owned())
+            } else {
+                Err(InvalidSecretRef)
+            }
         };
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         match kind {
             "vault" => word(plain).map(Self::Vault),
             "keyring" => word(plain).map(Self::Keyring),
             "env" => word(|b| b.is_ascii_alphanumeric() || b == b'_').map(Self::Env),
-            "file" if !name.is_empty() && name.len() <= 4096 && !name.contains(|c: char| c.is_control()) => {
+            "file"
+                if !name.is_empty()
+                    && name.len() <= 4096
+                    && !name.contains(|c: char| c.is_control()) =>
+            {
                 Ok(Self::File(name.to_owned()))
             }
             "client" if name.is_empty() => Ok(Self::Client),
@@ -149,12 +159,28 @@ mod tests {
 
     #[test]
     fn a2_an_inline_key_is_not_a_reference_and_is_not_repeated() {
-        let err = "sk-live-abcdef0123456789".parse::<SecretRef>().expect_err("refused").to_string();
+        let err = "sk-live-abcdef0123456789"
+            .parse::<SecretRef>()
+            .expect_err("refused")
+            .to_string();
         assert!(!err.contains("abcdef"));
-        for bad in ["", "vault:", "vault:a b", "env:A-B", "http://x", "client:x", "file:"] {
+        for bad in [
+            "",
+            "vault:",
+            "vault:a b",
+            "env:A-B",
+            "http://x",
+            "client:x",
+            "file:",
+        ] {
             assert!(bad.parse::<SecretRef>().is_err(), "{bad}");
         }
-        for good in ["vault:openai-main", "env:OPENAI_API_KEY", "file:/run/credentials/k", "client:"] {
+        for good in [
+            "vault:openai-main",
+            "env:OPENAI_API_KEY",
+            "file:/run/credentials/k",
+            "client:",
+        ] {
             assert_eq!(good.parse::<SecretRef>().expect(good).to_string(), good);
         }
     }

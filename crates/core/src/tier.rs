@@ -6,7 +6,16 @@ use crate::net::AddressClass;
 
 /// Whether a model answers on this machine.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -19,7 +28,17 @@ pub enum ModelTier {
 
 /// Whether a server forwards what it gets. Only a person can attest `Relay` or its absence.
 #[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -33,7 +52,17 @@ pub enum Reach {
 
 /// Where one model of a provider runs, as far as its server says.
 #[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
@@ -66,9 +95,16 @@ mod tests {
     #[test]
     fn a7_only_a_resident_model_of_a_direct_loopback_peer_is_local() {
         use {AddressClass as A, ModelTier as T, Reach as R, Residence as M};
-        assert_eq!(effective(&[], R::Direct, M::Local), T::Cloud, "no address is not a local one");
+        assert_eq!(
+            effective(&[], R::Direct, M::Local),
+            T::Cloud,
+            "no address is not a local one"
+        );
         assert_eq!(effective(&[A::Loopback], R::Direct, M::Local), T::Local);
-        assert_eq!(effective(&[A::Loopback, A::Global], R::Direct, M::Local), T::Cloud);
+        assert_eq!(
+            effective(&[A::Loopback, A::Global], R::Direct, M::Local),
+            T::Cloud
+        );
         assert_eq!(effective(&[A::Loopback], R::Relay, M::Local), T::Cloud);
         assert_eq!(effective(&[A::Loopback], R::Direct, M::Unknown), T::Cloud);
         assert_eq!(effective(&[A::Loopback], R::Direct, M::Forwarded), T::Cloud);

@@ -157,7 +157,11 @@ impl ToolEntry {
             description: self.description.clone(),
             parameters: self.input_schema.clone(),
             required_capabilities: self.required_capabilities.clone(),
-            risk_level: if self.is_egress() { RiskLevel::High } else { self.risk_level },
+            risk_level: if self.is_egress() {
+                RiskLevel::High
+            } else {
+                self.risk_level
+            },
         }
     }
 }
@@ -258,7 +262,16 @@ pub const HTC_INVALID: &str = "VAL-HTC-001";
 
 /// The kinds of [`ToolError`].
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]

@@ -28,7 +28,12 @@ fn gate(c: &mut Criterion) {
     let enrolment = SharedEnrolment::new(Enrolment::new(0));
     let validator = SecretValidator::new(Engine::builtin(), enrolment);
     let world = World::with_validators(1, vec![Arc::new(validator)]);
-    let record = fixture::record("cloud", "openai_compat", "https://api.example.com/v1", Reach::Direct);
+    let record = fixture::record(
+        "cloud",
+        "openai_compat",
+        "https://api.example.com/v1",
+        Reach::Direct,
+    );
     let body = body();
     let bytes = body.len() as u64;
     let prepared = Prepared {
@@ -42,10 +47,15 @@ fn gate(c: &mut Criterion) {
             model_id: Some(ModelId::new("m").expect("valid")),
             body: body.into(),
         }),
-        reply: Arc::new(ReplySpec::offline(Token::new("generic").expect("valid"), true)),
+        reply: Arc::new(ReplySpec::offline(
+            Token::new("generic").expect("valid"),
+            true,
+        )),
         adjusted: Vec::new(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
     runtime.block_on(world.register(&record));
     let request = world.egress(&record, prepared);
     let mut group = c.benchmark_group("gate");
@@ -62,7 +72,10 @@ fn resolution(c: &mut Criterion) {
     for n in 0..50 {
         let name = format!("model-{n}");
         let snapshot = fixture::snapshot(&record, &name, fixture::claims_all());
-        let model = ModelRef { provider: record.provider_id.clone(), model: snapshot.model_id.clone() };
+        let model = ModelRef {
+            provider: record.provider_id.clone(),
+            model: snapshot.model_id.clone(),
+        };
         view.snapshots.insert(model, snapshot);
     }
     view.providers.insert(record.provider_id.clone(), record);
@@ -77,7 +90,9 @@ fn resolution(c: &mut Criterion) {
     let profile = WorkProfile::read(profile.to_string().as_bytes()).expect("a profile");
     view.profile = Some(Arc::new(profile));
     let target = Target::Role(RoleId::new("worker").expect("valid"));
-    c.bench_function("resolve_role", |b| b.iter(|| black_box(resolve(&target, &view))));
+    c.bench_function("resolve_role", |b| {
+        b.iter(|| black_box(resolve(&target, &view)))
+    });
 }
 
 criterion_group!(benches, gate, resolution);

@@ -129,6 +129,12 @@ impl Rules {
                 reason: "max_attempts is 1 to 10",
             });
         }
+        if rules.retry.base_ms > rules.retry.cap_ms || rules.retry.cap_ms > 600_000 {
+            return Err(InvalidRules {
+                field: "retry".to_owned(),
+                reason: "base_ms is at most cap_ms, which is at most 600000",
+            });
+        }
         Ok(rules)
     }
 
@@ -168,7 +174,7 @@ impl Rules {
             retry: RetryRules {
                 max_attempts: self.retry.max_attempts.min(confirmed.retry.max_attempts),
                 base_ms: self.retry.base_ms.max(confirmed.retry.base_ms),
-                cap_ms: self.retry.cap_ms,
+                cap_ms: self.retry.cap_ms.min(confirmed.retry.cap_ms),
             },
             emulate_tools: self
                 .emulate_tools

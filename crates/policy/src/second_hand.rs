@@ -2,6 +2,9 @@
 //! party, or use content that is not in the envelope; and fields that route or authenticate, which are
 //! refused always. Names of published APIs; the walk is the same for every shape.
 
+mod content;
+mod names;
+
 use handshake_core::{
     digest::Digest,
     envelope::EnvelopeView,
@@ -10,83 +13,13 @@ use handshake_core::{
         WorkBudget,
     },
     ids::RuleId,
+    json::read_strict,
     policy::SecondHand,
     ports::LeakageValidator,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// Fields whose presence, with a value that is not empty, false or null, reaches beyond the destination.
-/// Top level only: the same words are ordinary content further down.
-const TOP_LEVEL: &[&str] = &[
-    "assistant",
-    "assistant_id",
-    "background",
-    "batch",
-    "callback_url",
-    "container",
-    "context_management",
-    "conversation",
-    "conversation_id",
-    "data_sources",
-    "documents_url",
-    "file_ids",
-    "include",
-    "mcp_servers",
-    "metadata",
-    "mcp",
-    "notification_url",
-    "parent_id",
-    "plugins",
-    "previous_message_id",
-    "previous_response_id",
-    "prompt_id",
-    "retrieval",
-    "search_parameters",
-    "service",
-    "skills",
-    "source_url",
-    "store",
-    "thread",
-    "thread_id",
-    "tool_resources",
-    "transforms",
-    "vector_store_ids",
-    "web_search",
-    "web_search_options",
-    "webhook",
-    "webhook_url",
-];
-
-/// Fields that choose another model or recipient, or authenticate. Never consentable.
-const ROUTING: &[&str] = &[
-    "allow_fallbacks",
-    "api_base",
-    "api_key",
-    "api_keys",
-    "api_version",
-    "authorization",
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "base_url",
-    "credentials",
-    "custom_llm_provider",
-    "extra_body",
-    "extra_headers",
-    "fallbacks",
-    "headers",
-    "models",
-    "organization",
-    "preset",
-    "project",
-    "provider",
-    "providers",
-    "route",
-    "router",
-    "vertex_credentials",
-];
-
-/// Types of server-side tools: whatever is not a function that the caller runs.
-const CLIENT_TOOLS: &[&str] = &["function", "custom"];
+use self::names::{CLIENT_TOOLS, ROUTING, TOOL_CHOICES, TOP_LEVEL, plain};
 
 /// The validator.
 #[derive(Clone, Copy, Debug)]
@@ -111,18 +44,10 @@ impl SecondHandValidator {
 
 impl LeakageValidator for SecondHandValidator {
     fn epoch(&self) -> (Digest, u64) {
-        let names = [
-            TOP_LEVEL.join(","),
-            ROUTING.join(","),
-            CLIENT_TOOLS.join(","),
-        ]
-        .join(";");
+        let names = names::all();
+        let level = [self.level() as u8];
         (
-            Digest::of(&[
-                b"hsk.second_hand.v1\0",
-                &[self.level() as u8],
-                names.as_bytes(),
-            ]),
+            Digest::of(&[b"hsk.second_hand.v2\0", &level, names.as_bytes()]),
             0,
         )
     }
@@ -138,108 +63,85 @@ impl LeakageValidator for SecondHandValidator {
         if view.body().is_empty() {
             return Ok(findings);
         }
-        let body: Value =
-            serde_json::from_slice(view.body()).map_err(|_| ValidatorError::Undecodable)?;
+        // Duplicate keys would let one reading be judged and another be obeyed.
+        let body = read_strict(view.body()).map_err(|_| ValidatorError::Undecodable)?;
         let Value::Object(members) = &body else {
             return Err(ValidatorError::Undecodable);
         };
+        let level = self.level();
+        let mut found = |rule, at: String, level| -> Result<(), ValidatorError> {
+            findings.items.push(finding(rule, at, level)?);
+            Ok(())
+        };
         for (name, value) in members {
-            let plain = name.to_ascii_lowercase();
-            if ROUTING.contains(&plain.as_str()) && says_something(value) {
-                findings.items.push(finding(
-                    "routing-field",
-                    &pointer("", name),
-                    FindingLevel::Block,
-                )?);
-            } else if TOP_LEVEL.contains(&plain.as_str()) && says_something(value) {
-                findings.items.push(finding(
-                    "second-hand-field",
-                    &pointer("", name),
-                    self.level(),
-                )?);
+            let word = plain(name);
+            if ROUTING.contains(&word.as_str()) && says_something(value) {
+                found("routing-field", pointer("", name), FindingLevel::Block)?;
+            } else if TOP_LEVEL.contains(&word.as_str()) && reaches(&word, value) {
+                found("second-hand-field", pointer("", name), level)?;
             }
-        }
-        if let Some(Value::Array(tools)) = members.get("tools") {
-            for (n, tool) in tools.iter().enumerate() {
-                // A tool without a type is a function in every shape that has such tools.
-                let kind = tool
-                    .get("type")
-                    .and_then(Value::as_str)
-                    .unwrap_or("function");
-                if !CLIENT_TOOLS.contains(&kind) {
-                    let at = format!("/tools/{n}/type");
-                    findings
-                        .items
-                        .push(finding("server-side-tool", &at, self.level())?);
+            match (word.as_str(), value) {
+                ("tools", Value::Array(tools)) => {
+                    for (n, tool) in tools.iter().enumerate().filter(|(_, t)| !is_clients(t)) {
+                        let at = match tool.get("type") {
+                            Some(_) => format!("/{name}/{n}/type"),
+                            None => format!("/{name}/{n}"),
+                        };
+                        found("server-side-tool", at, level)?;
+                    }
                 }
+                ("toolchoice", Value::Object(choice)) => {
+                    let kind = choice.get("type").and_then(Value::as_str).map(plain);
+                    if kind.is_some_and(|kind| !TOOL_CHOICES.contains(&kind.as_str())) {
+                        found("server-side-tool", format!("/{name}/type"), level)?;
+                    }
+                }
+                // A stored prompt by its id, instead of the prompt.
+                ("prompt", Value::Object(_)) => {
+                    found("second-hand-field", pointer("", name), level)?;
+                }
+                _ => {}
             }
         }
-        for member in ["messages", "input", "system"] {
-            if let Some(value) = members.get(member) {
-                self.content(value, &pointer("", member), &mut findings)?;
+        for (name, value) in members {
+            if content::MEMBERS.contains(&plain(name).as_str()) {
+                content::walk(value, &pointer("", name), "", &mut |at| {
+                    found("remote-content", at, level)
+                })?;
             }
         }
         Ok(findings)
     }
 }
 
-impl SecondHandValidator {
-    /// Content parts that a provider would fetch, or that name a file it already holds.
-    fn content(
-        self,
-        value: &Value,
-        at: &str,
-        findings: &mut Findings,
-    ) -> Result<(), ValidatorError> {
-        match value {
-            Value::Array(items) => items
-                .iter()
-                .enumerate()
-                .try_for_each(|(n, item)| self.content(item, &format!("{at}/{n}"), findings)),
-            Value::Object(members) => {
-                for (name, value) in members {
-                    let here = pointer(at, name);
-                    let remote = |text: &str| {
-                        let text = text.trim_start().to_ascii_lowercase();
-                        !text.is_empty() && !text.starts_with("data:")
-                    };
-                    let reaches = match (name.as_str(), value) {
-                        (
-                            "image_url" | "file_url" | "document_url" | "video_url" | "audio_url",
-                            Value::String(text),
-                        ) => remote(text),
-                        ("url", Value::String(text)) if in_media(at) => remote(text),
-                        ("file_id", Value::String(text)) => !text.is_empty(),
-                        _ => false,
-                    };
-                    if reaches {
-                        findings
-                            .items
-                            .push(finding("remote-content", &here, self.level())?);
-                    } else if name != "arguments" && name != "tool_calls" {
-                        self.content(value, &here, findings)?;
-                    }
-                }
-                Ok(())
-            }
-            _ => Ok(()),
+/// Whether a field of this name does something.
+fn reaches(word: &str, value: &Value) -> bool {
+    match (word, value) {
+        // A client's own id for its user, which some clients always send, is shown with the request itself.
+        ("metadata", Value::Object(members)) => members
+            .iter()
+            .any(|(name, value)| plain(name) != "userid" || !value.is_string()),
+        // Keeping nothing beyond the answer is what is wanted.
+        ("promptcacheretention", Value::String(text)) => {
+            !matches!(text.as_str(), "" | "in_memory" | "in-memory")
         }
+        _ => says_something(value),
     }
 }
 
-/// Whether a `url` member stands in a part that the provider would fetch.
-fn in_media(at: &str) -> bool {
-    [
-        "/image_url",
-        "/source",
-        "/file",
-        "/document",
-        "/video_url",
-        "/audio_url",
-        "/input_audio",
-    ]
-    .iter()
-    .any(|end| at.ends_with(end))
+/// Whether a tool is one that the caller runs: a function by its type, or, in shapes whose tools have none,
+/// by its schema.
+fn is_clients(tool: &Value) -> bool {
+    match tool.get("type") {
+        Some(kind) => kind
+            .as_str()
+            .is_some_and(|kind| CLIENT_TOOLS.contains(&kind)),
+        None => {
+            let has = |name| tool.get(name).is_some_and(Value::is_object);
+            has("function")
+                || (tool.get("name").is_some() && (has("input_schema") || has("parameters")))
+        }
+    }
 }
 
 fn says_something(value: &Value) -> bool {
@@ -247,7 +149,7 @@ fn says_something(value: &Value) -> bool {
         Value::Null | Value::Bool(false) => false,
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
+        Value::Object(members) => !Map::is_empty(members),
         Value::Bool(true) | Value::Number(_) => true,
     }
 }
@@ -258,7 +160,7 @@ fn pointer(at: &str, name: &str) -> String {
 
 fn finding(
     rule: &str,
-    pointer: &str,
+    pointer: String,
     level: FindingLevel,
 ) -> Result<LeakageFinding, ValidatorError> {
     Ok(LeakageFinding {
@@ -266,7 +168,7 @@ fn finding(
         class: FindingClass::SecondHandEgress,
         level,
         confidence: Confidence::High,
-        pointer: Some(pointer.to_owned()),
+        pointer: Some(pointer),
         start: None,
         end: None,
         views: Vec::new(),

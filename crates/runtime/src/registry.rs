@@ -1,6 +1,6 @@
 //! The registry service: what models there are, whether they are there, what they can do.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use handshake_core::{
     capability::{Capabilities, CapabilitySnapshot, Claims, Provenance},
@@ -9,7 +9,7 @@ use handshake_core::{
     error::{CallError, SendError},
     event::{Body, CallOutcome, EventScope, HealthState},
     gate::ControlRequest,
-    ids::{ModelId, ModelRef, UseId},
+    ids::{ModelId, UseId},
     policy::Governance,
     ports::{Adapter, AdapterError, EntropyExt},
     provider::ProviderRecord,
@@ -19,8 +19,9 @@ use serde::Serialize;
 
 use crate::{emit::Log, ports::Ports};
 
-/// The version of the family profiles, as it stands in snapshots.
-const PROFILE_VERSION: u32 = 1;
+mod snapshots;
+
+use self::snapshots::{claims_of, detail, known, put, snapshot, store};
 
 /// The adapter of a provider.
 pub(crate) fn adapter(ports: &Ports, record: &Arc<ProviderRecord>) -> Result<Adapter, CallError> {
@@ -294,132 +295,4 @@ pub async fn enable(
     }
     put(ports, record, &snapshot).await?;
     Ok(snapshot)
-}
-
-async fn detail(
-    ports: &Ports,
-    record: &Arc<ProviderRecord>,
-    listing: &ModelListing,
-    governance: Governance,
-) -> ModelListing {
-    // A forwarded model is not asked about: its server would ask elsewhere.
-    if record.tier == ModelTier::Cloud || listing.residence == Residence::Forwarded {
-        return listing.clone();
-    }
-    let shown = control(
-        ports,
-        record,
-        ControlCall::ShowModel(listing.model_id.clone()),
-        governance,
-    )
-    .await;
-    shown
-        .ok()
-        .and_then(|report| {
-            report
-                .models
-                .into_iter()
-                .find(|m| m.model_id == listing.model_id)
-        })
-        .unwrap_or_else(|| listing.clone())
-}
-
-async fn known(
-    ports: &Ports,
-    record: &ProviderRecord,
-) -> Result<BTreeMap<ModelId, CapabilitySnapshot>, CallError> {
-    let known = ports.providers.snapshots(&record.provider_id).await;
-    let known = known.map_err(|e| CallError::new(e.code(), Phase::Resolve))?;
-    Ok(known
-        .into_iter()
-        .map(|snapshot| (snapshot.model_id.clone(), snapshot))
-        .collect())
-}
-
-async fn store(
-    ports: &Ports,
-    record: &Arc<ProviderRecord>,
-    listing: &ModelListing,
-    before: Option<&CapabilitySnapshot>,
-    version: Option<String>,
-) -> Result<CapabilitySnapshot, CallError> {
-    let snapshot = snapshot(ports, record, listing, before, version)?;
-    put(ports, record, &snapshot).await?;
-    Ok(snapshot)
-}
-
-async fn put(
-    ports: &Ports,
-    record: &ProviderRecord,
-    snapshot: &CapabilitySnapshot,
-) -> Result<(), CallError> {
-    let model = ModelRef {
-        provider: record.provider_id.clone(),
-        model: snapshot.model_id.clone(),
-    };
-    let stored = ports.providers.put_snapshot(&model, snapshot.clone()).await;
-    stored.map_err(|e| CallError::new(e.code(), Phase::Storage))
-}
-
-fn snapshot(
-    ports: &Ports,
-    record: &Arc<ProviderRecord>,
-    listing: &ModelListing,
-    before: Option<&CapabilitySnapshot>,
-    version: Option<String>,
-) -> Result<CapabilitySnapshot, CallError> {
-    let factory = ports.adapters.get(&record.provider_kind).ok_or_else(|| {
-        CallError::new(ErrorCode::InvalidConfig, Phase::Resolve).about("provider_kind")
-    })?;
-    let (family, profile) = factory.profile(record, &listing.model_id);
-    let same = before.filter(|before| before.provider_revision == record.revision);
-    let mut sources = same
-        .map(|before| claims_of(&before.capabilities, |from| from == Provenance::Operator))
-        .unwrap_or_default();
-    sources.push((Provenance::Server, listing.claims.clone()));
-    sources.push((Provenance::Family, profile));
-    Ok(CapabilitySnapshot {
-        provider_id: record.provider_id.clone(),
-        provider_revision: record.revision,
-        model_id: listing.model_id.clone(),
-        family: listing.family.clone().or(family),
-        digest: listing.digest.clone(),
-        server_version: version,
-        profile_version: PROFILE_VERSION,
-        capabilities: Capabilities::merge(&sources),
-        residence: listing.residence,
-        // A newly found cloud model is disabled until a person enables it; a local one needs no enabling.
-        enabled: same.map_or(record.tier == ModelTier::Local, |before| before.enabled),
-        fetched_at: ports.clock.now(),
-    })
-}
-
-fn claims_of(
-    capabilities: &Capabilities,
-    wanted: impl Fn(Provenance) -> bool,
-) -> Vec<(Provenance, Claims)> {
-    let mut by_source: BTreeMap<Provenance, Claims> = BTreeMap::new();
-    for (feature, known) in capabilities
-        .features
-        .iter()
-        .filter(|(_, known)| wanted(known.from))
-    {
-        by_source
-            .entry(known.from)
-            .or_default()
-            .features
-            .insert(*feature, known.value);
-    }
-    for (limit, known) in capabilities
-        .limits
-        .iter()
-        .filter(|(_, known)| wanted(known.from))
-    {
-        by_source
-            .entry(known.from)
-            .or_default()
-            .limits
-            .insert(*limit, known.value);
-    }
-    by_source.into_iter().collect()
 }

@@ -29,7 +29,9 @@ fn a13_a_plain_request_is_these_bytes() {
 #[test]
 fn b11_a_chat_goes_to_the_native_endpoint_streamed_or_not() {
     for stream in [true, false] {
-        let prepared = Case::new("Hello").with(|request| request.stream = stream).prepared();
+        let prepared = Case::new("Hello")
+            .with(|request| request.stream = stream)
+            .prepared();
         assert_eq!(prepared.envelope.path, "/api/chat");
     }
 }

@@ -16,7 +16,9 @@ use crate::{
 
 /// A governed call.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake chat --model ollama/qwen3:8b 'Say hello'\n  handshake chat --model ollama/qwen3:8b --session notes 'And again'\n  echo '[\"math.add\"]' > tools.json; handshake chat --model ollama/qwen3:8b --tools tools.json '2+3?'")]
+#[command(
+    after_help = "Example:\n  handshake chat --model ollama/qwen3:8b 'Say hello'\n  handshake chat --model ollama/qwen3:8b --session notes 'And again'\n  echo '[\"math.add\"]' > tools.json; handshake chat --model ollama/qwen3:8b --tools tools.json '2+3?'"
+)]
 pub(crate) struct Args {
     /// What to say.
     prompt: Option<String>,
@@ -55,10 +57,23 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     };
     let mut composed = asked.compose(&SystemClock::new(0), &OsEntropy)?;
     // The person at the terminal offered exactly these tools, and so grants what they need.
-    let needed: std::collections::BTreeSet<String> =
-        composed.tools.iter().flat_map(|entry| entry.required_capabilities.clone()).collect();
-    let grants = Grants { global: needed.clone(), default_session: needed, ..Grants::default() };
-    let app = cx.app_with(Wiring { tools: composed.tools, grants, ..Wiring::default() }).await?;
+    let needed: std::collections::BTreeSet<String> = composed
+        .tools
+        .iter()
+        .flat_map(|entry| entry.required_capabilities.clone())
+        .collect();
+    let grants = Grants {
+        global: needed.clone(),
+        default_session: needed,
+        ..Grants::default()
+    };
+    let app = cx
+        .app_with(Wiring {
+            tools: composed.tools,
+            grants,
+            ..Wiring::default()
+        })
+        .await?;
     if !composed.model_given && composed.kept {
         let stored = app.store.load(&composed.request.session_id).await;
         if let Ok(Some(model)) = stored.map(|session| session.model) {
@@ -66,7 +81,11 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         }
     }
     let options = CallOptions {
-        history: if composed.kept { History::Stored } else { History::Carried },
+        history: if composed.kept {
+            History::Stored
+        } else {
+            History::Carried
+        },
         tools: ToolUse::Registry,
         consent: match args.wait {
             0 => ConsentMode::AnswerAtOnce,

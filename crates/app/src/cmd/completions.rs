@@ -17,6 +17,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<Exit> {
     let mut command = Cli::command();
-    clap_complete::generate(args.shell, &mut command, "handshake", &mut std::io::stdout());
+    clap_complete::generate(
+        args.shell,
+        &mut command,
+        "handshake",
+        &mut std::io::stdout(),
+    );
     Ok(Exit::Done)
 }

@@ -15,7 +15,9 @@ use crate::{
 
 /// Approvals.
 #[derive(Debug, clap::Subcommand)]
-#[command(after_help = "Example:\n  handshake consent list\n  handshake consent approve 3f0c…\n  handshake consent approve --lease 3f0c…")]
+#[command(
+    after_help = "Example:\n  handshake consent list\n  handshake consent approve 3f0c…\n  handshake consent approve --lease 3f0c…"
+)]
 pub(crate) enum Command {
     /// What waits for a decision, and the receipts that live.
     List,
@@ -93,12 +95,17 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                         ]
                     })
                     .collect();
-                out.table(&["request", "model", "size", "asked by", "state", "until"], &rows);
+                out.table(
+                    &["request", "model", "size", "asked by", "state", "until"],
+                    &rows,
+                );
             }
             let now = app.clock.now();
             let rows: Vec<Vec<String>> = receipts
                 .iter()
-                .filter(|r| r.revoked_at.is_none() && r.receipt.approved && r.receipt.ext.expires_at > now)
+                .filter(|r| {
+                    r.revoked_at.is_none() && r.receipt.approved && r.receipt.ext.expires_at > now
+                })
                 .map(|r| {
                     vec![
                         r.receipt.consent_receipt_id.to_string(),
@@ -113,7 +120,11 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                 out.heading("Receipts");
                 out.table(&["receipt", "provider", "scope", "used", "until"], &rows);
             }
-            Ok(if pending.is_empty() { Exit::Done } else { Exit::Waiting })
+            Ok(if pending.is_empty() {
+                Exit::Done
+            } else {
+                Exit::Waiting
+            })
         }
         Command::Show(args) => {
             let waiting = approval::find(&app, &args.id).await?;
@@ -132,25 +143,37 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             let waiting = approval::find(&app, &args.id).await?;
             let signer = app.signer();
             preview::show(out, &waiting, signer.assurance());
-            let allow = if args.lease { Allow::Lease } else { Allow::Once };
+            let allow = if args.lease {
+                Allow::Lease
+            } else {
+                Allow::Once
+            };
             if args.lease {
                 out.line("\n  A lease: more of the same without asking, up to 200 calls, 64 KiB new each, 2 MiB");
-                out.line("  in all, 30 minutes idle, 8 hours. It asks again for anything new in kind.");
+                out.line(
+                    "  in all, 30 minutes idle, 8 hours. It asks again for anything new in kind.",
+                );
             }
             let passphrase = factor::ask("\nApproval passphrase (empty to leave it): ")?;
             if passphrase.is_empty() {
                 out.line("Left as it is.");
                 return Ok(Exit::Waiting);
             }
-            let receipt = approval::approve(&app, &waiting, allow, &signer, Some(&passphrase), None).await?;
+            let receipt =
+                approval::approve(&app, &waiting, allow, &signer, Some(&passphrase), None).await?;
             let head = app.store.log_head().await?;
             out.object(&json!({ "receipt": receipt, "anchor": head.short_anchor() }));
             out.line(format!("Approved. Receipt {}.", receipt.consent_receipt_id));
-            out.line(format!("Log anchor, worth noting down: {}", head.short_anchor()));
+            out.line(format!(
+                "Log anchor, worth noting down: {}",
+                head.short_anchor()
+            ));
             Ok(Exit::Done)
         }
         Command::Deny(args) => {
-            app.store.decide(SignedDecision::Deny(args.id.parse()?)).await?;
+            app.store
+                .decide(SignedDecision::Deny(args.id.parse()?))
+                .await?;
             out.object(&json!({ "denied": args.id }));
             out.line("Denied. Nothing was sent.");
             Ok(Exit::Done)
@@ -166,15 +189,26 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             let waiting = approval::find(&app, &args.id).await?;
             let passphrase = factor::ask("Approval passphrase: ")?;
             app.vault.check_factor(Some(&passphrase))?;
-            let salt: String =
-                waiting.content.salt.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            let salt: String = waiting
+                .content
+                .salt
+                .as_bytes()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             out.object(&json!({
                 "salt": salt, "payload_sha256": waiting.record.plan.payload_sha256,
                 "envelope_sha256": waiting.record.plan.ext.envelope_sha256,
             }));
             out.line(format!("salt            {salt}"));
-            out.line(format!("payload_sha256  {}", waiting.record.plan.payload_sha256));
-            out.line(format!("envelope_sha256 {}", waiting.record.plan.ext.envelope_sha256));
+            out.line(format!(
+                "payload_sha256  {}",
+                waiting.record.plan.payload_sha256
+            ));
+            out.line(format!(
+                "envelope_sha256 {}",
+                waiting.record.plan.ext.envelope_sha256
+            ));
             Ok(Exit::Done)
         }
     }

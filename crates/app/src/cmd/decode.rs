@@ -26,7 +26,9 @@ use crate::{
 
 /// Decodes a recorded answer.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake decode --kind openai_compat --dialect openrouter < answer.sse\n  handshake decode --jsonl recordings.jsonl")]
+#[command(
+    after_help = "Example:\n  handshake decode --kind openai_compat --dialect openrouter < answer.sse\n  handshake decode --jsonl recordings.jsonl"
+)]
 pub(crate) struct Args {
     /// A file; standard input without one.
     file: Option<PathBuf>,
@@ -97,7 +99,9 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     let bytes = read(args.file.as_deref().unwrap_or(std::path::Path::new("-")))?;
     let factory = |kind: &str| {
         let known = Token::new(kind).ok().and_then(|kind| adapters.get(&kind));
-        known.ok_or_else(|| AppError::usage(ErrorCode::InvalidConfig, "there is no adapter of this kind"))
+        known.ok_or_else(|| {
+            AppError::usage(ErrorCode::InvalidConfig, "there is no adapter of this kind")
+        })
     };
     if args.jsonl {
         let text = String::from_utf8(bytes)
@@ -163,7 +167,10 @@ fn one_line<'f>(
                 kind,
                 dialect: line.dialect.as_deref().or(args.dialect.as_deref()),
                 status: line.status.unwrap_or(args.status),
-                content_type: line.content_type.as_deref().or(args.content_type.as_deref()),
+                content_type: line
+                    .content_type
+                    .as_deref()
+                    .or(args.content_type.as_deref()),
                 body: &body,
                 chunk: line.chunk,
             },
@@ -194,7 +201,12 @@ fn one_line<'f>(
 fn decode(factory: &dyn AdapterFactory, recording: &Recording<'_>) -> Result<Decoded> {
     let body = recording.body;
     let content_type = match recording.content_type {
-        Some(text) => text.split(';').next().unwrap_or("").trim().to_ascii_lowercase(),
+        Some(text) => text
+            .split(';')
+            .next()
+            .unwrap_or("")
+            .trim()
+            .to_ascii_lowercase(),
         None => guess(recording.kind, body).to_owned(),
     };
     let dialect = match recording.dialect {
@@ -225,7 +237,10 @@ fn decode(factory: &dyn AdapterFactory, recording: &Recording<'_>) -> Result<Dec
 fn guess(kind: &str, body: &[u8]) -> &'static str {
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
-    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+    let lines = body
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
+        .count();
     match first {
         Some(b'{' | b'[') if kind == "ollama" && lines > 1 => "application/x-ndjson",
         Some(b'{' | b'[') => "application/json",

@@ -15,7 +15,9 @@ use crate::{
 
 /// What would happen to a request.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake explain --request request.json\n  handshake explain --model openai/gpt-5 'Hello'")]
+#[command(
+    after_help = "Example:\n  handshake explain --request request.json\n  handshake explain --model openai/gpt-5 'Hello'"
+)]
 pub(crate) struct Args {
     /// What to say.
     prompt: Option<String>,
@@ -40,7 +42,10 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     };
     let composed = asked.compose(&SystemClock::new(0), &OsEntropy)?;
     let app = cx.app().await?;
-    let explained = app.runtime.explain(composed.request, &CallOptions::default()).await?;
+    let explained = app
+        .runtime
+        .explain(composed.request, &CallOptions::default())
+        .await?;
     let out = cx.out;
     let body: Value = serde_json::from_slice(&explained.envelope.body).unwrap_or(Value::Null);
     out.object(&json!({
@@ -77,7 +82,10 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         explained.envelope.path,
         explained.envelope.body.len()
     ));
-    out.line(format!("  {}", String::from_utf8_lossy(&explained.envelope.body)));
+    out.line(format!(
+        "  {}",
+        String::from_utf8_lossy(&explained.envelope.body)
+    ));
     out.heading("Gate");
     if explained.gate.assumed.is_some() {
         out.line("  (the name was not looked up; a public address is assumed)");

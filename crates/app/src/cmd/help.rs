@@ -23,7 +23,8 @@ pub(crate) fn run(cx: &Cx, args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     let code = ErrorCode::parse(&text.to_ascii_uppercase()).ok_or_else(|| {
-        AppError::usage(ErrorCode::InvalidRequest, "there is no such code").next("see docs/codes.md")
+        AppError::usage(ErrorCode::InvalidRequest, "there is no such code")
+            .next("see docs/codes.md")
     })?;
     cx.out.object(&json!({
         "code": code, "class": code.class(), "http_status": code.http_status(),

@@ -15,7 +15,9 @@ use crate::{
 
 /// Leaks.
 #[derive(Debug, clap::Subcommand)]
-#[command(after_help = "Example:\n  handshake leak scan prompt.txt\n  handshake leak scan --jsonl texts.jsonl\n  handshake leak explain github-pat")]
+#[command(
+    after_help = "Example:\n  handshake leak scan prompt.txt\n  handshake leak scan --jsonl texts.jsonl\n  handshake leak explain github-pat"
+)]
 pub(crate) enum Command {
     /// Scans a text for what must not leave.
     Scan(ScanArgs),
@@ -70,11 +72,20 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                 let level = json!(finding.level);
                 out.mark(
                     finding.level < handshake_core::finding::FindingLevel::Block,
-                    format!("{} {} {at} {}", level.as_str().unwrap_or(""), finding.rule, finding.views.join(">")),
+                    format!(
+                        "{} {} {at} {}",
+                        level.as_str().unwrap_or(""),
+                        finding.rule,
+                        finding.views.join(">")
+                    ),
                 );
             }
             out.line(format!("verdict: {}", verdict.as_str()));
-            Ok(if verdict == Verdict::Block { Exit::Denied } else { Exit::Done })
+            Ok(if verdict == Verdict::Block {
+                Exit::Denied
+            } else {
+                Exit::Done
+            })
         }
         Command::Rules => {
             let rules = engine.rules();
@@ -85,7 +96,11 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                 .iter()
                 .map(|rule| {
                     let level = json!(rule.level);
-                    vec![rule.id.to_string(), rule.service.clone(), level.as_str().unwrap_or("").to_owned()]
+                    vec![
+                        rule.id.to_string(),
+                        rule.service.clone(),
+                        level.as_str().unwrap_or("").to_owned(),
+                    ]
                 })
                 .collect();
             out.table(&["rule", "service", "level"], &rows);
@@ -93,12 +108,18 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         }
         Command::Explain(args) => {
             let rule = engine.explain(&args.rule).ok_or_else(|| {
-                AppError::usage(ErrorCode::InvalidRequest, "there is no such rule").next("handshake leak rules")
+                AppError::usage(ErrorCode::InvalidRequest, "there is no such rule")
+                    .next("handshake leak rules")
             })?;
             out.object(&rule);
             let value = json!(rule);
             for (name, value) in value.as_object().into_iter().flatten() {
-                out.line(format!("{name:<12} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+                out.line(format!(
+                    "{name:<12} {}",
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                ));
             }
             Ok(Exit::Done)
         }
@@ -115,7 +136,11 @@ fn scan(engine: &Engine, text: &str) -> Result<(Verdict, Vec<LeakageFinding>)> {
 }
 
 fn undecided(error: handshake_core::finding::ValidatorError) -> AppError {
-    AppError::new(ErrorCode::LeakageUndecided, handshake_core::code::Phase::Gate, error.to_string())
+    AppError::new(
+        ErrorCode::LeakageUndecided,
+        handshake_core::code::Phase::Gate,
+        error.to_string(),
+    )
 }
 
 fn answer(id: Option<&Value>, verdict: Verdict, findings: &[LeakageFinding]) -> Value {
@@ -126,9 +151,11 @@ fn answer(id: Option<&Value>, verdict: Verdict, findings: &[LeakageFinding]) -> 
                 "rule": f.rule, "class": f.class, "level": f.level, "confidence": f.confidence,
                 "views": f.views,
             });
-            for (name, member) in
-                [("start", json!(f.start)), ("end", json!(f.end)), ("pointer", json!(f.pointer))]
-            {
+            for (name, member) in [
+                ("start", json!(f.start)),
+                ("end", json!(f.end)),
+                ("pointer", json!(f.pointer)),
+            ] {
                 if !member.is_null() {
                     value[name] = member;
                 }
@@ -148,7 +175,10 @@ fn lines(engine: &Engine, text: &str) -> Result<Exit> {
     let json_out = crate::out::Out::new(true);
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let Ok(line) = serde_json::from_str::<Line>(line) else {
-            let error = AppError::usage(ErrorCode::InvalidRequest, "the line is not {id,text} or {id,messages}");
+            let error = AppError::usage(
+                ErrorCode::InvalidRequest,
+                "the line is not {id,text} or {id,messages}",
+            );
             json_out.object(&json!({ "error": error }));
             continue;
         };
@@ -156,13 +186,16 @@ fn lines(engine: &Engine, text: &str) -> Result<Exit> {
             (Some(text), _) => engine.scan_text(text),
             (None, Some(messages)) => engine.scan_messages(messages),
             (None, None) => {
-                let error = AppError::usage(ErrorCode::InvalidRequest, "a line has text or messages");
+                let error =
+                    AppError::usage(ErrorCode::InvalidRequest, "a line has text or messages");
                 json_out.object(&json!({ "id": line.id, "error": error }));
                 continue;
             }
         };
         match scanned {
-            Ok(findings) => json_out.object(&answer(Some(&line.id), Verdict::of(&findings), &findings)),
+            Ok(findings) => {
+                json_out.object(&answer(Some(&line.id), Verdict::of(&findings), &findings))
+            }
             // No verdict blocks: the gate would do the same.
             Err(error) => json_out.object(&json!({
                 "id": line.id, "verdict": "block", "findings": [], "error": undecided(error),

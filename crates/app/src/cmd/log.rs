@@ -19,7 +19,9 @@ use crate::{
 
 /// The log.
 #[derive(Debug, clap::Subcommand)]
-#[command(after_help = "Example:\n  handshake log tail\n  handshake log verify\n  handshake log export /tmp/log && handshake-verify --root KEY /tmp/log")]
+#[command(
+    after_help = "Example:\n  handshake log tail\n  handshake log verify\n  handshake log export /tmp/log && handshake-verify --root KEY /tmp/log"
+)]
 pub(crate) enum Command {
     /// The last events.
     Tail(TailArgs),
@@ -72,12 +74,22 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             let failed = |error: handshake_registry_store::ExportFailed| {
                 AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string())
             };
-            let manifest = app.store.export_log(&args.directory).await.map_err(failed)?;
+            let manifest = app
+                .store
+                .export_log(&args.directory)
+                .await
+                .map_err(failed)?;
             let root = hex(app.store.log_root().await?.as_bytes());
             let head = app.store.log_head().await?;
-            cx.out.object(&json!({ "manifest": manifest, "root": root, "anchor": head.short_anchor() }));
-            cx.out.line(format!("Exported to {}.", args.directory.display()));
-            cx.out.line(format!("  handshake-verify --root {root} {}", args.directory.display()));
+            cx.out.object(
+                &json!({ "manifest": manifest, "root": root, "anchor": head.short_anchor() }),
+            );
+            cx.out
+                .line(format!("Exported to {}.", args.directory.display()));
+            cx.out.line(format!(
+                "  handshake-verify --root {root} {}",
+                args.directory.display()
+            ));
             cx.out.line(format!("  anchor {}", head.short_anchor()));
             Ok(Exit::Done)
         }
@@ -86,8 +98,12 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             app.store.flush().await?;
             let checkpoint = app.store.log_checkpoint().await?;
             let head = app.store.log_head().await?;
-            cx.out.object(&json!({ "checkpoint": checkpoint, "anchor": head.short_anchor() }));
-            cx.out.line(format!("Signed. Anchor, worth noting down: {}", head.short_anchor()));
+            cx.out
+                .object(&json!({ "checkpoint": checkpoint, "anchor": head.short_anchor() }));
+            cx.out.line(format!(
+                "Signed. Anchor, worth noting down: {}",
+                head.short_anchor()
+            ));
             Ok(Exit::Done)
         }
     }
@@ -100,12 +116,15 @@ async fn tail(cx: &Cx, args: &TailArgs) -> Result<Exit> {
         last = Some(event.seq);
         show(cx.out, &app.guard, &event);
     }
-    while args.follow {
+    if !args.follow {
+        return Ok(Exit::Done);
+    }
+    loop {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => break,
             () = tokio::time::sleep(std::time::Duration::from_millis(300)) => {}
         }
-        for event in app.store.log_after(last.unwrap_or(0), 1000).await? {
+        for event in app.store.log_after(last, 1000).await? {
             last = Some(event.seq);
             show(cx.out, &app.guard, &event);
         }
@@ -127,16 +146,37 @@ fn show(out: Out, guard: &SinkGuard, recorded: &RecordedEvent) {
 pub(crate) fn line(recorded: &RecordedEvent) -> String {
     let event = &recorded.event;
     let value = json!(event.body);
-    let kind = value.get("type").and_then(Value::as_str).unwrap_or("?").to_owned();
-    let hidden: BTreeSet<&str> =
-        ["type", "use_id", "request_id", "capabilities", "envelope_hash", "prompt_hash", "args_hash",
-         "result_hash", "tool_call_id", "swap_id", "state_hash", "projection_plan_id", "key_id",
-         "tool_version_hash", "after", "before"].into();
+    let kind = value
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or("?")
+        .to_owned();
+    let hidden: BTreeSet<&str> = [
+        "type",
+        "use_id",
+        "request_id",
+        "capabilities",
+        "envelope_hash",
+        "prompt_hash",
+        "args_hash",
+        "result_hash",
+        "tool_call_id",
+        "swap_id",
+        "state_hash",
+        "projection_plan_id",
+        "key_id",
+        "tool_version_hash",
+        "after",
+        "before",
+    ]
+    .into();
     let details: Vec<String> = value
         .as_object()
         .into_iter()
         .flatten()
-        .filter(|(name, value)| !hidden.contains(name.as_str()) && !value.is_null() && !value.is_object())
+        .filter(|(name, value)| {
+            !hidden.contains(name.as_str()) && !value.is_null() && !value.is_object()
+        })
         .map(|(name, value)| match value {
             Value::String(text) => format!("{name}={text}"),
             other => format!("{name}={other}"),
@@ -184,7 +224,8 @@ async fn verify(cx: &Cx, args: VerifyArgs) -> Result<Exit> {
                 })
                 .collect::<Result<_>>()?;
             verify_export(&directory, Trust { roots, anchors }).map_err(|error| {
-                AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string()).exit(Exit::Unverified)
+                AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string())
+                    .exit(Exit::Unverified)
             })?
         }
     };
@@ -202,12 +243,22 @@ pub(crate) fn report(out: Out, verdict: &Verdict) -> Exit {
         Status::Tampered => {
             out.mark(false, "the log was tampered with");
             for found in &verdict.tampering {
-                out.line(format!("     {} at event {}", found.kind.as_str(), found.first_bad_seq));
+                out.line(format!(
+                    "     {} at event {}",
+                    found.kind.as_str(),
+                    found.first_bad_seq
+                ));
             }
             Exit::Unverified
         }
         Status::Intact | Status::SelfConsistentOnly => {
-            out.mark(true, format!("{} events, in order and unaltered ({anchored})", verdict.size));
+            out.mark(
+                true,
+                format!(
+                    "{} events, in order and unaltered ({anchored})",
+                    verdict.size
+                ),
+            );
             Exit::Done
         }
     }

@@ -88,7 +88,10 @@ pub(crate) struct Composed {
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |_| {
-        AppError::usage(ErrorCode::InvalidRequest, format!("{} cannot be read", path.display()))
+        AppError::usage(
+            ErrorCode::InvalidRequest,
+            format!("{} cannot be read", path.display()),
+        )
     };
     let mut bytes = Vec::new();
     let source: Box<dyn Read> = if path == Path::new("-") {
@@ -96,9 +99,15 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     } else {
         Box::new(std::fs::File::open(path).map_err(failed)?)
     };
-    source.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    source
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(AppError::usage(ErrorCode::MaxBytes, format!("{} is larger than 16 MiB", path.display())));
+        return Err(AppError::usage(
+            ErrorCode::MaxBytes,
+            format!("{} is larger than 16 MiB", path.display()),
+        ));
     }
     Ok(bytes)
 }
@@ -108,7 +117,12 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, what: &str)
     serde_json::from_slice(&read(path)?).map_err(|error| {
         AppError::usage(
             ErrorCode::InvalidRequest,
-            format!("{} is not {what} (line {}, column {})", path.display(), error.line(), error.column()),
+            format!(
+                "{} is not {what} (line {}, column {})",
+                path.display(),
+                error.line(),
+                error.column()
+            ),
         )
     })
 }
@@ -116,18 +130,19 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, what: &str)
 /// The person at this terminal: the OS account, never a request's word.
 pub(crate) fn person() -> Principal {
     let uid = rustix::process::getuid().as_raw();
-    let name = std::env::var("USER").ok().and_then(|name| ExternalId::new(name).ok());
+    let name = std::env::var("USER")
+        .ok()
+        .and_then(|name| ExternalId::new(name).ok());
     let fallback = || ExternalId::new(format!("uid-{uid}")).expect("digits and letters");
-    Principal { kind: PrincipalKind::Terminal, name: name.unwrap_or_else(fallback) }
+    Principal {
+        kind: PrincipalKind::Terminal,
+        name: name.unwrap_or_else(fallback),
+    }
 }
 
 impl Asked<'_> {
     /// Composes the request. `session_model` is the model that a swap moved the session to.
-    pub(crate) fn compose(
-        &self,
-        clock: &dyn Clock,
-        entropy: &dyn Entropy,
-    ) -> Result<Composed> {
+    pub(crate) fn compose(&self, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Composed> {
         let file: RequestFile = match self.request {
             Some(path) => read_json(path, "a chat request")?,
             None => RequestFile::default(),
@@ -141,7 +156,11 @@ impl Asked<'_> {
             (Some(model), None) => Target::Model(model.parse()?),
             (None, role) => Target::Role(role.as_deref().unwrap_or("frontend").parse()?),
         };
-        let session = self.session.map(SessionId::new).transpose()?.or(file.session_id);
+        let session = self
+            .session
+            .map(SessionId::new)
+            .transpose()?
+            .or(file.session_id);
         let kept = session.is_some();
         let id = || MessageId::from_entropy(entropy.bytes());
         let mut messages: Vec<Message> = file
@@ -160,10 +179,15 @@ impl Asked<'_> {
             messages.push(Message::text(id(), Role::User, prompt, clock.now()));
         }
         if messages.is_empty() {
-            return Err(bad("there is nothing to say: give a PROMPT or --request FILE"));
+            return Err(bad(
+                "there is nothing to say: give a PROMPT or --request FILE",
+            ));
         }
         let tools = self.tools(&file.tools)?;
-        let definitions = tools.iter().map(handshake_core::tool::ToolEntry::definition).collect();
+        let definitions = tools
+            .iter()
+            .map(handshake_core::tool::ToolEntry::definition)
+            .collect();
         let schema = match self.schema {
             Some(path) => Some(read_json(path, "a JSON schema")?),
             None => file.structured_output_schema,
@@ -172,7 +196,9 @@ impl Asked<'_> {
             request: ChatRequest {
                 session_id: match session {
                     Some(session) => session,
-                    None => SessionId::new(format!("once-{}", TraceId::from_entropy(entropy.bytes())))?,
+                    None => {
+                        SessionId::new(format!("once-{}", TraceId::from_entropy(entropy.bytes())))?
+                    }
                 },
                 trace_id: TraceId::from_entropy(entropy.bytes()),
                 principal: person(),
@@ -205,16 +231,21 @@ impl Asked<'_> {
                     format!("nothing here runs the tool {}", entry.tool_id),
                 ));
             }
-            chosen.register(entry).map_err(|error| bad(error.to_string()))
+            chosen
+                .register(entry)
+                .map_err(|error| bad(error.to_string()))
         };
-        let by_id = |id: &ToolId, register: &mut dyn FnMut(_) -> Result<()>| match builtins.get(id) {
+        let by_id = |id: &ToolId, register: &mut dyn FnMut(_) -> Result<()>| match builtins.get(id)
+        {
             Some(entry) => register(entry.clone()),
             None => Err(bad(format!("there is no built-in tool {id}"))),
         };
         for id in named {
             by_id(id, &mut register)?;
         }
-        let Some(path) = self.tools else { return Ok(chosen) };
+        let Some(path) = self.tools else {
+            return Ok(chosen);
+        };
         let items: Vec<serde_json::Value> = read_json(path, "a JSON array of tools")?;
         for item in items {
             match item {

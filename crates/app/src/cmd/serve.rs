@@ -10,7 +10,9 @@ use crate::{
 
 /// The gateway.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake token create my-editor\n  handshake serve\n  OPENAI_BASE_URL=http://127.0.0.1:4477/v1 OPENAI_API_KEY=hsk_… my-editor")]
+#[command(
+    after_help = "Example:\n  handshake token create my-editor\n  handshake serve\n  OPENAI_BASE_URL=http://127.0.0.1:4477/v1 OPENAI_API_KEY=hsk_… my-editor"
+)]
 pub(crate) struct Args {
     /// Where to listen; loopback only.
     #[arg(long, default_value = "127.0.0.1:4477", value_name = "ADDRESS")]

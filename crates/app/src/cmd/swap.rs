@@ -6,7 +6,8 @@ use handshake_core::{
     ids::{ExternalId, ModelRef, RoleId, SessionId, SwapId},
     ports::{EntropyExt, SessionStore},
     swap::{
-        ModelSwapRequest, SwapFallback, SwapOutcome, SwapPriority, SwapRequester, SwapStrategy, state_hash,
+        ModelSwapRequest, SwapFallback, SwapOutcome, SwapPriority, SwapRequester, SwapStrategy,
+        state_hash,
     },
 };
 use handshake_runtime::compile::persist;
@@ -21,7 +22,9 @@ use crate::{
 
 /// Moves a session to another model.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake swap --session notes --to openai/gpt-5 --role worker --reason 'needs a larger model'")]
+#[command(
+    after_help = "Example:\n  handshake swap --session notes --to openai/gpt-5 --role worker --reason 'needs a larger model'"
+)]
 pub(crate) struct Args {
     /// The session.
     #[arg(long)]
@@ -48,7 +51,15 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     let session = SessionId::new(&args.session)?;
     let to: ModelRef = args.to.parse()?;
     let from = args.from.as_deref().map(str::parse).transpose()?;
-    let report = swap(&app, &session, from, &to, (&args.role, &args.reason), args.timeout_ms).await;
+    let report = swap(
+        &app,
+        &session,
+        from,
+        &to,
+        (&args.role, &args.reason),
+        args.timeout_ms,
+    )
+    .await;
     app.finish().await?;
     let report = report?;
     let (ok, code) = match &report.outcome {
@@ -63,7 +74,8 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
                 "ok": ok, "session_id": session, "model": to,
                 "context_compile_ref": report.compiled.map(|meta| meta.artifact),
             }));
-            cx.out.line(format!("The session {session} continues on {to}."));
+            cx.out
+                .line(format!("The session {session} continues on {to}."));
             Ok(Exit::Done)
         }
         Some(code) => Err(AppError::new(
@@ -84,22 +96,35 @@ pub(crate) async fn swap(
     timeout_ms: u64,
 ) -> Result<handshake_runtime::swap::SwapReport> {
     let failed = |error: handshake_core::ports::SessionError| match error {
-        handshake_core::ports::SessionError::Busy => {
-            AppError::new(ErrorCode::SessionBusy, handshake_core::code::Phase::Resolve, error.to_string())
-        }
+        handshake_core::ports::SessionError::Busy => AppError::new(
+            ErrorCode::SessionBusy,
+            handshake_core::code::Phase::Resolve,
+            error.to_string(),
+        ),
         handshake_core::ports::SessionError::Store(error) => error.into(),
     };
     let stored = app.store.load(session).await.map_err(failed)?;
     if stored.messages.is_empty() {
-        return Err(AppError::usage(ErrorCode::InvalidRequest, "there is no such session")
-            .next("handshake chat --session NAME … begins one"));
+        return Err(
+            AppError::usage(ErrorCode::InvalidRequest, "there is no such session")
+                .next("handshake chat --session NAME … begins one"),
+        );
     }
     let current = stored.model.clone().or(from).ok_or_else(|| {
-        AppError::usage(ErrorCode::InvalidRequest, "give --from: the session was never moved before")
+        AppError::usage(
+            ErrorCode::InvalidRequest,
+            "give --from: the session was never moved before",
+        )
     })?;
-    let state = persist(&app.store, &stored.messages, stored.label).await.map_err(|error| {
-        AppError::new(ErrorCode::Storage, handshake_core::code::Phase::Storage, error.to_string())
-    })?;
+    let state = persist(&app.store, &stored.messages, stored.label)
+        .await
+        .map_err(|error| {
+            AppError::new(
+                ErrorCode::Storage,
+                handshake_core::code::Phase::Storage,
+                error.to_string(),
+            )
+        })?;
     let id = SwapId::from_entropy(app.entropy.bytes());
     let request = ModelSwapRequest {
         request_id: id,
@@ -126,5 +151,8 @@ pub(crate) async fn swap(
         },
         metadata: None,
     };
-    Ok(app.runtime.swap(request, session, &person(), SwapFallback::Abort).await?)
+    Ok(app
+        .runtime
+        .swap(request, session, &person(), SwapFallback::Abort)
+        .await?)
 }

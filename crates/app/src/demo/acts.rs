@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use handshake_core::{
-    chat::{ChatEvent, ChatRequest, FinishReason, TurnEvent},
+    chat::FinishReason,
     code::{ErrorCode, Phase},
     consent::DemoBinding,
-    error::CallError,
     ids::{RequestId, SessionId, ToolId},
     ports::FlightRecorder,
     swap::SwapOutcome,
@@ -14,7 +13,10 @@ use handshake_core::{
 use handshake_flight_recorder::{Anchor, Status, Trust, verify_export};
 use handshake_runtime::{CallOptions, ConsentMode, History, ToolUse};
 
-use super::Stage;
+use super::{
+    Stage,
+    play::{Played, denied, play, say},
+};
 use crate::{
     approval::{self, Allow},
     cmd::{
@@ -22,135 +24,81 @@ use crate::{
         swap::swap,
     },
     error::{AppError, Result},
-    out::Out,
     preview,
-    stream::published,
 };
 
 /// The session that the job runs in.
 const JOB: &str = "demo-job";
 
-/// What a call came to.
-struct Played {
-    text: String,
-    tool_calls: usize,
-    tools_ok: bool,
-    asked: bool,
-    end: std::result::Result<FinishReason, CallError>,
-}
-
-/// Plays a call to its end, showing it as it happens. `on_ask` is done when a person is asked.
-async fn play(
-    stage: &Stage,
-    request: ChatRequest,
-    options: CallOptions,
-    approve: bool,
-) -> Result<Played> {
-    let out = stage.out;
-    let mut handle = stage.app.runtime.chat(request, options);
-    let mut played =
-        Played { text: String::new(), tool_calls: 0, tools_ok: true, asked: false, end: Err(cut()) };
-    let mut begun = false;
-    while let Some(event) = handle.next().await {
-        if let Ok(event) = &event
-            && let Some(value) = published(event)
-        {
-            out.object(&value);
-        }
-        match event {
-            Err(error) => {
-                played.end = Err(error);
-                break;
-            }
-            Ok(TurnEvent::AwaitingConsent { request_id, .. }) => {
-                played.asked = true;
-                out.line("  The call waits: a person must see what would leave.");
-                if approve {
-                    consent(stage, request_id).await?;
-                }
-            }
-            Ok(TurnEvent::ToolResult { ok, .. }) => {
-                played.tools_ok &= ok;
-                out.line(format!("  the tool gate let it run; the tool answered ({})", if ok { "ok" } else { "not ok" }));
-            }
-            Ok(TurnEvent::Chat(ChatEvent::ToolCall(call))) => {
-                played.tool_calls += 1;
-                let arguments = serde_json::Value::Object(call.arguments);
-                out.line(format!("  the model calls {} with {arguments}", call.tool_id));
-            }
-            Ok(TurnEvent::Chat(ChatEvent::TextDelta { text })) => {
-                if !std::mem::replace(&mut begun, true) {
-                    out.text("  model: ");
-                }
-                out.text(&text);
-                played.text.push_str(&text);
-            }
-            Ok(TurnEvent::Chat(ChatEvent::Finished { finish_reason, .. })) => {
-                played.end = Ok(finish_reason);
-                break;
-            }
-            Ok(_) => {}
-        }
-    }
-    if begun {
-        out.text("\n");
-    }
-    Ok(played)
-}
-
-fn cut() -> CallError {
-    CallError::new(ErrorCode::StreamTruncated, Phase::Stream)
-}
-
-fn denied(played: &Played, code: ErrorCode) -> bool {
-    matches!(&played.end, Err(error) if error.code == code)
-}
-
-fn say(out: Out, played: &Played) {
-    if let Err(error) = &played.end {
-        out.line(format!("  {error}"));
-    }
-}
-
 /// One: a job on the local model, with a tool call, streamed.
 pub(super) async fn one(stage: &mut Stage) -> Result<()> {
-    stage.out.heading("Act 1. A job on the local model: it may call one tool.");
+    stage
+        .out
+        .heading("Act 1. A job on the local model: it may call one tool.");
     let mut played = job(stage).await?;
     if !stage.local_is_simulated() && (played.tool_calls == 0 || played.end.is_err()) {
         say(stage.out, &played);
-        stage.out.line("  (This model did not call the tool. The simulator plays the act instead.)");
+        stage
+            .out
+            .line("  (This model did not call the tool. The simulator plays the act instead.)");
         stage.simulate_local().await?;
         played = job(stage).await?;
     }
     say(stage.out, &played);
-    stage.check(played.tool_calls == 1 && played.tools_ok, "the model called the tool, through the tool gate");
-    stage.check(played.end == Ok(FinishReason::Stop) && !played.text.is_empty(), "the answer was streamed to its end");
+    stage.check(
+        played.tool_calls == 1 && played.tools_ok,
+        "the model called the tool, through the tool gate",
+    );
+    stage.check(
+        played.end == Ok(FinishReason::Stop) && !played.text.is_empty(),
+        "the answer was streamed to its end",
+    );
     stage.check(!played.asked, "nobody was asked: nothing left the machine");
     Ok(())
 }
 
 async fn job(stage: &Stage) -> Result<Played> {
-    let mut request =
-        stage.request(JOB, &stage.local_model, "What is 19 + 23? Use the tool math.add, then say the sum.")?;
-    stage.out.line("  you: What is 19 + 23? Use the tool math.add, then say the sum.");
+    let mut request = stage.request(
+        JOB,
+        &stage.local_model,
+        "What is 19 + 23? Use the tool math.add, then say the sum.",
+    )?;
+    stage
+        .out
+        .line("  you: What is 19 + 23? Use the tool math.add, then say the sum.");
     let add = ToolId::new("math.add")?;
     let tools = stage.app.runtime.ports().tools.definitions(&[add]);
-    request.tools = tools.map_err(|error| AppError::usage(ErrorCode::InvalidConfig, error.to_string()))?;
-    let options =
-        CallOptions { history: History::Stored, tools: ToolUse::Registry, ..CallOptions::default() };
+    request.tools =
+        tools.map_err(|error| AppError::usage(ErrorCode::InvalidConfig, error.to_string()))?;
+    let options = CallOptions {
+        history: History::Stored,
+        tools: ToolUse::Registry,
+        ..CallOptions::default()
+    };
     play(stage, request, options, false).await
 }
 
 /// Two: a secret in a prompt to the cloud.
 pub(super) async fn two(stage: &mut Stage) -> Result<()> {
-    stage.out.heading("Act 2. A prompt to the cloud that holds a secret.");
+    stage
+        .out
+        .heading("Act 2. A prompt to the cloud that holds a secret.");
     stage.out.line("  you: Why does this fail? curl -H 'Authorization: Bearer sk-demo-…' (the real key was pasted)");
-    let text = format!("Why does this fail? curl -H 'Authorization: Bearer {}'", stage.secret);
+    let text = format!(
+        "Why does this fail? curl -H 'Authorization: Bearer {}'",
+        stage.secret
+    );
     let request = stage.request("demo-leak", &stage.cloud_model, &text)?;
     let played = play(stage, request, CallOptions::default(), false).await?;
     say(stage.out, &played);
-    stage.check(denied(&played, ErrorCode::LeakageBlocked), "the key was found in the prompt, and the call blocked");
-    stage.check(!played.asked, "nobody was asked: a known secret is not a question");
+    stage.check(
+        denied(&played, ErrorCode::LeakageBlocked),
+        "the key was found in the prompt, and the call blocked",
+    );
+    stage.check(
+        !played.asked,
+        "nobody was asked: a known secret is not a question",
+    );
     untouched(stage);
     Ok(())
 }
@@ -165,40 +113,88 @@ fn untouched(stage: &mut Stage) {
 
 /// Three: a cloud call without consent.
 pub(super) async fn three(stage: &mut Stage) -> Result<()> {
-    stage.out.heading("Act 3. A harmless prompt to the cloud, and nobody says yes.");
+    stage
+        .out
+        .heading("Act 3. A harmless prompt to the cloud, and nobody says yes.");
     stage.out.line("  you: Is 42 a good number?");
     let request = stage.request("demo-nobody", &stage.cloud_model, "Is 42 a good number?")?;
     let consent = ConsentMode::Wait(Duration::from_millis(1500));
-    let played = play(stage, request, CallOptions { consent, ..CallOptions::default() }, false).await?;
+    let played = play(
+        stage,
+        request,
+        CallOptions {
+            consent,
+            ..CallOptions::default()
+        },
+        false,
+    )
+    .await?;
     say(stage.out, &played);
     stage.check(played.asked, "the call waited for a person");
-    stage.check(denied(&played, ErrorCode::CloudConsentRequired), "nobody said yes, so it was blocked");
+    stage.check(
+        denied(&played, ErrorCode::CloudConsentRequired),
+        "nobody said yes, so it was blocked",
+    );
     untouched(stage);
     Ok(())
 }
 
 /// Four: the job moves to the cloud, with consent.
 pub(super) async fn four(stage: &mut Stage) -> Result<()> {
-    stage.out.heading("Act 4. The job of act 1 moves to the cloud model, with consent.");
+    stage
+        .out
+        .heading("Act 4. The job of act 1 moves to the cloud model, with consent.");
     let session = SessionId::new(JOB)?;
     let (from, to) = (stage.local_model.clone(), stage.cloud_model.clone());
-    let report =
-        swap(&stage.app, &session, Some(from), &to, ("worker", "a second opinion"), 30_000).await?;
-    let swapped = matches!(report.outcome, SwapOutcome::Completed { .. }) && report.compiled.is_some();
-    stage.check(swapped, "the session was moved, after its context was compiled afresh");
+    let report = swap(
+        &stage.app,
+        &session,
+        Some(from),
+        &to,
+        ("worker", "a second opinion"),
+        30_000,
+    )
+    .await?;
+    let swapped =
+        matches!(report.outcome, SwapOutcome::Completed { .. }) && report.compiled.is_some();
+    stage.check(
+        swapped,
+        "the session was moved, after its context was compiled afresh",
+    );
     untouched(stage);
     stage.out.line("  you: Is that sum right?");
     let request = stage.request(JOB, &to, "Is that sum right?")?;
-    let options = CallOptions { history: History::Stored, ..CallOptions::default() };
+    let options = CallOptions {
+        history: History::Stored,
+        ..CallOptions::default()
+    };
     let played = play(stage, request, options, true).await?;
     say(stage.out, &played);
-    stage.check(played.asked, "the exact bytes were shown before anything left");
-    stage.check(played.end == Ok(FinishReason::Stop), "after the yes, the call went on as if nothing had happened");
+    stage.check(
+        played.asked,
+        "the exact bytes were shown before anything left",
+    );
+    stage.check(
+        played.end == Ok(FinishReason::Stop),
+        "after the yes, the call went on as if nothing had happened",
+    );
     let requests = stage.cloud.requests();
-    stage.check(requests == 1, &format!("the cloud server received {requests} request: the one that was approved"));
+    stage.check(
+        requests == 1,
+        &format!("the cloud server received {requests} request: the one that was approved"),
+    );
     let again = stage.request("demo-again", &to, "And once more?")?;
     let consent = ConsentMode::AnswerAtOnce;
-    let again = play(stage, again, CallOptions { consent, ..CallOptions::default() }, false).await?;
+    let again = play(
+        stage,
+        again,
+        CallOptions {
+            consent,
+            ..CallOptions::default()
+        },
+        false,
+    )
+    .await?;
     stage.check(
         denied(&again, ErrorCode::CloudConsentRequired) && stage.cloud.requests() == 1,
         "the receipt was for one call: the next one would be asked about again",
@@ -207,13 +203,19 @@ pub(super) async fn four(stage: &mut Stage) -> Result<()> {
 }
 
 /// Shows the preview, and lets the person or the demo's own key say yes.
-async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> {
+pub(super) async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> {
     let app = &stage.app;
     let signer = app.signer();
     let waiting = approval::find(app, &request_id.to_string()).await?;
-    preview::show(stage.out, &waiting, handshake_core::ports::Signer::assurance(&signer));
+    preview::show(
+        stage.out,
+        &waiting,
+        handshake_core::ports::Signer::assurance(&signer),
+    );
     if stage.ask {
-        stage.out.text("\n  Shall this leave? In the real thing you enter your passphrase here. Type yes: ");
+        stage.out.text(
+            "\n  Shall this leave? In the real thing you enter your passphrase here. Type yes: ",
+        );
         let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).map(|_| line)
@@ -228,16 +230,29 @@ async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> {
     } else {
         stage.out.line("\n  Nobody is at the terminal: the demo's own key approves. It is good at this simulator only.");
     }
-    let demo = DemoBinding { listener: stage.cloud.addr() };
-    let receipt =
-        approval::approve(app, &waiting, Allow::Once, &signer, Some(&stage.passphrase), Some(demo)).await?;
-    stage.out.line(format!("  Receipt {}.\n", receipt.consent_receipt_id));
+    let demo = DemoBinding {
+        listener: stage.cloud.addr(),
+    };
+    let receipt = approval::approve(
+        app,
+        &waiting,
+        Allow::Once,
+        &signer,
+        Some(&stage.passphrase),
+        Some(demo),
+    )
+    .await?;
+    stage
+        .out
+        .line(format!("  Receipt {}.\n", receipt.consent_receipt_id));
     Ok(())
 }
 
 /// Five: the record of it all.
 pub(super) async fn five(stage: &mut Stage) -> Result<()> {
-    stage.out.heading("Act 5. What happened, and whether the record of it can be trusted.");
+    stage
+        .out
+        .heading("Act 5. What happened, and whether the record of it can be trusted.");
     let store = stage.app.store.clone();
     store.flush().await?;
     store.log_checkpoint().await?;
@@ -248,33 +263,62 @@ pub(super) async fn five(stage: &mut Stage) -> Result<()> {
     let head = store.log_head().await?;
     let log_text: String = events.iter().map(line).collect();
     let silent = !log_text.contains("19 + 23") && !log_text.contains(&stage.secret);
-    stage.check(silent, "the log holds ids, sizes and hashes: no word of the prompts, and no key");
+    stage.check(
+        silent,
+        "the log holds ids, sizes and hashes: no word of the prompts, and no key",
+    );
     let anchor = head.short_anchor();
-    stage.out.line(format!("  The log's anchor is {anchor}. Noted down elsewhere, it pins everything before it."));
+    stage.out.line(format!(
+        "  The log's anchor is {anchor}. Noted down elsewhere, it pins everything before it."
+    ));
     let root = store.log_root().await?;
     let folder = stage.path("export");
     let exported = store.export_log(&folder).await;
-    exported.map_err(|error| AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string()))?;
-    stage.out.line(format!("  Exported. Anybody can check it: handshake-verify --root {}… DIR", &hex(root.as_bytes())[..16]));
+    exported
+        .map_err(|error| AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string()))?;
+    stage.out.line(format!(
+        "  Exported. Anybody can check it: handshake-verify --root {}… DIR",
+        &hex(root.as_bytes())[..16]
+    ));
     let trust = || -> Result<Trust> {
-        let anchor: Anchor = anchor
-            .parse()
-            .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "the anchor is malformed"))?;
-        Ok(Trust { roots: vec![root.clone()], anchors: vec![anchor] })
+        let anchor: Anchor = anchor.parse().map_err(|_| {
+            AppError::new(
+                ErrorCode::Storage,
+                Phase::Storage,
+                "the anchor is malformed",
+            )
+        })?;
+        Ok(Trust {
+            roots: vec![root],
+            anchors: vec![anchor],
+        })
     };
     let whole = verify_export(&folder, trust()?);
     stage.check(
         whole.is_ok_and(|verdict| verdict.status == Status::Intact),
-        &format!("the exported log of {} events is in order and unaltered", head.size),
+        &format!(
+            "the exported log of {} events is in order and unaltered",
+            head.size
+        ),
     );
     let log = folder.join("log.jsonl");
     let text = std::fs::read_to_string(&log);
-    let text = text.map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "the export cannot be read"))?;
+    let text = text.map_err(|_| {
+        AppError::new(
+            ErrorCode::Storage,
+            Phase::Storage,
+            "the export cannot be read",
+        )
+    })?;
     let altered = text.replacen("cloud_escalation_denied", "cloud_escalation_execut", 1);
     let changed = altered != text && std::fs::write(&log, altered).is_ok();
-    stage.out.line("  Now a copy is tampered with: one denial is made to look like something else.");
+    stage
+        .out
+        .line("  Now a copy is tampered with: one denial is made to look like something else.");
     let found = verify_export(&folder, trust()?);
-    let found = found.as_ref().is_ok_and(|verdict| verdict.status == Status::Tampered);
+    let found = found
+        .as_ref()
+        .is_ok_and(|verdict| verdict.status == Status::Tampered);
     stage.check(changed && found, "the tampering was found");
     Ok(())
 }

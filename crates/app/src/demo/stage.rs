@@ -5,13 +5,13 @@ use std::sync::Arc;
 use handshake_core::{
     base_url::BaseUrl,
     capability::{Claims, Feature, Limit},
-    ids::{ModelId, ModelRef, ProviderId, SessionId, Token, TraceId},
     chat::{ChatRequest, Message, Params, Role, Target},
+    ids::{ModelId, ModelRef, ProviderId, SessionId, Token, TraceId},
+    policy::Governance,
     ports::{EntropyExt, ProviderStore},
     provider::{ProviderDraft, ProviderRecord},
     secret::{Secret, SecretRef},
     tier::{ModelTier, Reach},
-    policy::Governance,
 };
 use handshake_runtime::{registry, tools::Grants};
 use handshake_simulator::{Model, Reply, Rule, Script, SimConfig, Simulator};
@@ -64,7 +64,10 @@ fn failed(what: &str) -> AppError {
 fn made_up(prefix: &str, bytes: usize) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
     let drawn: [u8; 64] = OsEntropy.bytes();
-    let letters = drawn.iter().take(bytes).map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()]));
+    let letters = drawn
+        .iter()
+        .take(bytes)
+        .map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()]));
     prefix.chars().chain(letters).collect()
 }
 
@@ -78,10 +81,17 @@ impl Stage {
             &folder.path().join("home"),
             &folder.path().join("config"),
             // The passphrase is 40 random letters: a costly derivation would protect nothing.
-            &Making { approval: Some(&passphrase), kdf: KdfParams::new(1024, 1, 1)? },
+            &Making {
+                approval: Some(&passphrase),
+                kdf: KdfParams::new(1024, 1, 1)?,
+            },
         )?;
         let registry = tools::builtins();
-        let wiring = Wiring { tools: registry, grants: Grants::default(), ..Wiring::default() };
+        let wiring = Wiring {
+            tools: registry,
+            grants: Grants::default(),
+            ..Wiring::default()
+        };
         let app = App::wire(home, wiring).await?;
         let cloud = Simulator::start(SimConfig::with_script(cloud_script())).await;
         let cloud = cloud.map_err(|_| failed("the cloud simulator"))?;
@@ -121,7 +131,8 @@ impl Stage {
     pub(crate) fn check(&mut self, holds: bool, claim: &str) {
         self.checks += 1;
         self.failed += u32::from(!holds);
-        self.out.object(&json!({ "type": "check", "claim": claim, "ok": holds }));
+        self.out
+            .object(&json!({ "type": "check", "claim": claim, "ok": holds }));
         self.out.mark(holds, claim);
     }
 
@@ -131,7 +142,12 @@ impl Stage {
     }
 
     /// A request in a session.
-    pub(crate) fn request(&self, session: &str, model: &ModelRef, text: &str) -> Result<ChatRequest> {
+    pub(crate) fn request(
+        &self,
+        session: &str,
+        model: &ModelRef,
+        text: &str,
+    ) -> Result<ChatRequest> {
         let id = handshake_core::ids::MessageId::from_entropy(OsEntropy.bytes());
         Ok(ChatRequest {
             session_id: SessionId::new(session)?,
@@ -158,7 +174,15 @@ impl Stage {
     }
 }
 
-fn record(app: &App, id: &str, kind: &str, url: &str, reach: Reach, dialect: Option<&str>, secret: Option<&str>) -> Result<ProviderRecord> {
+fn record(
+    app: &App,
+    id: &str,
+    kind: &str,
+    url: &str,
+    reach: Reach,
+    dialect: Option<&str>,
+    secret: Option<&str>,
+) -> Result<ProviderRecord> {
     let draft = ProviderDraft {
         provider_id: ProviderId::new(id)?,
         provider_kind: Token::new(kind)?,
@@ -175,27 +199,59 @@ fn record(app: &App, id: &str, kind: &str, url: &str, reach: Reach, dialect: Opt
 /// The "cloud": a relay on loopback counts as Cloud, so no test switch is needed anywhere.
 async fn enrol_cloud(app: &App, simulator: &Simulator, secret: &str) -> Result<ModelRef> {
     let url = simulator.openai_url();
-    let record = record(app, "cloud", "openai_compat", &url, Reach::Relay, Some("generic"), Some("cloud-key"))?;
+    let record = record(
+        app,
+        "cloud",
+        "openai_compat",
+        &url,
+        Reach::Relay,
+        Some("generic"),
+        Some("cloud-key"),
+    )?;
     let origin = record.base_url.origin();
     app.store.put(record.clone(), None).await?;
-    app.vault.put_secret("cloud-key", origin, &Secret::new(secret.as_bytes().to_vec()))?;
+    app.vault.put_secret(
+        "cloud-key",
+        origin,
+        &Secret::new(secret.as_bytes().to_vec()),
+    )?;
     app.enrolled_again().await?;
     let model = ModelId::new("sim-large:latest")?;
-    let yes = [Feature::SupportsStreaming, Feature::SupportsToolCalling, Feature::SupportsMultiTurn];
+    let yes = [
+        Feature::SupportsStreaming,
+        Feature::SupportsToolCalling,
+        Feature::SupportsMultiTurn,
+    ];
     let declared = Claims {
         features: yes.into_iter().map(|feature| (feature, true)).collect(),
         limits: [(Limit::MaxContextWindow, 32_768)].into(),
     };
-    registry::enable(app.runtime.ports(), &Arc::new(record.clone()), &model, declared).await?;
-    Ok(ModelRef { provider: record.provider_id, model })
+    registry::enable(
+        app.runtime.ports(),
+        &Arc::new(record.clone()),
+        &model,
+        declared,
+    )
+    .await?;
+    Ok(ModelRef {
+        provider: record.provider_id,
+        model,
+    })
 }
 
 /// A real Ollama where there is one with a model that calls tools; the simulator otherwise.
-async fn local(out: Out, app: &App, wanted: Option<BaseUrl>) -> Result<(Option<Simulator>, ModelRef)> {
+async fn local(
+    out: Out,
+    app: &App,
+    wanted: Option<BaseUrl>,
+) -> Result<(Option<Simulator>, ModelRef)> {
     let named = wanted.is_some();
     let url = wanted.map_or_else(|| BaseUrl::parse(USUAL), Ok)?;
     if let Some(model) = real(app, &url).await? {
-        out.line(format!("\nThe local model is {} on the Ollama at {url}.", model.model));
+        out.line(format!(
+            "\nThe local model is {} on the Ollama at {url}.",
+            model.model
+        ));
         return Ok((None, model));
     }
     if named {
@@ -212,7 +268,15 @@ async fn local(out: Out, app: &App, wanted: Option<BaseUrl>) -> Result<(Option<S
 }
 
 async fn real(app: &App, url: &BaseUrl) -> Result<Option<ModelRef>> {
-    let record = record(app, "ollama", "ollama", &url.to_string(), Reach::Direct, None, None)?;
+    let record = record(
+        app,
+        "ollama",
+        "ollama",
+        &url.to_string(),
+        Reach::Direct,
+        None,
+        None,
+    )?;
     if record.tier != ModelTier::Local {
         return Err(AppError::usage(
             handshake_core::code::ErrorCode::TierMismatch,
@@ -230,9 +294,10 @@ async fn real(app: &App, url: &BaseUrl) -> Result<Option<ModelRef>> {
         })
     });
     match able {
-        Some(snapshot) => {
-            Ok(Some(ModelRef { provider: record.provider_id.clone(), model: snapshot.model_id }))
-        }
+        Some(snapshot) => Ok(Some(ModelRef {
+            provider: record.provider_id.clone(),
+            model: snapshot.model_id,
+        })),
         None => {
             app.store.remove(&record.provider_id).await?;
             Ok(None)
@@ -243,17 +308,48 @@ async fn real(app: &App, url: &BaseUrl) -> Result<Option<ModelRef>> {
 async fn start_local(app: &App) -> Result<(Simulator, ModelRef)> {
     let simulator = Simulator::start(SimConfig::with_script(local_script())).await;
     let simulator = simulator.map_err(|_| failed("the local simulator"))?;
-    let record = record(app, "local", "ollama", &simulator.url(), Reach::Direct, None, None)?;
+    let record = record(
+        app,
+        "local",
+        "ollama",
+        &simulator.url(),
+        Reach::Direct,
+        None,
+        None,
+    )?;
     app.store.put(record.clone(), None).await?;
-    registry::refresh(app.runtime.ports(), &Arc::new(record.clone()), Governance::NO_PROFILE).await?;
-    Ok((simulator, ModelRef { provider: record.provider_id, model: ModelId::new("sim-small:latest")? }))
+    registry::refresh(
+        app.runtime.ports(),
+        &Arc::new(record.clone()),
+        Governance::NO_PROFILE,
+    )
+    .await?;
+    Ok((
+        simulator,
+        ModelRef {
+            provider: record.provider_id,
+            model: ModelId::new("sim-small:latest")?,
+        },
+    ))
 }
 
 fn local_script() -> Script {
     let calls = Reply::tool_call("math__add", json!({ "a": 19, "b": 23 }));
     Script::new()
-        .model(Model::new("sim-small:latest").capabilities(&["completion", "tools"]).context_length(32_768))
-        .rule(Rule::new(Reply::chunks(["The tool says: ", "19 and 23 ", "make 42. ", "(A simulator wrote this.)"])).after_tool(true))
+        .model(
+            Model::new("sim-small:latest")
+                .capabilities(&["completion", "tools"])
+                .context_length(32_768),
+        )
+        .rule(
+            Rule::new(Reply::chunks([
+                "The tool says: ",
+                "19 and 23 ",
+                "make 42. ",
+                "(A simulator wrote this.)",
+            ]))
+            .after_tool(true),
+        )
         .rule(Rule::new(calls).has_tools(true))
 }
 

@@ -30,7 +30,9 @@ pub(super) async fn front(
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    let host = text(headers, header::HOST).unwrap_or_default().to_ascii_lowercase();
+    let host = text(headers, header::HOST)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     if !shared.hosts.contains(&host) {
         return failure::plain(StatusCode::FORBIDDEN, "this Host is not served here");
     }
@@ -49,17 +51,32 @@ pub(super) async fn client(
     let Some(token) = token(&request) else {
         return failure::unauthorised();
     };
-    let found = shared.app.store.find_token(&Digest::of(&[token.as_bytes()])).await;
+    let found = shared
+        .app
+        .store
+        .find_token(&Digest::of(&[token.as_bytes()]))
+        .await;
     let client = match found {
         Ok(Some(token)) if token.revoked_at.is_none() => Client {
-            principal: Principal { kind: PrincipalKind::Client, name: token.name.clone() },
+            principal: Principal {
+                kind: PrincipalKind::Client,
+                name: token.name.clone(),
+            },
             token,
         },
         Ok(_) => return failure::unauthorised(),
-        Err(_) => return failure::plain(StatusCode::INTERNAL_SERVER_ERROR, "the token cannot be checked"),
+        Err(_) => {
+            return failure::plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the token cannot be checked",
+            );
+        }
     };
     let Ok(_slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
-        return failure::plain(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait already");
+        return failure::plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests wait already",
+        );
     };
     request.extensions_mut().insert(client);
     next.run(request).await
@@ -67,14 +84,21 @@ pub(super) async fn client(
 
 fn token(request: &Request) -> Option<String> {
     let headers = request.headers();
-    let bearer = text(headers, header::AUTHORIZATION)
-        .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")));
+    let bearer = text(headers, header::AUTHORIZATION).and_then(|value| {
+        value
+            .strip_prefix("Bearer ")
+            .or_else(|| value.strip_prefix("bearer "))
+    });
     let in_path = || {
         let mut parts = request.uri().path().split('/').skip(1);
         (parts.next() == Some("t")).then(|| parts.next()).flatten()
     };
     bearer
-        .or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()))
+        .or_else(|| {
+            headers
+                .get("x-api-key")
+                .and_then(|value| value.to_str().ok())
+        })
         .or_else(in_path)
         .map(str::to_owned)
         .filter(|token| !token.is_empty() && token.len() <= 256)

@@ -38,9 +38,14 @@ pub(super) async fn completions(
     body: Bytes,
 ) -> Response {
     let began = shared.app.clock.monotonic();
-    let json = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     if !json.is_some_and(|value| value.trim_start().starts_with("application/json")) {
-        return failure::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
+        return failure::plain(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be application/json",
+        );
     }
     let trace_id = TraceId::from_entropy(shared.app.entropy.bytes());
     match compose(&shared, &client, &headers, &body, trace_id).await {
@@ -62,16 +67,27 @@ async fn compose(
 ) -> Result<(ChatRequest, CallOptions, Read), CallError> {
     let app = &shared.app;
     let draw = || app.entropy.bytes();
-    let mut read = openai::read(body, &Ids { draw: &draw, now: app.clock.now() })?;
+    let mut read = openai::read(
+        body,
+        &Ids {
+            draw: &draw,
+            now: app.clock.now(),
+        },
+    )?;
     let target = match read.model.strip_prefix("role:") {
         Some(role) => Target::Role(role.parse().map_err(|_| bad("model"))?),
         None => Target::Model(read.model.parse().map_err(|_| {
-            CallError::new(ErrorCode::Model404, Phase::Resolve).about("model is provider/model or role:NAME")
+            CallError::new(ErrorCode::Model404, Phase::Resolve)
+                .about("model is provider/model or role:NAME")
         })?),
     };
     let verbatim = match &target {
         Target::Model(model) => {
-            let open = client.token.models.as_ref().is_none_or(|models| models.contains(model));
+            let open = client
+                .token
+                .models
+                .as_ref()
+                .is_none_or(|models| models.contains(model));
             if !open {
                 return Err(CallError::new(ErrorCode::Model404, Phase::Resolve));
             }
@@ -91,9 +107,18 @@ async fn compose(
     if verbatim.is_some() {
         read.advisory.clear();
     }
-    let consent_session = match headers.get("x-handshake-session").map(|value| value.to_str()) {
-        None => SessionId::new(format!("client:{}", client.token.name.as_str().replace('/', "_"))),
-        Some(Ok(name)) => SessionId::new(format!("client:{}:{name}", client.token.name.as_str().replace('/', "_"))),
+    let consent_session = match headers
+        .get("x-handshake-session")
+        .map(|value| value.to_str())
+    {
+        None => SessionId::new(format!(
+            "client:{}",
+            client.token.name.as_str().replace('/', "_")
+        )),
+        Some(Ok(name)) => SessionId::new(format!(
+            "client:{}:{name}",
+            client.token.name.as_str().replace('/', "_")
+        )),
         Some(Err(_)) => return Err(bad("x-handshake-session")),
     };
     let options = CallOptions {
@@ -120,8 +145,13 @@ async fn compose(
 
 /// `Prefer: wait=N`; `0` answers at once.
 fn consent_mode(headers: &HeaderMap) -> Result<ConsentMode, CallError> {
-    let prefer = headers.get("prefer").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let wait = prefer.split([',', ';']).find_map(|part| part.trim().strip_prefix("wait="));
+    let prefer = headers
+        .get("prefer")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let wait = prefer
+        .split([',', ';'])
+        .find_map(|part| part.trim().strip_prefix("wait="));
     match wait.map(str::parse::<u64>) {
         None => Ok(ConsentMode::Wait(Duration::from_secs(540))),
         Some(Ok(0)) => Ok(ConsentMode::AnswerAtOnce),
@@ -139,9 +169,9 @@ async fn same_shape(
 ) -> Result<Option<Verbatim>, CallError> {
     let records = shared.app.store.list().await;
     let records = records.map_err(|error| CallError::new(error.code(), Phase::Storage))?;
-    let same = records
-        .iter()
-        .any(|record| record.provider_id == model.provider && record.provider_kind.as_str() == SAME_SHAPE);
+    let same = records.iter().any(|record| {
+        record.provider_id == model.provider && record.provider_kind.as_str() == SAME_SHAPE
+    });
     if !same {
         return Ok(None);
     }
@@ -164,7 +194,11 @@ fn with_model(body: &Bytes, model: &str) -> Option<Bytes> {
     let start = named.model.get().as_ptr() as usize - body.as_ptr() as usize;
     let end = start + named.model.get().len();
     let value = serde_json::to_string(model).ok()?;
-    Some([&body[..start], value.as_bytes(), &body[end..]].concat().into())
+    Some(
+        [&body[..start], value.as_bytes(), &body[end..]]
+            .concat()
+            .into(),
+    )
 }
 
 #[cfg(test)]
@@ -173,10 +207,21 @@ mod tests {
 
     #[test]
     fn a_same_shape_body_changes_in_the_value_of_model_only() {
-        let body = Bytes::from_static(b"{ \"x\":1.50,\n\"model\" : \"p/a/b\",\"messages\":[{\"model\":\"p/a/b\"}] }");
+        let body = Bytes::from_static(
+            b"{ \"x\":1.50,\n\"model\" : \"p/a/b\",\"messages\":[{\"model\":\"p/a/b\"}] }",
+        );
         let sent = with_model(&body, "a/b").expect("one model");
-        assert_eq!(&sent[..], b"{ \"x\":1.50,\n\"model\" : \"a/b\",\"messages\":[{\"model\":\"p/a/b\"}] }");
-        assert!(with_model(&Bytes::from_static(b"{\"model\":\"a\",\"model\":\"b\"}"), "c").is_none());
+        assert_eq!(
+            &sent[..],
+            b"{ \"x\":1.50,\n\"model\" : \"a/b\",\"messages\":[{\"model\":\"p/a/b\"}] }"
+        );
+        assert!(
+            with_model(
+                &Bytes::from_static(b"{\"model\":\"a\",\"model\":\"b\"}"),
+                "c"
+            )
+            .is_none()
+        );
         assert!(with_model(&Bytes::from_static(b"[]"), "c").is_none());
     }
 }

@@ -22,14 +22,24 @@ pub(super) fn plain(status: StatusCode, message: &str) -> Response {
 
 /// No token, or one that opens nothing.
 pub(super) fn unauthorised() -> Response {
-    plain(StatusCode::UNAUTHORIZED, "a client token is needed: handshake token create NAME")
+    plain(
+        StatusCode::UNAUTHORIZED,
+        "a client token is needed: handshake token create NAME",
+    )
 }
 
 /// The error object of a failed call: first a sentence for a person, then the code and an opaque handle.
 pub(super) fn object(error: &CallError, trace: TraceId) -> Value {
-    let about = error.subject.map(|subject| format!(" ({subject})")).unwrap_or_default();
+    let about = error
+        .subject
+        .map(|subject| format!(" ({subject})"))
+        .unwrap_or_default();
     let next = error.code.next_step();
-    let next = if next.is_empty() { String::new() } else { format!(" Next: {next}.") };
+    let next = if next.is_empty() {
+        String::new()
+    } else {
+        format!(" Next: {next}.")
+    };
     json!({ "error": {
         "message": format!("{}{about}{next} [{} {trace}]", error.code.title(), error.code),
         "type": kind(error),
@@ -66,7 +76,10 @@ pub(super) fn answer(error: &CallError, trace: TraceId) -> Response {
         headers.insert(HeaderName::from_static("x-handshake-trace"), value);
     }
     if error.class != ErrorClass::Transient {
-        headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
+        headers.insert(
+            HeaderName::from_static("x-should-retry"),
+            HeaderValue::from_static("false"),
+        );
     }
     if let Some(wait) = error.retry_after
         && let Ok(value) = HeaderValue::from_str(&wait.as_secs().to_string())

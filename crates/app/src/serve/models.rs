@@ -19,11 +19,23 @@ use super::{Shared, auth::Client, failure};
 /// The models that this client may name: enabled ones, within its token.
 async fn visible(shared: &Shared, client: &Client) -> Result<Vec<(ModelRef, i64)>, StoreError> {
     let mut models = Vec::new();
-    for record in shared.app.store.list().await.map_err(|error: StoreError| error)? {
+    for record in shared
+        .app
+        .store
+        .list()
+        .await
+        .map_err(|error: StoreError| error)?
+    {
         for snapshot in shared.app.store.snapshots(&record.provider_id).await? {
-            let model =
-                ModelRef { provider: record.provider_id.clone(), model: snapshot.model_id.clone() };
-            let open = client.token.models.as_ref().is_none_or(|models| models.contains(&model));
+            let model = ModelRef {
+                provider: record.provider_id.clone(),
+                model: snapshot.model_id.clone(),
+            };
+            let open = client
+                .token
+                .models
+                .as_ref()
+                .is_none_or(|models| models.contains(&model));
             if snapshot.enabled && open {
                 models.push((model, snapshot.fetched_at.unix_millis() / 1000));
             }
@@ -42,11 +54,16 @@ pub(super) async fn list(
 ) -> Response {
     match visible(&shared, &client).await {
         Ok(models) => {
-            let data: Vec<Value> =
-                models.iter().map(|(model, created)| entry(model, *created)).collect();
+            let data: Vec<Value> = models
+                .iter()
+                .map(|(model, created)| entry(model, *created))
+                .collect();
             Json(json!({ "object": "list", "data": data })).into_response()
         }
-        Err(_) => failure::plain(StatusCode::INTERNAL_SERVER_ERROR, "the models cannot be read"),
+        Err(_) => failure::plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the models cannot be read",
+        ),
     }
 }
 
@@ -61,6 +78,9 @@ pub(super) async fn show(
             Some((model, created)) => Json(entry(model, *created)).into_response(),
             None => failure::plain(StatusCode::NOT_FOUND, "there is no such model"),
         },
-        Err(_) => failure::plain(StatusCode::INTERNAL_SERVER_ERROR, "the models cannot be read"),
+        Err(_) => failure::plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the models cannot be read",
+        ),
     }
 }

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use bytes::Bytes;
 use handshake_core::{
-    chat::{
-        Attachment, AttachmentKind, Message, Params, Reasoning, Role, ToolCall, ToolChoice,
-    },
+    chat::{Attachment, AttachmentKind, Message, Params, Reasoning, Role, ToolCall, ToolChoice},
     code::{ErrorCode, Phase},
     error::CallError,
     ids::{MessageId, ProviderCallId, ToolCallId, ToolName},
@@ -18,11 +16,29 @@ use serde_json::{Map, Value};
 
 /// Fields that are carried over to another shape.
 const HONOURED: &[&str] = &[
-    "model", "messages", "tools", "tool_choice", "response_format", "stream", "stream_options",
-    "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "seed", "reasoning_effort",
+    "model",
+    "messages",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "stream",
+    "stream_options",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "seed",
+    "reasoning_effort",
 ];
 /// Fields that change no answer when they are left out: left out, and named in `x-handshake-adjusted`.
-const ADVISORY: &[&str] = &["user", "safety_identifier", "prompt_cache_key", "parallel_tool_calls", "service_tier"];
+const ADVISORY: &[&str] = &[
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+    "parallel_tool_calls",
+    "service_tier",
+];
 
 /// What a body says, in our words.
 pub(super) struct Read {
@@ -64,13 +80,17 @@ pub(super) fn read(body: &[u8], ids: &Ids<'_>) -> Result<Read, CallError> {
     if depth(body) > 64 {
         return Err(bad("nesting"));
     }
-    let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return Err(bad("body")) };
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+        return Err(bad("body"));
+    };
     let text = |name: &'static str| match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(bad(name)),
     };
-    let Some(Value::Array(items)) = members.get("messages") else { return Err(bad("messages")) };
+    let Some(Value::Array(items)) = members.get("messages") else {
+        return Err(bad("messages"));
+    };
     let mut calls = Vec::new();
     let mut messages = Vec::new();
     for item in items {
@@ -81,8 +101,11 @@ pub(super) fn read(body: &[u8], ids: &Ids<'_>) -> Result<Read, CallError> {
         .filter(|(_, value)| !value.is_null())
         .find(|(name, _)| !HONOURED.contains(&name.as_str()) && !ADVISORY.contains(&name.as_str()))
         .map(|_| "a field that this provider's shape cannot carry");
-    let advisory =
-        ADVISORY.iter().filter(|name| members.get(**name).is_some_and(|v| !v.is_null())).copied().collect();
+    let advisory = ADVISORY
+        .iter()
+        .filter(|name| members.get(**name).is_some_and(|v| !v.is_null()))
+        .copied()
+        .collect();
     Ok(Read {
         model: text("model")?.ok_or_else(|| bad("model"))?,
         messages,
@@ -90,7 +113,10 @@ pub(super) fn read(body: &[u8], ids: &Ids<'_>) -> Result<Read, CallError> {
         tool_choice: tool_choice(members.get("tool_choice"))?,
         schema: schema(members.get("response_format"))?,
         stream: flag(members.get("stream"), "stream")?,
-        include_usage: members.get("stream_options").and_then(|o| o.get("include_usage")) == Some(&Value::Bool(true)),
+        include_usage: members
+            .get("stream_options")
+            .and_then(|o| o.get("include_usage"))
+            == Some(&Value::Bool(true)),
         params: params(&members)?,
         advisory,
         refused,
@@ -130,11 +156,17 @@ fn message(
     calls: &mut Vec<(String, ToolCallId)>,
     messages: &mut Vec<Message>,
 ) -> Result<(), CallError> {
-    let role = item.get("role").and_then(Value::as_str).ok_or_else(|| bad("role"))?;
+    let role = item
+        .get("role")
+        .and_then(Value::as_str)
+        .ok_or_else(|| bad("role"))?;
     let (content, attachments) = content(item.get("content"))?;
     match role {
         "tool" | "function" => {
-            let id = item.get("tool_call_id").and_then(Value::as_str).ok_or_else(|| bad("tool_call_id"))?;
+            let id = item
+                .get("tool_call_id")
+                .and_then(Value::as_str)
+                .ok_or_else(|| bad("tool_call_id"))?;
             // The latest call of that id: providers reuse ids from turn to turn.
             let known = calls.iter().rev().find(|(wire, _)| wire == id);
             let (_, call) = known.ok_or_else(|| bad("tool_call_id"))?;
@@ -149,9 +181,18 @@ fn message(
             let mut message = Message::text(ids.message(), role, content, ids.now);
             message.attachments = attachments;
             messages.push(message);
-            for call in item.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+            for call in item
+                .get("tool_calls")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 let call = tool_call(call, ids)?;
-                let wire = call.provider_call_id.as_ref().map_or("", ProviderCallId::as_str).to_owned();
+                let wire = call
+                    .provider_call_id
+                    .as_ref()
+                    .map_or("", ProviderCallId::as_str)
+                    .to_owned();
                 calls.push((wire, call.tool_call_id));
                 messages.push(Message::call(ids.message(), call, ids.now));
             }
@@ -162,9 +203,15 @@ fn message(
 }
 
 fn tool_call(call: &Value, ids: &Ids<'_>) -> Result<ToolCall, CallError> {
-    let id = call.get("id").and_then(Value::as_str).ok_or_else(|| bad("tool_calls"))?;
+    let id = call
+        .get("id")
+        .and_then(Value::as_str)
+        .ok_or_else(|| bad("tool_calls"))?;
     let function = call.get("function").ok_or_else(|| bad("tool_calls"))?;
-    let name = function.get("name").and_then(Value::as_str).ok_or_else(|| bad("tool_calls"))?;
+    let name = function
+        .get("name")
+        .and_then(Value::as_str)
+        .ok_or_else(|| bad("tool_calls"))?;
     let arguments = match function.get("arguments") {
         Some(Value::String(text)) if text.trim().is_empty() => Map::new(),
         Some(Value::String(text)) => serde_json::from_str(text).map_err(|_| bad("arguments"))?,
@@ -189,7 +236,11 @@ fn content(value: Option<&Value>) -> Result<(String, Vec<Attachment>), CallError
                 match part.get("type").and_then(Value::as_str) {
                     Some("text" | "refusal") => {
                         let piece = part.get("text").or_else(|| part.get("refusal"));
-                        text.push_str(piece.and_then(Value::as_str).ok_or_else(|| bad("content"))?);
+                        text.push_str(
+                            piece
+                                .and_then(Value::as_str)
+                                .ok_or_else(|| bad("content"))?,
+                        );
                     }
                     Some("image_url") => attachments.push(image(part)?),
                     _ => return Err(bad("content")),
@@ -203,11 +254,17 @@ fn content(value: Option<&Value>) -> Result<(String, Vec<Attachment>), CallError
 
 /// An image as a data URI. A remote one would make the provider fetch it.
 fn image(part: &Value) -> Result<Attachment, CallError> {
-    let url = part.pointer("/image_url/url").and_then(Value::as_str).ok_or_else(|| bad("image_url"))?;
+    let url = part
+        .pointer("/image_url/url")
+        .and_then(Value::as_str)
+        .ok_or_else(|| bad("image_url"))?;
     let rest = url.strip_prefix("data:").ok_or_else(|| bad("image_url"))?;
-    let (media_type, data) = rest.split_once(";base64,").ok_or_else(|| bad("image_url"))?;
-    let bytes =
-        base64::engine::general_purpose::STANDARD.decode(data).map_err(|_| bad("image_url"))?;
+    let (media_type, data) = rest
+        .split_once(";base64,")
+        .ok_or_else(|| bad("image_url"))?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(data)
+        .map_err(|_| bad("image_url"))?;
     Ok(Attachment {
         kind: AttachmentKind::Image,
         media_type: media_type.to_owned(),
@@ -216,13 +273,20 @@ fn image(part: &Value) -> Result<Attachment, CallError> {
 }
 
 fn tools(value: Option<&Value>) -> Result<Vec<ToolDefinition>, CallError> {
-    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(Vec::new()) };
+    let Some(value) = value.filter(|value| !value.is_null()) else {
+        return Ok(Vec::new());
+    };
     let items = value.as_array().ok_or_else(|| bad("tools"))?;
     items
         .iter()
         .map(|item| {
             let function = item.get("function").ok_or_else(|| bad("tools"))?;
-            let text = |name| function.get(name).and_then(Value::as_str).unwrap_or_default();
+            let text = |name| {
+                function
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
             Ok(ToolDefinition {
                 tool_id: ToolName::new(text("name")).map_err(|_| bad("tools"))?,
                 name: text("name").to_owned(),
@@ -256,7 +320,10 @@ fn tool_choice(value: Option<&Value>) -> Result<Option<ToolChoice>, CallError> {
 }
 
 fn schema(value: Option<&Value>) -> Result<Option<Value>, CallError> {
-    match value.and_then(|value| value.get("type")).and_then(Value::as_str) {
+    match value
+        .and_then(|value| value.get("type"))
+        .and_then(Value::as_str)
+    {
         None | Some("text") => Ok(None),
         Some("json_schema") => value
             .and_then(|value| value.pointer("/json_schema/schema"))

@@ -32,7 +32,12 @@ pub(super) async fn answer(
     trace: TraceId,
     overhead: Duration,
 ) -> Response {
-    let head = Head { model: read.model.clone(), trace, overhead, advisory: read.advisory.clone() };
+    let head = Head {
+        model: read.model.clone(),
+        trace,
+        overhead,
+        advisory: read.advisory.clone(),
+    };
     if !read.stream {
         return whole(handle, &head).await;
     }
@@ -69,13 +74,21 @@ impl Head {
     fn put(&self, response: &mut Response, tier: Option<ModelTier>) {
         let mut set = |name: &'static str, value: String| {
             if let Ok(value) = HeaderValue::from_str(&value) {
-                response.headers_mut().insert(HeaderName::from_static(name), value);
+                response
+                    .headers_mut()
+                    .insert(HeaderName::from_static(name), value);
             }
         };
         set("x-handshake-trace", self.trace.to_string());
-        set("x-handshake-overhead-us", self.overhead.as_micros().to_string());
+        set(
+            "x-handshake-overhead-us",
+            self.overhead.as_micros().to_string(),
+        );
         if let Some(tier) = tier {
-            set("x-handshake-tier", json!(tier).as_str().unwrap_or_default().to_owned());
+            set(
+                "x-handshake-tier",
+                json!(tier).as_str().unwrap_or_default().to_owned(),
+            );
         }
         if !self.advisory.is_empty() {
             set("x-handshake-adjusted", self.advisory.join(","));
@@ -97,7 +110,9 @@ async fn whole(mut handle: CallHandle, head: &Head) -> Response {
     while let Some(event) = handle.next().await {
         match event {
             Err(error) => return failure::answer(&error, head.trace),
-            Ok(TurnEvent::TurnStarted { tier: effective, .. }) => tier = Some(effective),
+            Ok(TurnEvent::TurnStarted {
+                tier: effective, ..
+            }) => tier = Some(effective),
             Ok(TurnEvent::Chat(event)) => {
                 let last = matches!(event, ChatEvent::Finished { .. });
                 if fold.push(event).is_err() {
@@ -145,7 +160,10 @@ fn object(answer: &ChatResponse, head: &Head) -> Value {
 
 /// The call under the id that its provider gave, so that the client's next request can be replayed to it.
 fn call(call: &ToolCall) -> Value {
-    let id = call.provider_call_id.as_ref().map_or_else(|| call.tool_call_id.to_string(), ToString::to_string);
+    let id = call
+        .provider_call_id
+        .as_ref()
+        .map_or_else(|| call.tool_call_id.to_string(), ToString::to_string);
     json!({
         "id": id, "type": "function",
         "function": { "name": call.tool_id, "arguments": Value::Object(call.arguments.clone()).to_string() },
@@ -190,10 +208,13 @@ fn streamed(
     include_usage: bool,
 ) -> Response {
     let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    );
     response
         .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     head.put(&mut response, tier);
     let state = Streaming {
         handle,
@@ -269,7 +290,11 @@ impl Streaming {
 
     fn finished(&mut self, reason: FinishReason) -> String {
         self.done = true;
-        let delta = if self.first { json!({ "role": "assistant", "content": "" }) } else { json!({}) };
+        let delta = if self.first {
+            json!({ "role": "assistant", "content": "" })
+        } else {
+            json!({})
+        };
         let mut text = data(&self.head.chunk(delta, Some(finish(reason))));
         if self.include_usage {
             let mut chunk = self.head.chunk(json!({}), None);

@@ -85,7 +85,9 @@ fn characters(text: &str) -> Parsed<()> {
             b';' => return malformed("it holds no semicolon"),
             0x21..=0x7e => {}
             _ => {
-                return malformed("it holds visible ASCII only; write international names as xn--…");
+                return malformed(
+                    "it holds visible ASCII only; write international names as xn--…",
+                );
             }
         }
     }

@@ -12,7 +12,16 @@ use crate::{
 
 /// Who speaks.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -69,7 +78,12 @@ pub struct Message {
 impl Message {
     /// A text message.
     #[must_use]
-    pub fn text(message_id: MessageId, role: Role, content: impl Into<String>, timestamp: UtcTime) -> Self {
+    pub fn text(
+        message_id: MessageId,
+        role: Role,
+        content: impl Into<String>,
+        timestamp: UtcTime,
+    ) -> Self {
         let content = content.into();
         Self {
             message_id,
@@ -123,7 +137,16 @@ impl std::fmt::Debug for Message {
 
 /// What an attachment is.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]

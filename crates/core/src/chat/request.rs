@@ -14,7 +14,10 @@ use crate::{
 /// The calls that exist. Every other route of a provider is closed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "one stands at a time, and chat is the common one")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one stands at a time, and chat is the common one"
+)]
 pub enum ModelCall {
     /// A conversation.
     Chat(ChatRequest),
@@ -40,7 +43,9 @@ pub struct EmbedRequest {
 
 impl std::fmt::Debug for EmbedRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EmbedRequest").field("inputs", &self.inputs.len()).finish_non_exhaustive()
+        f.debug_struct("EmbedRequest")
+            .field("inputs", &self.inputs.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -163,7 +168,16 @@ pub enum ToolChoice {
 
 /// The API shape of a client or provider.
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]

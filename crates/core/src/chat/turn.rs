@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ChatEvent;
 use crate::{
     code::ErrorCode,
-    ids::{PlanId, ProviderId, ModelId, RequestId, SessionId, ToolCallId, TraceId},
+    ids::{ModelId, PlanId, ProviderId, RequestId, SessionId, ToolCallId, TraceId},
     tier::ModelTier,
     time::UtcTime,
 };

@@ -9,8 +9,8 @@ use crate::{
     digest::{Digest, KeyedHash},
     finding::{FindingClass, FindingLevel},
     ids::{
-        ArtifactRef, KeyId, PlanId, ProfileId, ReceiptId, RequestId, RoleId, RuleId, SwapId, ToolCallId,
-        ToolName, UseId,
+        ArtifactRef, KeyId, PlanId, ProfileId, ReceiptId, RequestId, RoleId, RuleId, SwapId,
+        ToolCallId, ToolName, UseId,
     },
     tier::ModelTier,
     tool::{Idempotency, SideEffect},
@@ -142,7 +142,10 @@ pub type SideEffectWord = SideEffect;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "field names are the published contract and say what they hold")]
+#[allow(
+    missing_docs,
+    reason = "field names are the published contract and say what they hold"
+)]
 pub enum Body {
     /// FR-EVT-CLOUD-001.
     CloudEscalationRequested {
@@ -204,9 +207,17 @@ pub enum Body {
         error: Option<ErrorCode>,
     },
     /// FR-EVT-MODEL-001.
-    ModelSwapRequested { swap_id: SwapId, role: RoleId, state_hash: KeyedHash },
+    ModelSwapRequested {
+        swap_id: SwapId,
+        role: RoleId,
+        state_hash: KeyedHash,
+    },
     /// FR-EVT-MODEL-002. Only after the compile artefact exists.
-    ModelSwapCompleted { swap_id: SwapId, duration_ms: u64, context_compile_ref: ArtifactRef },
+    ModelSwapCompleted {
+        swap_id: SwapId,
+        duration_ms: u64,
+        context_compile_ref: ArtifactRef,
+    },
     /// FR-EVT-MODEL-003.
     ModelSwapFailed { swap_id: SwapId, code: ErrorCode },
     /// FR-EVT-MODEL-004.
@@ -255,9 +266,18 @@ pub enum Body {
         control: Option<ControlKind>,
     },
     /// FR-EVT-PROVIDER-007.
-    CallRetry { use_id: UseId, attempt: u32, wait_ms: u64, code: ErrorCode },
+    CallRetry {
+        use_id: UseId,
+        attempt: u32,
+        wait_ms: u64,
+        code: ErrorCode,
+    },
     /// FR-EVT-PROVIDER-008.
-    CallTimeout { use_id: UseId, attempt: u32, phase: Phase },
+    CallTimeout {
+        use_id: UseId,
+        attempt: u32,
+        phase: Phase,
+    },
     /// FR-EVT-PROVIDER-009.
     CallFailed {
         use_id: UseId,
@@ -290,7 +310,10 @@ pub enum Body {
         rule: Option<RuleId>,
     },
     /// FR-EVT-EGRESS-003.
-    TierMismatch { declared: ModelTier, effective: ModelTier },
+    TierMismatch {
+        declared: ModelTier,
+        effective: ModelTier,
+    },
     /// FR-EVT-EGRESS-004.
     DestinationRefused { code: ErrorCode },
     /// FR-EVT-EGRESS-005.

@@ -105,12 +105,15 @@ impl Decision {
     }
 }
 
+/// One step: the facts and the effective tier in, what it says out.
+type Judge = fn(&EgressFacts, Option<ModelTier>) -> StepResult;
+
 /// Decides. Total: every combination of facts has exactly one outcome, and a missing fact is never a yes.
 #[must_use]
 pub fn decide(facts: &EgressFacts) -> Decision {
     use StepName as S;
     let effective = effective(facts);
-    let order: [(StepName, fn(&EgressFacts, Option<ModelTier>) -> StepResult); 13] = [
+    let order: [(StepName, Judge); 13] = [
         (S::DeclaredLocked, declared_locked),
         (S::DeclaredPolicy, declared_policy),
         (S::SizeCaps, size_caps),

@@ -3,8 +3,8 @@
 use super::{
     Decision, EgressRequest, Gate,
     decide::decide,
-    driver::Subject,
     facts::{PeerFact, Purpose},
+    locate::Subject,
 };
 use crate::{
     base_url::Host,

@@ -39,7 +39,9 @@ pub struct PendingContent {
 
 impl std::fmt::Debug for PendingContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PendingContent").field("body_bytes", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("PendingContent")
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 

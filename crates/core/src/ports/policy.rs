@@ -1,11 +1,6 @@
 //! The operator's rules.
 
-use crate::{
-    artifact::LabelVerdict,
-    ids::ArtifactRef,
-    label::Label,
-    policy::Posture,
-};
+use crate::{artifact::LabelVerdict, ids::ArtifactRef, label::Label, policy::Posture};
 
 /// What policy allows.
 ///

@@ -71,12 +71,16 @@ pub trait ProviderStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn snapshots(&self, provider: &ProviderId) -> Result<Vec<CapabilitySnapshot>, StoreError>;
+    async fn snapshots(&self, provider: &ProviderId)
+    -> Result<Vec<CapabilitySnapshot>, StoreError>;
 
     /// Stores what is known about a model. Enabling a model goes through here too, after its factor.
     ///
     /// # Errors
     /// [`StoreError::Missing`] for an unknown provider.
-    async fn put_snapshot(&self, model: &ModelRef, snapshot: CapabilitySnapshot)
-    -> Result<(), StoreError>;
+    async fn put_snapshot(
+        &self,
+        model: &ModelRef,
+        snapshot: CapabilitySnapshot,
+    ) -> Result<(), StoreError>;
 }

@@ -37,7 +37,11 @@ pub struct StoredSession {
 impl Default for StoredSession {
     /// Empty, inline, with no model of its own.
     fn default() -> Self {
-        Self { messages: Vec::new(), label: Label::INLINE, model: None }
+        Self {
+            messages: Vec::new(),
+            label: Label::INLINE,
+            model: None,
+        }
     }
 }
 
@@ -79,7 +83,8 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     /// [`SessionError::Store`]; the session is as it was then.
-    async fn resume(&self, session: &SessionId, resumed: StoredSession) -> Result<(), SessionError>;
+    async fn resume(&self, session: &SessionId, resumed: StoredSession)
+    -> Result<(), SessionError>;
 
     /// Takes or, with the same owner, renews the lease.
     ///

@@ -1,0 +1,122 @@
+//! A person at a terminal: a pseudo-terminal that the binary controls, and somebody who reads the screen and
+//! types.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::it::machine::Machine;
+
+/// The person's end of a terminal in which one command runs.
+pub struct Terminal {
+    keyboard: File,
+    screen: Arc<Mutex<String>>,
+    child: Child,
+    read: usize,
+}
+
+impl Terminal {
+    /// Runs a command of the binary in a terminal of its own.
+    pub fn run(machine: &Machine, args: &[&str]) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&master).expect("granted");
+        unlockpt(&master).expect("unlocked");
+        let name = ptsname(&master, Vec::new()).expect("a name");
+        let name = name.to_str().expect("UTF-8").to_owned();
+        let slave = || {
+            File::options()
+                .read(true)
+                .write(true)
+                .open(&name)
+                .expect("the other end")
+        };
+        let plain = machine.command(args);
+        // `setsid --ctty` makes the terminal the controlling one, as a shell would.
+        let mut command = Command::new("setsid");
+        command
+            .args(["--ctty", "--wait"])
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .env_clear();
+        for (name, value) in plain.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        command.current_dir(machine.folder.path());
+        command
+            .stdin(Stdio::from(slave()))
+            .stdout(Stdio::from(slave()))
+            .stderr(Stdio::from(slave()));
+        let child = command.spawn().expect("setsid of util-linux");
+        drop(command);
+        let keyboard = File::from(master);
+        let screen = Arc::new(Mutex::new(String::new()));
+        let (shown, mut source) = (Arc::clone(&screen), keyboard.try_clone().expect("cloned"));
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = source.read(&mut buffer) {
+                shown
+                    .lock()
+                    .expect("lock")
+                    .push_str(&String::from_utf8_lossy(&buffer[..n]));
+            }
+        });
+        Self {
+            keyboard,
+            screen,
+            child,
+            read: 0,
+        }
+    }
+
+    /// Waits until the screen shows a text, after what was waited for before.
+    pub fn see(&mut self, text: &str) {
+        let until = Instant::now() + Duration::from_secs(120);
+        loop {
+            let screen = self.screen();
+            if let Some(at) = screen[self.read..].find(text) {
+                self.read += at + text.len();
+                return;
+            }
+            assert!(
+                Instant::now() < until,
+                "{text:?} did not appear; the screen is:\n{screen}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Types a line. Waits a moment first: what is typed before a question is thrown away by design.
+    pub fn type_line(&mut self, line: &str) {
+        std::thread::sleep(Duration::from_millis(300));
+        self.keyboard
+            .write_all(format!("{line}\n").as_bytes())
+            .expect("typed");
+    }
+
+    /// Everything that was shown.
+    pub fn screen(&self) -> String {
+        self.screen.lock().expect("lock").clone()
+    }
+
+    /// Waits for the end and gives the exit status and the screen.
+    pub fn end(&mut self) -> (i32, String) {
+        let status = self.child.wait().expect("it ends");
+        std::thread::sleep(Duration::from_millis(50));
+        (status.code().unwrap_or(-1), self.screen())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _over = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}

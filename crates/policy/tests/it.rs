@@ -1,0 +1,8 @@
+//! The crate from outside.
+
+mod it {
+    mod corpora;
+    mod retry;
+    mod rules;
+    mod second_hand;
+}
