@@ -158,7 +158,7 @@ fn a16_the_demo_holds_every_check_without_a_terminal() {
 }
 
 #[test]
-fn a8_a_cloud_call_that_nobody_approved_and_one_with_a_secret_send_no_byte() {
+fn a15_rt_cloud_001_and_002_without_a_receipt_or_with_a_secret_no_byte_is_sent() {
     let runtime = runtime();
     let cloud = simulator(&runtime, cloud_script());
     let machine = Machine::new();
@@ -207,15 +207,6 @@ fn a16_a_person_approves_and_the_call_is_sent_once_with_its_key() {
         "what is the answer",
     ]);
     let id = wait_for_pending(&machine);
-
-    // s02: somebody who reads the whole screen and types all of it does not know the passphrase.
-    let mut terminal = Terminal::run(&machine, &["approve", &id]);
-    terminal.see("assphrase");
-    let line = terminal.screen().lines().nth(3).unwrap_or("yes").to_owned();
-    terminal.type_line(&line);
-    let (code, screen) = terminal.end();
-    assert_ne!(code, 0, "{screen}");
-    assert_eq!(cloud.requests(), 0);
 
     let (code, screen) = with_factor(&machine, &["approve", &id]);
     assert_eq!(code, 0, "{screen}");
@@ -275,4 +266,118 @@ fn a16_a_person_approves_and_the_call_is_sent_once_with_its_key() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(!text.contains("what is the answer") && !text.contains("forty-two"));
     }
+}
+
+#[test]
+fn a15_rt_self_001_whoever_asks_cannot_approve() {
+    let runtime = runtime();
+    let cloud = simulator(&runtime, cloud_script());
+    let machine = Machine::new();
+    let key = Canary::new("sk-test-", 13);
+    init(&machine);
+    enrol_cloud(&machine, &cloud, key.text());
+    let _call = machine.start(&[
+        "--json",
+        "chat",
+        "--model",
+        "cloud/sim-large:latest",
+        "let me out",
+    ]);
+    let id = wait_for_pending(&machine);
+    // Without a terminal nobody is asked, and so nobody can say yes.
+    let (code, lines) = machine.json(&["approve", &id]);
+    assert_eq!(code, 3, "{lines:?}");
+    assert_eq!(last(&lines)["error"]["code"], "HSK-403-FACTOR-REQUIRED");
+    // At a terminal: somebody who reads the whole screen and types what stands on it (s02).
+    for line in 0..4 {
+        let mut terminal = Terminal::run(&machine, &["approve", &id]);
+        terminal.see("assphrase");
+        let screen = terminal.screen();
+        let guess = screen
+            .lines()
+            .filter(|text| text.len() > 8)
+            .nth(line)
+            .unwrap_or("yes")
+            .trim();
+        terminal.type_line(guess);
+        let (code, screen) = terminal.end();
+        assert_ne!(code, 0, "{screen}");
+    }
+    assert_eq!((cloud.connections(), cloud.bytes_received()), (0, 0));
+    let (_, lines) = machine.json(&["consent", "list"]);
+    assert!(
+        lines.iter().all(|line| line["kind"] != "receipt"),
+        "{lines:?}"
+    );
+}
+
+/// RT-SECRETS-001 in the small: everything that a home and its commands wrote, with a negative control.
+#[test]
+fn a15_rt_secrets_001_a_key_is_in_no_file_and_no_output() {
+    let runtime = runtime();
+    let script = Script::new()
+        .model(Model::new("sim-large:latest").context_length(32_768))
+        .rule(Rule::new(Reply::text("never reached")));
+    let config = SimConfig {
+        script,
+        ..SimConfig::default()
+    }
+    .require_token("another-key");
+    let cloud = runtime.block_on(Simulator::start(config)).expect("started");
+    let machine = Machine::new();
+    let key = Canary::new("sk-test-", 14);
+    init(&machine);
+    enrol_cloud(&machine, &cloud, key.text());
+    let mut call = machine.start(&[
+        "--json",
+        "chat",
+        "--model",
+        "cloud/sim-large:latest",
+        "hello",
+    ]);
+    let id = wait_for_pending(&machine);
+    let (code, screen) = with_factor(&machine, &["approve", &id]);
+    assert_eq!(code, 0, "{screen}");
+    // The server refuses the key and echoes parts of it, as real ones do.
+    let mut text = String::new();
+    std::io::Read::read_to_string(call.0.stdout.as_mut().expect("piped"), &mut text).expect("read");
+    assert!(text.contains("HSK-401-PROVIDER-AUTH"), "{text}");
+    let mut written = vec![text.into_bytes(), screen.into_bytes()];
+    for args in [
+        &["provider", "show", "cloud"][..],
+        &["provider", "export"],
+        &["secret", "list"],
+        &["consent", "list"],
+        &["log", "tail", "-n", "1000"],
+        &["doctor"],
+        &["explain", "--model", "cloud/sim-large:latest", "hello"],
+        &["chat", "--model", "cloud/nope", "hello"],
+    ] {
+        for json in [true, false] {
+            let args: Vec<&str> = args
+                .iter()
+                .copied()
+                .chain(json.then_some("--json"))
+                .collect();
+            let output = machine.run(&args);
+            written.push([output.stdout, output.stderr].concat());
+        }
+    }
+    for bytes in &written {
+        assert_eq!(key.is_in(bytes), None, "{}", String::from_utf8_lossy(bytes));
+    }
+    for folder in ["home", "config"] {
+        assert_eq!(
+            key.in_folder(&machine.path(folder)).expect("readable"),
+            Vec::new()
+        );
+    }
+    // The scanner would have seen it.
+    machine.write("home/planted.txt", &format!("x{}x", key.text()));
+    assert_eq!(
+        key.in_folder(&machine.path("home"))
+            .expect("readable")
+            .len(),
+        1
+    );
 }
