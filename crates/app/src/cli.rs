@@ -6,10 +6,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     cmd,
+    cx::Cx,
     error::{Exit, Result},
-    home,
     out::Out,
-    wire::{App, Wiring},
 };
 
 /// A governed, local-first model runtime.
@@ -87,36 +86,9 @@ enum Command {
     Completions(cmd::completions::Args),
 }
 
-/// What every command is given.
-#[derive(Clone, Debug)]
-pub(crate) struct Cx {
-    pub(crate) out: Out,
-    home: Option<PathBuf>,
-}
-
-impl Cx {
-    /// The home's path: the option, the environment, the platform.
-    pub(crate) fn home_path(&self) -> Result<PathBuf> {
-        self.home.clone().map_or_else(home::default_path, Ok)
-    }
-
-    /// Opens the home and wires everything.
-    pub(crate) async fn app(&self) -> Result<App> {
-        self.app_with(Wiring::default()).await
-    }
-
-    /// The same with tools, grants or listeners.
-    pub(crate) async fn app_with(&self, wiring: Wiring) -> Result<App> {
-        App::open(&self.home_path()?, wiring).await
-    }
-}
-
 impl Cli {
     pub(crate) async fn run(self, out: Out) -> Result<Exit> {
-        let cx = Cx {
-            out,
-            home: self.home,
-        };
+        let cx = Cx::new(out, self.home);
         match self.command {
             Command::Demo(args) => cmd::demo::run(&cx, args).await,
             Command::Init(args) => cmd::init::run(&cx, args).await,

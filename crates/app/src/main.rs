@@ -4,6 +4,7 @@ mod approval;
 mod cli;
 mod clock;
 mod cmd;
+mod cx;
 mod demo;
 mod error;
 mod factor;

@@ -23,7 +23,7 @@ use serde_json::json;
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     wire::{App, Wiring},
 };

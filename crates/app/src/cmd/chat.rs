@@ -6,9 +6,9 @@ use handshake_core::{chat::Target, ports::SessionStore};
 use handshake_runtime::{CallOptions, ConsentMode, History, ToolUse, tools::Grants};
 
 use crate::{
-    cli::Cx,
     clock::{OsEntropy, SystemClock},
     cmd::request::Asked,
+    cx::Cx,
     error::{Exit, Result},
     stream,
     wire::Wiring,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     approval::{self, Allow},
-    cli::Cx,
+    cx::Cx,
     error::{Exit, Result},
     factor, preview,
 };

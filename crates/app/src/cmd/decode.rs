@@ -16,9 +16,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Cx,
     clock::SystemClock,
     cmd::request::read,
+    cx::Cx,
     error::{AppError, Exit, Result},
     out::Out,
     stream, wire,

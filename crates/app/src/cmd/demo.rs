@@ -3,7 +3,7 @@
 use handshake_core::base_url::BaseUrl;
 
 use crate::{
-    cli::Cx,
+    cx::Cx,
     demo,
     error::{Exit, Result},
 };

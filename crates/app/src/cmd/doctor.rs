@@ -14,8 +14,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    cli::Cx,
     cmd::{init::differing, provider},
+    cx::Cx,
     error::{AppError, Exit, Result},
     home::Home,
     policy_file,

@@ -7,9 +7,9 @@ use handshake_runtime::CallOptions;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Cx,
     clock::{OsEntropy, SystemClock},
     cmd::request::Asked,
+    cx::Cx,
     error::{Exit, Result},
 };
 

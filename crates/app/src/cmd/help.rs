@@ -5,7 +5,8 @@ use handshake_core::code::ErrorCode;
 use serde_json::json;
 
 use crate::{
-    cli::{Cli, Cx},
+    cli::Cli,
+    cx::Cx,
     error::{AppError, Exit, Result},
 };
 

@@ -18,7 +18,7 @@ use handshake_vault::{ApprovalSigner, KdfParams, Vault};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     factor,
     home::{Home, Making},

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Cx,
     cmd::request::read,
+    cx::Cx,
     error::{AppError, Exit, Result},
 };
 

@@ -12,7 +12,7 @@ use handshake_policy::guard::SinkGuard;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     out::Out,
 };

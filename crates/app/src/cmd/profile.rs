@@ -13,8 +13,8 @@ use handshake_core::{
 use serde_json::json;
 
 use crate::{
-    cli::Cx,
     cmd::request::read,
+    cx::Cx,
     error::{AppError, Exit, Result},
     record::{mine, record},
     widen::{Weight, widen},

@@ -11,7 +11,7 @@ use handshake_core::{
 };
 
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     wire::App,
 };

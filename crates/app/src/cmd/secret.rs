@@ -11,7 +11,7 @@ use handshake_core::{
 use serde_json::json;
 
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     out::Out,
     record::mine,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{Exit, Result},
     serve,
 };

@@ -7,8 +7,8 @@ use handshake_simulator::{Script, SimConfig, SimError, Simulator};
 use serde_json::json;
 
 use crate::{
-    cli::Cx,
     cmd::request::read,
+    cx::Cx,
     error::{AppError, Exit, Result},
 };
 

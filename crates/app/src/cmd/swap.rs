@@ -14,8 +14,8 @@ use handshake_runtime::compile::persist;
 use serde_json::json;
 
 use crate::{
-    cli::Cx,
     cmd::request::person,
+    cx::Cx,
     error::{AppError, Exit, Result},
     wire::App,
 };

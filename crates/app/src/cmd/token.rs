@@ -14,8 +14,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
-    cli::Cx,
     cmd::{profile, provider},
+    cx::Cx,
     error::{AppError, Exit, Result},
     record::mine,
     widen::widen,

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{find, unresolved, view};
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     record::{mine, record},
 };

@@ -13,7 +13,7 @@ use handshake_core::{
 
 use super::draft;
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     record::{about, record},
     widen::{Weight, widen},

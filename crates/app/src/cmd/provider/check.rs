@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{chosen, governance, word};
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     record::about,
     widen::{Weight, widen},

@@ -16,7 +16,7 @@ use super::{
     draft, find, how_to_bind, secret_state,
 };
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{Exit, Result},
     record::{about, record},
     widen::widen,

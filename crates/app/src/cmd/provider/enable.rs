@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{add::wrong, find, governance};
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     record::about_model,
     widen::{Weight, widen},

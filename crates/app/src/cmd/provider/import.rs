@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::{add, draft::read_drafts, word};
 use crate::{
-    cli::Cx,
     cmd::request::read,
+    cx::Cx,
     error::{AppError, Exit, Result},
     record::about,
     widen::{self, Weight},

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{chosen, governance, word};
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     wire::App,
 };

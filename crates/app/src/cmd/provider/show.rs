@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{find, secret_state, word};
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     out::Out,
     wire::App,

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{add::parsed, draft, word};
 use crate::{
-    cli::Cx,
+    cx::Cx,
     error::{AppError, Exit, Result},
     out::Out,
 };

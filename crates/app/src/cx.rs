@@ -1,0 +1,38 @@
+//! What every command is given: where output goes, and the home.
+
+use std::path::PathBuf;
+
+use crate::{
+    error::Result,
+    home,
+    out::Out,
+    wire::{App, Wiring},
+};
+
+/// What every command is given.
+#[derive(Clone, Debug)]
+pub(crate) struct Cx {
+    pub(crate) out: Out,
+    home: Option<PathBuf>,
+}
+
+impl Cx {
+    pub(crate) fn new(out: Out, home: Option<PathBuf>) -> Self {
+        Self { out, home }
+    }
+
+    /// The home's path: the option, the environment, the platform.
+    pub(crate) fn home_path(&self) -> Result<PathBuf> {
+        self.home.clone().map_or_else(home::default_path, Ok)
+    }
+
+    /// Opens the home and wires everything.
+    pub(crate) async fn app(&self) -> Result<App> {
+        self.app_with(Wiring::default()).await
+    }
+
+    /// The same with tools, grants or listeners.
+    pub(crate) async fn app_with(&self, wiring: Wiring) -> Result<App> {
+        App::open(&self.home_path()?, wiring).await
+    }
+}
