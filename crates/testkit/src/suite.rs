@@ -1,5 +1,6 @@
 //! Conformance suites: one function per promise of a port's contract. Each panics with what was broken.
 
+pub mod adapter;
 pub mod artifact;
 pub mod consent;
 mod home;

@@ -1,6 +1,7 @@
 //! The kit held against itself.
 
 mod it {
+    mod adapter;
     mod canary;
     mod capture;
     mod memory;
