@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use handshake_core::{
-    admit::{Admitted, Emulation, admit},
+    admit::{Admitted, Emulation, Route, admit},
+    capability::{Claims, Feature, Limit},
     chat::{ChatEvent, ChatRequest, Fold, Role},
     code::ErrorCode,
     control::ControlCall,
@@ -42,12 +43,19 @@ fn asked(
 ) -> Admitted {
     let mut request = fixture::request(&record.provider_id, model, "Say hello.");
     edit(&mut request);
-    admit(
-        Arc::new(request),
-        fixture::route(record, model),
-        Emulation::Off,
-    )
-    .expect("admitted")
+    // What every model of every server can do, and nothing else.
+    let plain = [Feature::SupportsStreaming, Feature::SupportsMultiTurn];
+    let claims = Claims {
+        features: plain.map(|feature| (feature, true)).into(),
+        limits: [(Limit::MaxContextWindow, 4096)].into(),
+    };
+    let snapshot = fixture::snapshot(record, model, claims);
+    let route = Route {
+        record: Arc::clone(record),
+        model: snapshot.model_id.clone(),
+        snapshot,
+    };
+    admit(Arc::new(request), route, Emulation::Off).expect("admitted")
 }
 
 fn prepared(client: &dyn LlmClient, admitted: &Admitted) -> Prepared {
@@ -106,9 +114,8 @@ pub fn a13_prepare_is_pure(
             fixture::message(3, Role::User, "three \u{1F600} \"quoted\"\n"),
         ];
         request.params.max_tokens = Some(64);
-        request.params.seed = Some(7);
-        request.params.stop = vec!["END".to_owned()];
     });
+    let seeded = asked(record, model, |request| request.params.seed = Some(7));
     let (one, other) = (client(factory, record), client(factory, record));
     for admitted in [&plain, &history] {
         let first = prepared(&*one, admitted);
@@ -119,6 +126,19 @@ pub fn a13_prepare_is_pure(
             );
             assert_eq!(first.reply, again.reply);
             assert_eq!(first.adjusted, again.adjusted);
+        }
+    }
+    // A parameter that the provider does not take is refused by name, each time.
+    match one.prepare(&seeded) {
+        Ok(first) => assert_eq!(first.envelope, prepared(&*other, &seeded).envelope),
+        Err(refused) => {
+            assert_eq!(refused.0.subject, Some("seed"), "refused without its name");
+            assert_eq!(
+                other
+                    .prepare(&seeded)
+                    .expect_err("refused once, taken once"),
+                refused
+            );
         }
     }
     let different =
