@@ -1,11 +1,13 @@
-//! Decoding a stream of 64 chunks.
+//! Decoding a stream of 64 chunks, and rendering a request.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use handshake_adapters_openai_compat::decoder;
+use handshake_adapters_openai_compat::{decoder, prepare};
 use handshake_core::{
     ids::Token,
     reply::{ReplySpec, ResponseHead},
+    tier::Reach,
 };
+use handshake_testkit::fixture;
 
 fn body() -> String {
     let head = r#""id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"fp""#;
@@ -41,5 +43,19 @@ fn bench(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench);
+fn render(c: &mut Criterion) {
+    let record = fixture::record(
+        "cloud",
+        "openai_compat",
+        "https://api.example.com/v1",
+        Reach::Direct,
+    );
+    let text = "The quick brown fox reviews the pull request. ".repeat(16 * 1024 / 46);
+    let admitted = fixture::admitted(&record, "some-model", &text);
+    c.bench_function("prepare_16_kib", |b| {
+        b.iter(|| prepare(&record, &admitted).expect("it can be rendered"));
+    });
+}
+
+criterion_group!(benches, bench, render);
 criterion_main!(benches);

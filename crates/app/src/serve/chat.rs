@@ -14,7 +14,7 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     error::CallError,
     ids::{ModelRef, SessionId, TraceId},
-    ports::{EntropyExt, ProviderStore},
+    ports::{EntropyExt, ProfileStore, ProviderStore},
 };
 use handshake_runtime::{CallOptions, ConsentMode};
 use serde::Deserialize;
@@ -66,6 +66,7 @@ async fn compose(
     trace_id: TraceId,
 ) -> Result<(ChatRequest, CallOptions, Read), CallError> {
     let app = &shared.app;
+    under_its_profile(shared, client).await?;
     let draw = || app.entropy.bytes();
     let mut read = openai::read(
         body,
@@ -143,6 +144,21 @@ async fn compose(
     Ok((request, options, read))
 }
 
+/// A token that was made for a work profile opens nothing while another one, or none, is active: calls run
+/// under the active profile, and a client must not get what its token was never meant for.
+async fn under_its_profile(shared: &Shared, client: &Client) -> Result<(), CallError> {
+    let Some(wanted) = &client.token.profile else {
+        return Ok(());
+    };
+    let active = ProfileStore::active(&shared.app.store).await;
+    let active = active.map_err(|error| CallError::new(error.code(), Phase::Storage))?;
+    match active {
+        Some(profile) if profile.profile_id == *wanted => Ok(()),
+        _ => Err(CallError::new(ErrorCode::Profile404, Phase::Resolve)
+            .about("the token's work profile is not the active one")),
+    }
+}
+
 /// `Prefer: wait=N`; `0` answers at once.
 fn consent_mode(headers: &HeaderMap) -> Result<ConsentMode, CallError> {
     let prefer = headers
@@ -167,7 +183,7 @@ async fn same_shape(
     model: &ModelRef,
     body: &Bytes,
 ) -> Result<Option<Verbatim>, CallError> {
-    let records = shared.app.store.list().await;
+    let records = ProviderStore::list(&shared.app.store).await;
     let records = records.map_err(|error| CallError::new(error.code(), Phase::Storage))?;
     let same = records.iter().any(|record| {
         record.provider_id == model.provider && record.provider_kind.as_str() == SAME_SHAPE

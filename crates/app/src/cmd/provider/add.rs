@@ -26,7 +26,7 @@ use crate::{
     after_help = "Example:\n  handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434\n  handshake provider add openai --kind openai_compat --dialect openai --base-url https://api.openai.com/v1 --secret-ref vault:openai"
 )]
 pub(crate) struct Args {
-    /// Its id: [a-z0-9][a-z0-9-]{0,62}.
+    /// Its id: lower-case letters, digits and hyphens, at most 63.
     #[arg(value_name = "ID")]
     id: String,
     /// Which adapter speaks to it: ollama, openai_compat.

@@ -1,6 +1,6 @@
 //! Reads a JSONL corpus (`{id, text, label, source, transform?}`) and prints recall and false positives.
 //!
-//! `cargo run --release -p handshake-leakage --example corpus -- FILE [misses|alarms] [SOURCE]`
+//! `cargo run --release -p handshake-leakage --example leak_corpus -- FILE [misses|alarms] [SOURCE]`
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::{collections::BTreeMap, error::Error, fs, time::Instant};
