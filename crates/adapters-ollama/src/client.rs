@@ -11,10 +11,11 @@ use handshake_core::{
     error::{CallError, PrepareError, SendError},
     gate::Cleared,
     ids::{ModelId, ProviderId, Token},
-    ports::{Adapter, AdapterError, AdapterFactory, ChatStream, LlmClient},
+    ports::{Adapter, AdapterError, AdapterFactory, Answer, AnswerHead, LlmClient},
     provider::{InvalidProvider, ProviderRecord},
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
     tier::ModelTier,
+    upstream::UpstreamAnswer,
 };
 use handshake_transport::{Response, Transport};
 
@@ -132,7 +133,7 @@ impl LlmClient for Client {
         encode::prepare(&self.record, admitted)
     }
 
-    async fn send(&self, cleared: Cleared) -> Result<ChatStream, SendError> {
+    async fn send(&self, cleared: Cleared) -> Result<Answer, SendError> {
         ours(&self.record, cleared.record())?;
         let reply = Arc::clone(&cleared.prepared().reply);
         let response = self.transport.send(&cleared).await?;
@@ -141,7 +142,14 @@ impl LlmClient for Client {
             BodyKind::Unexpected => Err(SendError::in_doubt(unexpected(&response.head))),
             BodyKind::Stream | BodyKind::Json => {
                 let decoder = decode::decoder(&reply, &response.head);
-                Ok(handshake_transport::stream(response, decoder))
+                let head = AnswerHead {
+                    status: response.head.status,
+                    headers: response.forwarded(),
+                };
+                Ok(Answer {
+                    head,
+                    stream: handshake_transport::stream(response, decoder, reply.raw),
+                })
             }
         }
     }
@@ -161,11 +169,14 @@ pub(crate) fn ours(own: &ProviderRecord, cleared: &ProviderRecord) -> Result<(),
 /// The failure that an error status is. The daemon read the request and said no, so nothing is in doubt,
 /// unless it was somebody on the way who grew tired of waiting.
 pub(crate) async fn refused(response: Response, reply: &ReplySpec) -> SendError {
-    let head = response.head.clone();
+    let (head, forwarded) = (response.head.clone(), response.forwarded());
     // A body that breaks off still has a status.
     let body = response.prefix(ERROR_CAP).await;
-    let error = failure::answered(&head, &body, reply);
+    let mut error = failure::answered(&head, &body, reply);
     let in_doubt = error.code == ErrorCode::Timeout;
+    if reply.raw {
+        error = error.upstream(UpstreamAnswer::new(head.status, forwarded, body));
+    }
     SendError { error, in_doubt }
 }
 

@@ -65,6 +65,8 @@ pub(crate) fn decoder(reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDe
         framer: NdjsonFramer::new(FrameLimits::default()),
         lines: Vec::new(),
         body: Vec::new(),
+        pushed: 0,
+        complete: 0,
     })
 }
 
@@ -75,15 +77,22 @@ struct Decoder {
     framer: NdjsonFramer,
     lines: Vec<Vec<u8>>,
     body: Vec<u8>,
+    pushed: usize,
+    complete: usize,
 }
 
 impl ReplyDecoder for Decoder {
     fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
+        self.pushed += bytes.len();
         match self.kind {
             _ if self.turn.is_done() => Ok(()),
             BodyKind::Stream => {
                 let framed = self.framer.push(bytes, &mut self.lines);
-                self.framed(framed, events)
+                self.framed(framed, events)?;
+                if self.turn.is_done() || self.framer.is_idle() {
+                    self.complete = self.pushed;
+                }
+                Ok(())
             }
             BodyKind::Json => {
                 if self.body.len() + bytes.len() > FrameLimits::default().event {
@@ -103,7 +112,12 @@ impl ReplyDecoder for Decoder {
         }
     }
 
+    fn complete(&self) -> usize {
+        self.complete
+    }
+
     fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
+        self.complete = self.pushed;
         match self.kind {
             _ if self.turn.is_done() => Ok(()),
             BodyKind::Stream => {

@@ -151,6 +151,7 @@ fn translate(record: &ProviderRecord, admitted: &Admitted) -> Result<Rendered, P
 fn reply(record: &ProviderRecord, admitted: &Admitted, rendered: &Rendered) -> ReplySpec {
     let route = admitted.route();
     ReplySpec {
+        raw: admitted.request().verbatim.is_some(),
         stream: rendered.stream,
         requested_model: Some(route.model.clone()),
         tool_names: Some(rendered.tool_names.clone()),

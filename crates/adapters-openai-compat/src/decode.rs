@@ -74,6 +74,8 @@ pub(crate) fn decoder(reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDe
         events: Vec::new(),
         body: Vec::new(),
         done: false,
+        pushed: 0,
+        complete: 0,
     })
 }
 
@@ -85,17 +87,24 @@ struct Decoder {
     events: Vec<SseEvent>,
     body: Vec<u8>,
     done: bool,
+    pushed: usize,
+    complete: usize,
 }
 
 impl ReplyDecoder for Decoder {
     fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
+        self.pushed += bytes.len();
         if self.done {
             return Ok(());
         }
         match self.kind {
             BodyKind::Stream => {
                 let framed = self.framer.push(bytes, &mut self.events);
-                self.framed(framed, events)
+                self.framed(framed, events)?;
+                if self.done || self.framer.is_idle() {
+                    self.complete = self.pushed;
+                }
+                Ok(())
             }
             BodyKind::Json => {
                 if self.body.len() + bytes.len() > FrameLimits::default().total {
@@ -115,10 +124,15 @@ impl ReplyDecoder for Decoder {
         }
     }
 
+    fn complete(&self) -> usize {
+        self.complete
+    }
+
     fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
         if self.done {
             return Ok(());
         }
+        self.complete = self.pushed;
         match self.kind {
             BodyKind::Stream => {
                 let framed = self.framer.finish(&mut self.events);

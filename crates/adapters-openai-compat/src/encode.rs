@@ -134,6 +134,7 @@ fn translate(
 fn reply(dialect: &'static Dialect, admitted: &Admitted, rendered: &Rendered) -> ReplySpec {
     let route = admitted.route();
     ReplySpec {
+        raw: admitted.request().verbatim.is_some(),
         stream: rendered.stream,
         requested_model: Some(route.model.clone()),
         tool_names: Some(rendered.tool_names.clone()),

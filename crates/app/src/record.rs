@@ -3,7 +3,7 @@
 use handshake_core::{
     event::{Actor, Body, EventScope},
     ids::{EventId, ModelId, ProviderId},
-    ports::{EntropyExt, FlightRecorder},
+    ports::{EntropyExt, FlightRecorderExt},
 };
 
 use crate::{cmd::request::person, error::Result, factor, wire::App};

@@ -1,8 +1,11 @@
 //! The failures of a call. No provider text, no payload, no URL: codes, phases and bounded words.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use crate::code::{ErrorClass, ErrorCode, Phase};
+use crate::{
+    code::{ErrorClass, ErrorCode, Phase},
+    upstream::UpstreamAnswer,
+};
 
 /// A failure of one call, at any step of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,6 +22,11 @@ pub struct CallError {
     pub retry_after: Option<Duration>,
     /// The name of the field, parameter, feature or step at fault: our own words, never the provider's.
     pub subject: Option<&'static str>,
+    /// The member of the caller's own request that is at fault, bounded and printable. Shown to that caller, never
+    /// recorded.
+    pub member: Option<Arc<str>>,
+    /// The provider's own error answer, sealed, where the call asked for raw bytes.
+    pub upstream: Option<Arc<UpstreamAnswer>>,
 }
 
 impl CallError {
@@ -32,6 +40,8 @@ impl CallError {
             http_status: None,
             retry_after: None,
             subject: None,
+            member: None,
+            upstream: None,
         }
     }
 
@@ -39,6 +49,25 @@ impl CallError {
     #[must_use]
     pub fn about(mut self, subject: &'static str) -> Self {
         self.subject = Some(subject);
+        self
+    }
+
+    /// The same failure, naming a member of the caller's own request: at most 64 visible ASCII characters of it.
+    #[must_use]
+    pub fn member(mut self, name: &str) -> Self {
+        let shown: String = name
+            .chars()
+            .take(64)
+            .map(|c| if c.is_ascii_graphic() { c } else { '?' })
+            .collect();
+        self.member = Some(shown.into());
+        self
+    }
+
+    /// The same failure with the provider's own answer sealed in it.
+    #[must_use]
+    pub fn upstream(mut self, answer: UpstreamAnswer) -> Self {
+        self.upstream = Some(Arc::new(answer));
         self
     }
 

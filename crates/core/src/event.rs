@@ -7,8 +7,8 @@ mod read;
 
 pub use self::{
     body::{
-        Body, CallOutcome, ControlKind, EgressCode, HealthState, SideEffectWord, Transport,
-        WidenKind,
+        Body, CallOutcome, ControlKind, EgressCode, HealthState, LossCause, SideEffectWord,
+        Transport, WidenKind,
     },
     read::InvalidEvent,
 };

@@ -7,6 +7,7 @@ mod artifact;
 mod clock;
 mod compiler;
 mod consent;
+mod feed;
 mod leakage;
 mod ledger;
 mod peers;
@@ -18,10 +19,14 @@ mod sealer;
 mod secret;
 mod session;
 mod signer;
+mod sink;
 mod tool;
 
 pub use self::{
-    adapter::{Adapter, AdapterError, AdapterFactory, ChatStream, LlmClient, ProviderControl},
+    adapter::{
+        Adapter, AdapterError, AdapterFactory, Answer, AnswerHead, Batch, ChatStream, LlmClient,
+        ProviderControl,
+    },
     approval::{
         ApprovalQueue, Decided, PendingContent, PendingRecord, QueueError, SignedDecision,
         Submission, Submitted,
@@ -30,16 +35,18 @@ pub use self::{
     clock::{Clock, Entropy, EntropyExt},
     compiler::{CompileError, CompileRequest, CompiledContext, ContextCompiler},
     consent::{ConsentStore, ContactGrants, ReceiptQuery},
+    feed::RegistryFeed,
     leakage::LeakageValidator,
     ledger::{Committed, EgressLedger, Epochs, Intent, LedgerError, Spend},
     peers::{PeerResolver, ResolveError},
     policy::EgressPolicy,
     profile::ProfileStore,
     provider::{ProviderStore, StoreError},
-    recorder::{FlightRecorder, RecordError},
+    recorder::{FlightRecorder, FlightRecorderExt, RecordError},
     sealer::{SealError, Sealer},
     secret::{SecretError, SecretStore, SecretUse},
     session::{SessionError, SessionLease, SessionStore, StoredSession},
     signer::{SignError, Signer},
+    sink::SinkFilter,
     tool::{ToolExecutor, ToolGate, ToolInvocation, ToolRefusal, ToolVerdict},
 };

@@ -50,6 +50,9 @@ pub struct ReplySpec {
     pub dialect: Token,
     /// The model's family.
     pub family: Option<Token>,
+    /// Whether the answer's own bytes are wanted beside its events: the client speaks the provider's shape.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub raw: bool,
     /// Seed of our own tool call ids: makes them deterministic per request and unique within the session.
     pub call_seed: [u8; 16],
 }
@@ -68,6 +71,7 @@ impl ReplySpec {
             reasoning: ReasoningPolicy::Channel,
             dialect,
             family: None,
+            raw: false,
             call_seed: [0; 16],
         }
     }
@@ -102,4 +106,8 @@ pub trait ReplyDecoder: Send {
     /// # Errors
     /// The call's terminal failure.
     fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError>;
+
+    /// How many of the bytes pushed so far belong to frames that are complete and decoded. Never goes back; after
+    /// `finish` without an error, and after a finished answer, everything pushed counts.
+    fn complete(&self) -> usize;
 }

@@ -233,7 +233,7 @@ impl Attempts<'_> {
             })?;
         }
         match sent {
-            Ok(stream) => self.drain(stream, tier, request, progress).await,
+            Ok(answer) => self.drain(answer.stream, tier, request, progress).await,
             Err(error) => Err(Failed {
                 in_doubt: error.in_doubt,
                 ..unsent(error.error, tier)

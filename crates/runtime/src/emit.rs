@@ -8,7 +8,7 @@ use handshake_core::{
     error::CallError,
     event::{Actor, Body, CallOutcome, EgressCode, EventScope},
     ids::{EventId, UseId},
-    ports::{Clock, Entropy, EntropyExt, FlightRecorder},
+    ports::{Clock, Entropy, EntropyExt, FlightRecorder, FlightRecorderExt},
     tier::ModelTier,
 };
 use tokio::sync::mpsc;

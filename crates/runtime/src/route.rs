@@ -50,6 +50,7 @@ pub(crate) async fn view(ports: &Ports) -> Result<RegistryView, CallError> {
         providers,
         snapshots,
         profile,
+        ..RegistryView::default()
     })
 }
 

@@ -250,11 +250,15 @@ impl Entropy for Memory {
 
 #[async_trait]
 impl FlightRecorder for Memory {
-    async fn append(&self, event: Event) -> Result<u64, RecordError> {
+    async fn append_all(&self, events: Vec<Event>) -> Result<u64, RecordError> {
         let mut state = self.store()?;
-        state.events.push(event);
-        Ok(state.events.len() as u64 - 1)
+        state.events.extend(events);
+        let last = state.events.len().checked_sub(1);
+        last.map(|last| last as u64)
+            .ok_or(RecordError::Store(StoreError::Failed))
     }
+
+    async fn ready(&self) {}
 
     fn submit(&self, event: Event) -> Result<(), RecordError> {
         self.store()?.events.push(event);

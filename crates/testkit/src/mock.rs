@@ -16,7 +16,7 @@ use handshake_core::{
     gate::Cleared,
     ids::{ProviderId, ReceiptId, UseId},
     ports::{
-        ChatStream, Committed, ConsentStore, EgressLedger, Epochs, Intent, LeakageValidator,
+        Answer, Committed, ConsentStore, EgressLedger, Epochs, Intent, LeakageValidator,
         LedgerError, LlmClient, PeerResolver, ReceiptQuery, ResolveError, StoreError, ToolExecutor,
     },
     time::UtcTime,
@@ -30,7 +30,7 @@ mock! {
     impl LlmClient for Client {
         fn provider(&self) -> &ProviderId;
         fn prepare(&self, admitted: &Admitted) -> Result<Prepared, PrepareError>;
-        async fn send(&self, cleared: Cleared) -> Result<ChatStream, SendError>;
+        async fn send(&self, cleared: Cleared) -> Result<Answer, SendError>;
     }
 }
 

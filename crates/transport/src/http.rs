@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use self::{client::Tls, target::Target};
 pub use self::{
-    head::{MAX_RETRY_AFTER, retry_after},
+    head::{FORWARDED_HEADERS, MAX_RETRY_AFTER, retry_after},
     response::Response,
 };
 use crate::limits::Limits;

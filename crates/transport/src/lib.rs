@@ -13,7 +13,10 @@ mod strict_json;
 mod thinking;
 
 pub use self::{
-    http::{FIXED_HEADERS, MAX_RETRY_AFTER, Response, Transport, TransportError, retry_after},
+    http::{
+        FIXED_HEADERS, FORWARDED_HEADERS, MAX_RETRY_AFTER, Response, Transport, TransportError,
+        retry_after,
+    },
     image::image_type,
     limits::Limits,
     resolve::SystemResolver,

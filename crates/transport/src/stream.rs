@@ -1,33 +1,35 @@
 //! Drives a decoder over a response.
 
-use std::collections::VecDeque;
-
-use futures_util::StreamExt as _;
+use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt as _, StreamExt as _};
 use handshake_core::{
     chat::ChatEvent,
     code::{ErrorCode, Phase},
     error::CallError,
-    ports::ChatStream,
+    ports::{Batch, ChatStream},
     reply::ReplyDecoder,
 };
 use tokio::time::Instant;
 
 use crate::http::Response;
 
-/// The events of a response: fused after `Finished` or the first `Err`. The connection closes when either
-/// came, and when the stream is dropped.
+/// The batches of a response: one for each read of the connection that completed anything. Fused after the batch
+/// that holds `Finished`, or after the first `Err`. The connection closes when the stream is dropped before the body
+/// ended.
+///
+/// With `raw`, each batch holds the bytes of the frames that its events came from, and frames that are no event
+/// (comments, pings) come as batches of their own.
 ///
 /// A decoder that ends without a terminal is reported as `HSK-502-STREAM-TRUNCATED`: a dropped connection
 /// is never a success, whatever an adapter forgot.
 #[must_use]
-pub fn stream(response: Response, decoder: Box<dyn ReplyDecoder>) -> ChatStream {
-    let progress = Instant::now();
+pub fn stream(response: Response, decoder: Box<dyn ReplyDecoder>, raw: bool) -> ChatStream {
     let driver = Driver {
         response,
         decoder,
-        ready: VecDeque::new(),
+        raw: raw.then(Raw::default),
         end: None,
-        progress,
+        progress: Instant::now(),
     };
     Box::pin(futures_util::stream::unfold(Some(driver), next).fuse())
 }
@@ -35,49 +37,122 @@ pub fn stream(response: Response, decoder: Box<dyn ReplyDecoder>) -> ChatStream 
 struct Driver {
     response: Response,
     decoder: Box<dyn ReplyDecoder>,
-    ready: VecDeque<ChatEvent>,
+    raw: Option<Raw>,
     /// Set when nothing more will be read.
     end: Option<CallError>,
     /// When the last event came.
     progress: Instant,
 }
 
-type Step = (Result<ChatEvent, CallError>, Option<Driver>);
+/// How long the end of a body is waited for once the answer is known, so that its connection can be kept.
+const TAIL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
+/// The most that may follow an answer before its connection is given up.
+const TAIL_BYTES: usize = 4096;
 
-async fn next(driver: Option<Driver>) -> Option<Step> {
+async fn next(driver: Option<Driver>) -> Option<(Result<Batch, CallError>, Option<Driver>)> {
     let mut driver = driver?;
     loop {
-        if let Some(event) = driver.ready.pop_front() {
-            let last = matches!(event, ChatEvent::Finished { .. });
-            return Some((Ok(event), (!last).then_some(driver)));
-        }
         if let Some(error) = driver.end.take() {
             return Some((Err(error), None));
         }
-        driver.read().await;
+        let batch = driver.read().await;
+        if matches!(batch.events.last(), Some(ChatEvent::Finished { .. })) {
+            driver.let_go();
+            return Some((Ok(batch), None));
+        }
+        if !batch.events.is_empty() || batch.raw.is_some() {
+            return Some((Ok(batch), Some(driver)));
+        }
     }
 }
 
 impl Driver {
-    async fn read(&mut self) {
+    async fn read(&mut self) -> Batch {
         let deadline = self.progress + self.response.progress_timeout();
         let chunk = match tokio::time::timeout_at(deadline, self.response.chunk()).await {
             Ok(chunk) => chunk,
             Err(_) => Err(CallError::new(ErrorCode::Timeout, Phase::Stream).about("progress")),
         };
         let mut events = Vec::new();
-        let ended = match chunk {
-            Ok(Some(bytes)) => self.decoder.push(&bytes, &mut events).err(),
+        self.end = match chunk {
+            Ok(Some(bytes)) => {
+                let pushed = self.decoder.push(&bytes, &mut events);
+                if let Some(raw) = &mut self.raw {
+                    raw.push(bytes);
+                }
+                pushed.err()
+            }
             Ok(None) => Some(match self.decoder.finish(&mut events) {
                 Err(error) => error,
                 Ok(()) => CallError::new(ErrorCode::StreamTruncated, Phase::Stream),
             }),
             Err(error) => Some(error),
         };
+        if let Some(at) = events
+            .iter()
+            .position(|event| matches!(event, ChatEvent::Finished { .. }))
+        {
+            // The terminal is the last event, whatever a decoder says after it.
+            events.truncate(at + 1);
+            self.end = None;
+        }
         if !events.is_empty() {
             self.progress = Instant::now();
         }
-        self.ready.extend(events);
-        self.end = ended;
+        let complete = self.decoder.complete();
+        let raw = self.raw.as_mut().and_then(|raw| raw.take(complete));
+        Batch { events, raw }
+    }
+
+    /// The answer is whole. What is left of its body is its end, which is read so that the connection can carry
+    /// the next call; it is there already as a rule.
+    fn let_go(self) {
+        let mut response = self.response;
+        let mut tail = Box::pin(async move {
+            let mut left = TAIL_BYTES;
+            while let Ok(Some(bytes)) = response.chunk().await {
+                match left.checked_sub(bytes.len()) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+            }
+        });
+        if tail.as_mut().now_or_never().is_none()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(tokio::time::timeout(TAIL_TIMEOUT, tail));
+        }
+    }
+}
+
+/// Bytes that were read and not handed out yet.
+#[derive(Default)]
+struct Raw {
+    held: BytesMut,
+    /// The bytes of the last read, where nothing was held before: handed out without a copy as a rule.
+    last: Bytes,
+    handed_out: usize,
+}
+
+impl Raw {
+    fn push(&mut self, bytes: Bytes) {
+        if self.held.is_empty() && self.last.is_empty() {
+            self.last = bytes;
+        } else {
+            self.held.extend_from_slice(&std::mem::take(&mut self.last));
+            self.held.extend_from_slice(&bytes);
+        }
+    }
+
+    /// Everything up to `complete`, counted from the beginning of the body.
+    fn take(&mut self, complete: usize) -> Option<Bytes> {
+        let ready = complete.checked_sub(self.handed_out).filter(|n| *n > 0)?;
+        self.handed_out = complete;
+        Some(if self.held.is_empty() {
+            self.last.split_to(ready.min(self.last.len()))
+        } else {
+            let ready = ready.min(self.held.len());
+            self.held.split_to(ready).freeze()
+        })
     }
 }

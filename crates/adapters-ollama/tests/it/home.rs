@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
 use handshake_adapters_ollama::OllamaFactory;
 use handshake_core::{
     admit::{Emulation, Route, admit},
@@ -94,9 +93,9 @@ impl Home {
             .world
             .clear(self.world.egress(&self.record, prepared))
             .await;
-        let mut stream = self.adapter.client.send(cleared).await?;
+        let answer = self.adapter.client.send(cleared).await?;
         let mut line = Vec::new();
-        while let Some(event) = stream.next().await {
+        for event in handshake_testkit::suite::adapter::drained(answer.stream).await {
             match event {
                 Ok(event) => line.extend(words(&[event])),
                 Err(error) => line.push(error.to_string()),

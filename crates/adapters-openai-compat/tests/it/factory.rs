@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
 use handshake_adapters_openai_compat::OpenAiCompatFactory;
 use handshake_core::{
     base_url::BaseUrl,
@@ -15,7 +14,7 @@ use handshake_core::{
     provider::ProviderRecord,
     tier::{Reach, Residence},
 };
-use handshake_testkit::{capture::Capture, fixture, gate::World};
+use handshake_testkit::{capture::Capture, fixture, gate::World, suite};
 use handshake_transport::{Limits, Transport};
 
 fn factory(world: &World) -> OpenAiCompatFactory {
@@ -64,7 +63,8 @@ impl Setup {
             .world
             .clear(self.world.egress(&self.record, prepared))
             .await;
-        Ok(self.adapter.client.send(cleared).await?.collect().await)
+        let answer = self.adapter.client.send(cleared).await?;
+        Ok(suite::adapter::drained(answer.stream).await)
     }
 
     async fn control(

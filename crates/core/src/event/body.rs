@@ -40,6 +40,17 @@ words! {
     }
 }
 words! {
+    /// Why events are missing.
+    LossCause {
+        /// More came than the queue holds.
+        Overflow,
+        /// A process ended with events in its queue: those of its last 50 ms at most.
+        Crash,
+        /// The storage failed.
+        Storage,
+    }
+}
+words! {
     /// A provider's health.
     HealthState {
         /// The record is complete.
@@ -327,6 +338,13 @@ pub enum Body {
         before: Option<KeyedHash>,
         after: KeyedHash,
     },
+    /// FR-EVT-EGRESS-008.
+    EventsLost {
+        /// How many; absent when nobody knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+        cause: LossCause,
+    },
 }
 
 impl Body {
@@ -365,6 +383,7 @@ impl Body {
             Self::SecretUsed { .. } => "FR-EVT-EGRESS-005",
             Self::IntegrityAlarm { .. } => "FR-EVT-EGRESS-006",
             Self::Widened { .. } => "FR-EVT-EGRESS-007",
+            Self::EventsLost { .. } => "FR-EVT-EGRESS-008",
         }
     }
 }

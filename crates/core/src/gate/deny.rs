@@ -11,7 +11,7 @@ use crate::{
     event::{Actor, Body, EgressCode, Event, EventScope},
     finding::Findings,
     ids::{EventId, RequestId},
-    ports::{EntropyExt, PendingContent, Submission},
+    ports::{EntropyExt, FlightRecorderExt, PendingContent, Submission},
     tier::ModelTier,
     time::UtcTime,
 };

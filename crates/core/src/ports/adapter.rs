@@ -1,8 +1,9 @@
 //! Adapters: one factory per kind of provider.
 
-use std::{pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::{
@@ -18,9 +19,67 @@ use crate::{
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
 };
 
-/// The events of one call. Fused after [`ChatEvent::Finished`] or the first `Err`. Dropping it closes the
-/// connection.
-pub type ChatStream = Pin<Box<dyn Stream<Item = Result<ChatEvent, CallError>> + Send>>;
+/// What one read of the connection decoded to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The events, in order. May be empty where `raw` is not: comments and pings keep a client alive.
+    pub events: Vec<ChatEvent>,
+    /// The very bytes of the frames that the events came from, where the call asked for them
+    /// ([`ReplySpec::raw`]).
+    pub raw: Option<Bytes>,
+}
+
+impl From<ChatEvent> for Batch {
+    fn from(event: ChatEvent) -> Self {
+        Self {
+            events: vec![event],
+            raw: None,
+        }
+    }
+}
+
+/// The batches of one call. Fused after the batch that holds [`ChatEvent::Finished`], or after the first
+/// `Err`. Dropping it before its end closes the connection.
+pub type ChatStream = Pin<Box<dyn Stream<Item = Result<Batch, CallError>> + Send>>;
+
+/// The head of an answer, as far as a client of the same shape may see it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AnswerHead {
+    /// The status.
+    pub status: u16,
+    /// Headers from the transport's allow-list, names in lower case.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// A provider's answer, from its head on.
+#[must_use]
+pub struct Answer {
+    /// The head.
+    pub head: AnswerHead,
+    /// What follows it.
+    pub stream: ChatStream,
+}
+
+impl Answer {
+    /// An answer with status 200 and no headers to pass on.
+    pub fn ok(stream: ChatStream) -> Self {
+        Self {
+            head: AnswerHead {
+                status: 200,
+                headers: BTreeMap::new(),
+            },
+            stream,
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.head.status)
+            .finish_non_exhaustive()
+    }
+}
 
 /// One provider's chat.
 ///
@@ -47,8 +106,9 @@ pub trait LlmClient: Send + Sync {
     /// Sends a cleared envelope. Resolves at the response head.
     ///
     /// # Errors
-    /// [`SendError`], saying whether bytes of the request may have left.
-    async fn send(&self, cleared: Cleared) -> Result<ChatStream, SendError>;
+    /// [`SendError`], saying whether bytes of the request may have left, with the provider's own error
+    /// answer sealed in it where the call asked for raw bytes.
+    async fn send(&self, cleared: Cleared) -> Result<Answer, SendError>;
 }
 
 /// One provider's payload-free calls. Same contract as [`LlmClient`].

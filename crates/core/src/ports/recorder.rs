@@ -19,16 +19,24 @@ pub enum RecordError {
 /// The flight recorder.
 ///
 /// # Contract
-/// `append` is durable when it returns. `submit` never blocks and never fails to be counted: what does not
-/// fit the bounded queue becomes a recorded gap; what fits is durable within 50 ms. Events of one caller
-/// keep their order.
+/// `append_all` is durable when it returns, and atomic: all of the events are recorded, next to each other, or
+/// none. `submit` never blocks and never fails to be counted: what does not fit the bounded queue becomes
+/// FR-EVT-EGRESS-008 `events_lost`; what fits is written in batches and durable within 50 ms. Whoever begins new
+/// work awaits `ready` first, so that a full queue slows callers down before it loses an event; the events of work
+/// that began always fit. Events of one caller keep their order.
 #[async_trait]
 pub trait FlightRecorder: Send + Sync {
-    /// Appends durably and returns the place in the log.
+    /// Appends durably and returns the place of the last event in the log.
     ///
     /// # Errors
-    /// [`RecordError::Store`].
-    async fn append(&self, event: Event) -> Result<u64, RecordError>;
+    /// [`RecordError::Store`]; nothing of it is recorded then. No events at all is an error too.
+    async fn append_all(&self, events: Vec<Event>) -> Result<u64, RecordError>;
+
+    /// Waits until the queue has room for the events of one more call.
+    ///
+    /// # Cancellation
+    /// Nothing is reserved; dropping the future is free.
+    async fn ready(&self);
 
     /// Queues an event.
     ///
@@ -42,3 +50,17 @@ pub trait FlightRecorder: Send + Sync {
     /// [`RecordError::Store`].
     async fn flush(&self) -> Result<(), RecordError>;
 }
+
+/// Conveniences over [`FlightRecorder`].
+#[async_trait]
+pub trait FlightRecorderExt: FlightRecorder {
+    /// Appends one event durably and returns its place in the log.
+    ///
+    /// # Errors
+    /// [`RecordError::Store`].
+    async fn append(&self, event: Event) -> Result<u64, RecordError> {
+        self.append_all(vec![event]).await
+    }
+}
+
+impl<R: FlightRecorder + ?Sized> FlightRecorderExt for R {}

@@ -10,7 +10,9 @@ use crate::{
     admit::Route,
     capability::{CapabilitySnapshot, Limit},
     chat::Target,
+    client::ClientToken,
     code::{ErrorCode, Phase},
+    digest::Digest,
     error::CallError,
     ids::{ModelRef, ProviderId, RoleId},
     policy::Governance,
@@ -27,6 +29,10 @@ pub struct RegistryView {
     pub snapshots: BTreeMap<ModelRef, Arc<CapabilitySnapshot>>,
     /// The active profile, or the one that the job pinned.
     pub profile: Option<Arc<WorkProfile>>,
+    /// Model names of clients, or patterns with `*`, and ours.
+    pub aliases: BTreeMap<String, ModelRef>,
+    /// Client tokens by the SHA-256 of the token, the revoked ones left out.
+    pub tokens: BTreeMap<Digest, Arc<ClientToken>>,
 }
 
 /// Where a request goes, and why.

@@ -17,10 +17,23 @@ const RESERVE: usize = 1024;
 
 #[async_trait]
 impl FlightRecorder for Store {
-    async fn append(&self, event: Event) -> Result<u64, RecordError> {
+    async fn append_all(&self, events: Vec<Event>) -> Result<u64, RecordError> {
         Ok(self
-            .write::<_, StoreError, _>(move |tx| super::append(tx, event))
+            .write::<_, StoreError, _>(move |tx| {
+                let mut last = Err(StoreError::Failed.into());
+                for event in events {
+                    last = Ok(super::append(tx, event)?);
+                }
+                last
+            })
             .await?)
+    }
+
+    async fn ready(&self) {
+        // Outcomes have a reserve of their own, so this is where load is felt.
+        while self.shared().queued.load(Ordering::SeqCst) >= QUEUE / 2 && !self.is_poisoned() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 
     fn submit(&self, event: Event) -> Result<(), RecordError> {

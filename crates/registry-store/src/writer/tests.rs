@@ -4,7 +4,7 @@ use handshake_core::{
     event::Actor,
     event::{Body, EventScope},
     ids::EventId,
-    ports::{EgressLedger, FlightRecorder, ProviderStore, RecordError},
+    ports::{EgressLedger, FlightRecorder, FlightRecorderExt, ProviderStore, RecordError},
 };
 
 use super::*;

@@ -10,7 +10,9 @@ use std::{
 
 use handshake_core::{
     event::{Body, CallOutcome},
-    ports::{ApprovalQueue, ConsentStore, EgressLedger, FlightRecorder, LedgerError},
+    ports::{
+        ApprovalQueue, ConsentStore, EgressLedger, FlightRecorder, FlightRecorderExt, LedgerError,
+    },
 };
 use handshake_flight_recorder::{Anchor, Status};
 use handshake_registry_store::Store;

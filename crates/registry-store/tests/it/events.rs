@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use handshake_core::{
     event::{Body, RecordedEvent},
-    ports::{FlightRecorder, RecordError, StoreError},
+    ports::{FlightRecorder, FlightRecorderExt, RecordError, StoreError},
 };
 use handshake_flight_recorder::{Anchor, Status, Trust, verify_export};
 

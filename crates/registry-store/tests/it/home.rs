@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use handshake_core::{code::ErrorCode, ids::ExternalId, ports::FlightRecorder};
+use handshake_core::{code::ErrorCode, ids::ExternalId, ports::FlightRecorderExt};
 use handshake_registry_store::{OpenError, Store};
 
 use crate::{

@@ -41,7 +41,7 @@ impl Attempts<'_> {
                 }
                 item = stream.next() => item,
             };
-            let event = match item {
+            let batch = match item {
                 None => {
                     return Err(failed(
                         CallError::new(ErrorCode::StreamTruncated, Phase::Stream),
@@ -49,38 +49,40 @@ impl Attempts<'_> {
                     ));
                 }
                 Some(Err(error)) => return Err(failed(error, content_seen)),
-                Some(Ok(event)) => event,
+                Some(Ok(batch)) => batch,
             };
-            check
-                .event(&event)
-                .map_err(|error| failed(error, content_seen))?;
-            let content = !matches!(event, ChatEvent::Started | ChatEvent::Usage(_));
-            if content && !content_seen {
-                content_seen = true;
-                self.close(tier, request.use_id)
-                    .await
-                    .map_err(|error| failed(error, true))?;
-            }
-            if let ChatEvent::Finished {
-                finish_reason,
-                tool_mode,
-                ..
-            } = &event
-            {
-                let how = (*finish_reason, *tool_mode);
-                self.completed(&check, tier, how, &mut progress.guard, request)
-                    .await
+            for event in batch.events {
+                check
+                    .event(&event)
                     .map_err(|error| failed(error, content_seen))?;
+                let content = !matches!(event, ChatEvent::Started | ChatEvent::Usage(_));
+                if content && !content_seen {
+                    content_seen = true;
+                    self.close(tier, request.use_id)
+                        .await
+                        .map_err(|error| failed(error, true))?;
+                }
+                if let ChatEvent::Finished {
+                    finish_reason,
+                    tool_mode,
+                    ..
+                } = &event
+                {
+                    let how = (*finish_reason, *tool_mode);
+                    self.completed(&check, tier, how, &mut progress.guard, request)
+                        .await
+                        .map_err(|error| failed(error, content_seen))?;
+                    events.push(event);
+                    return Ok(events);
+                }
+                // An answer starts once for its reader, however often it was begun.
+                let told = matches!(event, ChatEvent::Started)
+                    && std::mem::replace(&mut progress.start_told, true);
+                if !told {
+                    self.out.send(TurnEvent::Chat(event.clone())).await;
+                }
                 events.push(event);
-                return Ok(events);
             }
-            // An answer starts once for its reader, however often it was begun.
-            let told = matches!(event, ChatEvent::Started)
-                && std::mem::replace(&mut progress.start_told, true);
-            if !told {
-                self.out.send(TurnEvent::Chat(event.clone())).await;
-            }
-            events.push(event);
         }
     }
 

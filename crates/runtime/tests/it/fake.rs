@@ -20,7 +20,9 @@ use handshake_core::{
     error::{CallError, PrepareError, SendError},
     gate::{Cleared, ClearedControl},
     ids::{ModelId, ProviderId, Token, ToolCallId, ToolName},
-    ports::{Adapter, AdapterError, AdapterFactory, ChatStream, LlmClient, ProviderControl},
+    ports::{
+        Adapter, AdapterError, AdapterFactory, Answer as Head, Batch, LlmClient, ProviderControl,
+    },
     provider::{InvalidProvider, ProviderRecord},
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
     tier::Residence,
@@ -208,7 +210,7 @@ impl LlmClient for Client {
         })
     }
 
-    async fn send(&self, cleared: Cleared) -> Result<ChatStream, SendError> {
+    async fn send(&self, cleared: Cleared) -> Result<Head, SendError> {
         let answer = {
             let mut state = self.fake.state();
             let sent = Sent {
@@ -223,9 +225,9 @@ impl LlmClient for Client {
             Some(Answer::Panic) => panic!("a bug in an adapter"),
             Some(Answer::Hang) => std::future::pending().await,
             Some(Answer::Refuse(error)) => Err(error),
-            Some(Answer::Stream(steps)) => Ok(Box::pin(Script {
+            Some(Answer::Stream(steps)) => Ok(Head::ok(Box::pin(Script {
                 steps: steps.into(),
-            })),
+            }))),
         }
     }
 }
@@ -235,12 +237,12 @@ struct Script {
 }
 
 impl Stream for Script {
-    type Item = Result<ChatEvent, CallError>;
+    type Item = Result<Batch, CallError>;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.steps.pop_front() {
             None => Poll::Ready(None),
-            Some(Step::Event(event)) => Poll::Ready(Some(Ok(event))),
+            Some(Step::Event(event)) => Poll::Ready(Some(Ok(Batch::from(event)))),
             Some(Step::Fail(code)) => Poll::Ready(Some(Err(CallError::new(code, Phase::Stream)))),
             Some(Step::Panic) => panic!("a bug in a decoder"),
             Some(Step::Hang) => {
@@ -382,6 +384,9 @@ impl AdapterFactory for Factory {
             }
             fn finish(&mut self, _: &mut Vec<ChatEvent>) -> Result<(), CallError> {
                 Err(CallError::new(ErrorCode::Protocol, Phase::Decode))
+            }
+            fn complete(&self) -> usize {
+                0
             }
         }
         Box::new(Nothing)

@@ -67,14 +67,21 @@ async fn send(
     record: &Arc<ProviderRecord>,
     prepared: Prepared,
 ) -> Result<ChatStream, SendError> {
-    client.send(cleared(record, prepared).await).await
+    let answer = client.send(cleared(record, prepared).await).await?;
+    Ok(answer.stream)
 }
 
-/// Everything a stream says, and that it says nothing after its end.
-async fn drained(mut stream: ChatStream) -> Vec<Result<ChatEvent, CallError>> {
+/// Everything that an answer says, event by event, and that it says nothing after its end.
+///
+/// # Panics
+/// When the stream does not end, or is not fused.
+pub async fn drained(mut stream: ChatStream) -> Vec<Result<ChatEvent, CallError>> {
     let mut items = Vec::new();
-    while let Some(item) = stream.next().await {
-        items.push(item);
+    while let Some(batch) = stream.next().await {
+        match batch {
+            Ok(batch) => items.extend(batch.events.into_iter().map(Ok)),
+            Err(error) => items.push(Err(error)),
+        }
         assert!(items.len() < 100_000, "the stream does not end");
     }
     for _ in 0..3 {

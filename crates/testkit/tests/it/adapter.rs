@@ -14,7 +14,7 @@ use handshake_core::{
     error::{CallError, PrepareError, SendError},
     gate::{Cleared, ClearedControl},
     ids::{ModelId, ProviderId, Token},
-    ports::{Adapter, AdapterError, AdapterFactory, ChatStream, LlmClient, ProviderControl},
+    ports::{Adapter, AdapterError, AdapterFactory, Answer, LlmClient, ProviderControl},
     provider::{InvalidProvider, ProviderRecord},
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
     tier::{Reach, Residence},
@@ -143,7 +143,7 @@ impl LlmClient for Half {
         })
     }
 
-    async fn send(&self, cleared: Cleared) -> Result<ChatStream, SendError> {
+    async fn send(&self, cleared: Cleared) -> Result<Answer, SendError> {
         self.owns(cleared.record())?;
         let response = self.transport.send(&cleared).await?;
         if response.head.status != 200 {
@@ -151,7 +151,11 @@ impl LlmClient for Half {
                 CallError::new(ErrorCode::Provider, Phase::Status).status(response.head.status);
             return Err(SendError::in_doubt(error));
         }
-        Ok(stream(response, Box::new(Whole::default())))
+        Ok(Answer::ok(stream(
+            response,
+            Box::new(Whole::default()),
+            false,
+        )))
     }
 }
 
@@ -223,6 +227,11 @@ impl ReplyDecoder for Whole {
     fn push(&mut self, bytes: &[u8], _: &mut Vec<ChatEvent>) -> Result<(), CallError> {
         self.0.extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn complete(&self) -> usize {
+        // One value: its bytes are whole when it is read, which is at the end.
+        0
     }
 
     fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
@@ -319,9 +328,13 @@ async fn an_adapter_that_sends_anything_does_not_pass() {
         fn prepare(&self, admitted: &Admitted) -> Result<Prepared, PrepareError> {
             LlmClient::prepare(&self.0, admitted)
         }
-        async fn send(&self, cleared: Cleared) -> Result<ChatStream, SendError> {
+        async fn send(&self, cleared: Cleared) -> Result<Answer, SendError> {
             let response = self.0.transport.send(&cleared).await?;
-            Ok(stream(response, Box::new(Whole::default())))
+            Ok(Answer::ok(stream(
+                response,
+                Box::new(Whole::default()),
+                false,
+            )))
         }
     }
     impl AdapterFactory for Careless {

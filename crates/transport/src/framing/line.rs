@@ -75,6 +75,12 @@ impl LineFramer {
         (!rest.is_empty()).then_some(rest)
     }
 
+    /// Whether nothing is held: everything that was pushed was handed out.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.line.is_empty() && !matches!(self.bom, Some(seen) if seen > 0)
+    }
+
     fn split(&mut self, mut bytes: &[u8], lines: &mut Vec<Vec<u8>>) -> Result<(), FrameError> {
         while let (Some(seen), Some((&first, rest))) = (self.bom, bytes.split_first()) {
             if first != BOM[seen] {

@@ -35,6 +35,12 @@ impl NdjsonFramer {
         pushed
     }
 
+    /// Whether nothing is held: the bytes pushed so far are whole lines.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lines.is_idle()
+    }
+
     /// The last line, where its terminator is missing. Whether it is complete is for its reader to say.
     #[must_use]
     pub fn finish(&mut self) -> Option<Vec<u8>> {

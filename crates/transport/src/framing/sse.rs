@@ -92,6 +92,12 @@ impl SseFramer {
         Ok(())
     }
 
+    /// Whether nothing is held: the bytes pushed so far are whole events and comments.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lines.is_idle() && self.event.is_none() && self.data.is_none()
+    }
+
     /// How many comments, and events that are none, were skipped so far.
     #[must_use]
     pub fn comments(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! An answer that is being read.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use handshake_core::{
@@ -47,6 +47,12 @@ impl Response {
             idle: limits.idle_timeout,
             progress: limits.progress_timeout,
         })
+    }
+
+    /// The headers that a client of the provider's own shape may see, names in lower case.
+    #[must_use]
+    pub fn forwarded(&self) -> BTreeMap<String, String> {
+        head::forwarded(self.body.headers())
     }
 
     pub(crate) fn progress_timeout(&self) -> Duration {

@@ -49,6 +49,10 @@ impl ReplyDecoder for Letters {
     fn finish(&mut self, _: &mut Vec<ChatEvent>) -> Result<(), CallError> {
         Ok(())
     }
+
+    fn complete(&self) -> usize {
+        0
+    }
 }
 
 async fn open(acts: Vec<Act>, limits: Limits) -> (Server, ChatStream) {
@@ -59,7 +63,7 @@ async fn open(acts: Vec<Act>, limits: Limits) -> (Server, ChatStream) {
     let sent = transport(&world, limits)
         .send(&cleared(&world, &record).await)
         .await;
-    let events = stream(sent.expect("a head"), Box::new(Letters));
+    let events = stream(sent.expect("a head"), Box::new(Letters), false);
     (server, events)
 }
 
@@ -67,11 +71,13 @@ async fn open(acts: Vec<Act>, limits: Limits) -> (Server, ChatStream) {
 async fn read(acts: Vec<Act>, limits: Limits) -> String {
     let (_server, mut events) = open(acts, limits).await;
     let mut line = String::new();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(ChatEvent::TextDelta { text }) => line += &text,
-            Ok(ChatEvent::Finished { .. }) => line += "|finished",
-            Ok(other) => panic!("{other:?}"),
+    while let Some(batch) = events.next().await {
+        match batch {
+            Ok(batch) => batch.events.iter().for_each(|event| match event {
+                ChatEvent::TextDelta { text } => line += text,
+                ChatEvent::Finished { .. } => line += "|finished",
+                other => panic!("{other:?}"),
+            }),
             Err(error) => line += &format!("|{}", error.code),
         }
     }
@@ -114,9 +120,12 @@ async fn b5_dropping_the_stream_and_finishing_it_close_the_connection() {
     for body in [&b"a"[..], b"a."] {
         let (server, mut events) =
             open(vec![HEAD, Act::Send(body), Act::Gone], Limits::default()).await;
-        events.next().await.expect("an event").expect("text");
+        events.next().await.expect("a batch").expect("text");
         if body.ends_with(b".") {
-            events.next().await.expect("an event").expect("the end");
+            assert!(
+                events.next().await.is_none(),
+                "the end was in the same read"
+            );
             server.seen_gone().await;
             drop(events);
         } else {
