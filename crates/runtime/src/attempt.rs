@@ -6,7 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use handshake_core::{
-    chat::{ChatEvent, TurnEvent},
+    chat::TurnEvent,
     code::{ErrorCode, Phase},
     error::{CallError, SendError},
     event::Body,
@@ -19,12 +19,14 @@ use handshake_policy::retry::{Failure, Next, next};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    call::Answered,
     check::Promises,
     config::{CallOptions, Config},
     consent,
-    emit::{Log, Out},
+    emit::{Ended, Log, Out},
     outcome::OutcomeGuard,
     ports::Ports,
+    timings::{CallStep, Timings},
 };
 
 /// What one logical call needs.
@@ -33,12 +35,15 @@ pub(crate) struct Attempts<'a> {
     pub(crate) config: &'a Config,
     pub(crate) options: &'a CallOptions,
     pub(crate) client: Arc<dyn LlmClient>,
-    pub(crate) log: Log,
+    pub(crate) log: &'a Log,
     pub(crate) out: &'a Out,
     pub(crate) cancel: &'a CancellationToken,
+    pub(crate) timings: &'a Timings,
     /// Which call of the request, from 1.
     pub(crate) turn: u32,
     pub(crate) promises: Promises,
+    /// Whether the answer is needed as one.
+    pub(crate) fold: bool,
 }
 
 /// How often a person is asked for one call: again only where somebody else spent what they gave.
@@ -64,11 +69,8 @@ struct Progress {
 }
 
 impl Attempts<'_> {
-    /// Makes the call. Events go to `out`, but for `Finished`, which is returned with everything else.
-    pub(crate) async fn run(
-        &self,
-        mut request: EgressRequest,
-    ) -> Result<Vec<ChatEvent>, CallError> {
+    /// Makes the call. Batches go to `out`, but for the last one, which is returned. Every ending is recorded.
+    pub(crate) async fn run(&self, mut request: EgressRequest) -> Result<Answered, Ended> {
         let use_id = request.use_id;
         let mut progress = Progress {
             guard: OutcomeGuard::new(self.log.clone(), use_id),
@@ -79,10 +81,11 @@ impl Attempts<'_> {
         };
         let seed = u64::from_be_bytes(self.ports.entropy.bytes());
         loop {
-            // An adapter that falls over is a failed call and not a lost one. Nothing of it is used again.
+            // An adapter that falls over is a failed call and not a lost one. Only what was known before it was
+            // asked, and how far the call came, is used again.
             let attempt = AssertUnwindSafe(self.one(&request, &mut progress)).catch_unwind();
             let mut failed = match attempt.await {
-                Ok(Ok(events)) => return Ok(events),
+                Ok(Ok(answered)) => return Ok(answered),
                 Ok(Err(failed)) => failed,
                 Err(_) => Failed {
                     error: CallError::new(ErrorCode::Protocol, Phase::Check).about("adapter"),
@@ -151,7 +154,7 @@ impl Attempts<'_> {
         failed: Failed,
         guard: &mut OutcomeGuard,
         use_id: UseId,
-    ) -> Result<Vec<ChatEvent>, CallError> {
+    ) -> Result<Answered, Ended> {
         let closed = self.close(failed.tier, use_id).await;
         let body = match failed.crashed {
             true => guard.crashed(&failed.error),
@@ -161,8 +164,16 @@ impl Attempts<'_> {
         if recorded.is_ok() {
             guard.told();
         }
-        closed.and(recorded)?;
-        Err(failed.error)
+        // What could not be written is counted by the recorder, or recorded when the guard is dropped.
+        let error = closed.and(recorded).err().unwrap_or(failed.error);
+        Err(Ended {
+            error,
+            recorded: true,
+        })
+    }
+
+    fn since(&self, began: std::time::Duration) -> std::time::Duration {
+        self.ports.clock.monotonic().saturating_sub(began)
     }
 
     async fn close(&self, tier: ModelTier, use_id: UseId) -> Result<(), CallError> {
@@ -178,7 +189,7 @@ impl Attempts<'_> {
         &self,
         request: &EgressRequest,
         progress: &mut Progress,
-    ) -> Result<Vec<ChatEvent>, Failed> {
+    ) -> Result<Answered, Failed> {
         let unsent = |error, tier| Failed {
             error,
             tier,
@@ -197,7 +208,7 @@ impl Attempts<'_> {
             let started = self
                 .turn_started(request, &cleared)
                 .ok_or_else(|| unsent(broken(), tier))?;
-            self.out.send(started).await;
+            self.out.event(started).await;
         }
         let executed = Body::CloudEscalationExecuted {
             use_id: request.use_id,
@@ -210,6 +221,7 @@ impl Attempts<'_> {
             let error = CallError::new(ErrorCode::Cancelled, Phase::Connect);
             return Err(unsent(error, tier));
         }
+        let began = self.ports.clock.monotonic();
         let sent = tokio::select! {
             biased;
             sent = self.client.send(cleared) => sent,
@@ -219,6 +231,9 @@ impl Attempts<'_> {
                 Phase::Status,
             ))),
         };
+        let took = self.since(began);
+        self.timings.add(CallStep::Send, took);
+        self.timings.waited_for_upstream(took);
         let left = sent.as_ref().err().is_none_or(|error| error.in_doubt);
         if left && secret {
             self.log.submit(Body::SecretUsed {
@@ -233,7 +248,7 @@ impl Attempts<'_> {
             })?;
         }
         match sent {
-            Ok(answer) => self.drain(answer.stream, tier, request, progress).await,
+            Ok(answer) => self.drain(answer, tier, request, progress).await,
             Err(error) => Err(Failed {
                 in_doubt: error.in_doubt,
                 ..unsent(error.error, tier)
@@ -265,11 +280,12 @@ impl Attempts<'_> {
                 return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate));
             }
             let gate = Arc::clone(&self.ports.gate);
-            let located = gate
-                .locate(request.clone())
-                .await
-                .map_err(|denied| denied.error)?;
+            let began = self.ports.clock.monotonic();
+            let located = gate.locate(request.clone()).await;
+            self.timings.add(CallStep::Locate, self.since(began));
+            let located = located.map_err(|denied| denied.error)?;
             let earlier = scan.take();
+            let began = self.ports.clock.monotonic();
             let inspected = if located.body_bytes() > self.config.inspect_inline_bytes {
                 let gate = Arc::clone(&gate);
                 tokio::task::spawn_blocking(move || gate.inspect(located, earlier))
@@ -279,7 +295,11 @@ impl Attempts<'_> {
                 gate.inspect(located, earlier)
             };
             *scan = inspected.scan().cloned();
-            match gate.authorize(inspected).await {
+            self.timings.add(CallStep::Inspect, self.since(began));
+            let began = self.ports.clock.monotonic();
+            let authorized = gate.authorize(inspected).await;
+            self.timings.add(CallStep::Authorize, self.since(began));
+            match authorized {
                 Authorization::Cleared(cleared) => return Ok(*cleared),
                 Authorization::Denied(denied) => return Err(denied.error),
                 Authorization::AwaitingConsent(awaiting) if left == 0 => {
@@ -291,16 +311,19 @@ impl Attempts<'_> {
                 }
                 Authorization::AwaitingConsent(mut awaiting) => {
                     let ports = (&*gate, &*self.ports.queue, &*self.ports.clock);
-                    let joined = consent::wait(
+                    let began = self.ports.clock.monotonic();
+                    let decided = consent::wait(
                         &mut awaiting,
                         self.options.consent,
                         ports,
                         self.out,
                         self.cancel,
                     )
-                    .await?;
-                    // What was given for this call alone is given once.
-                    left = if joined { left - 1 } else { 0 };
+                    .await;
+                    self.timings.waited_for_person(self.since(began));
+                    decided?;
+                    // Somebody with the same question may spend what both were given.
+                    left -= 1;
                 }
             }
         }

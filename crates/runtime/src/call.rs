@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use handshake_core::{
     admit::{Admitted, Emulation, admit},
-    chat::{ChatEvent, ChatRequest, ChatResponse, Fold},
+    chat::{ChatRequest, ChatResponse},
     code::{ErrorCode, Phase},
     envelope::{Prepared, Salt},
     error::CallError,
@@ -12,7 +12,7 @@ use handshake_core::{
     gate::{CallContext, EgressRequest},
     ids::UseId,
     label::Label,
-    ports::{Adapter, EntropyExt},
+    ports::{Adapter, Batch, EntropyExt, LlmClient},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,10 +20,11 @@ use crate::{
     attempt::Attempts,
     check::{Promises, compile_schema},
     config::{CallOptions, Config},
-    emit::{Log, Out},
+    emit::{Ended, Log, Out},
     ports::Ports,
     registry,
     route::Routed,
+    timings::{CallStep, Timings},
 };
 
 /// The ids of a request's events.
@@ -106,94 +107,128 @@ pub(crate) fn egress(
 
 /// What one turn needs besides the request.
 pub(crate) struct Turn<'a> {
-    pub(crate) ports: &'a Ports,
-    pub(crate) config: &'a Config,
+    pub(crate) ports: &'a Arc<Ports>,
+    pub(crate) config: &'a Arc<Config>,
     pub(crate) options: &'a CallOptions,
     pub(crate) routed: &'a Routed,
     pub(crate) out: &'a Out,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) log: &'a Log,
+    pub(crate) timings: &'a Timings,
     pub(crate) number: u32,
     pub(crate) label: Label,
+    /// Whether the answer is needed as one: to be stored, or for its tool calls.
+    pub(crate) fold: bool,
+}
+
+/// What came of one turn.
+pub(crate) struct Answered {
+    /// The last read of the answer, which ends in its finish and is not delivered yet.
+    pub(crate) last: Batch,
+    /// The folded answer, where it was asked for.
+    pub(crate) response: Option<ChatResponse>,
+}
+
+/// A turn that is ready to ask the gate.
+struct Ready {
+    egress: EgressRequest,
+    client: Arc<dyn LlmClient>,
+    promises: Promises,
+    started: Body,
 }
 
 impl Turn<'_> {
-    /// Makes the call. Returns the folded answer and its last event, which is not delivered yet.
-    pub(crate) async fn run(
-        &self,
-        request: &Arc<ChatRequest>,
-    ) -> Result<(ChatResponse, ChatEvent), CallError> {
-        let log = self.log.scoped(scope(request, self.routed, self.options));
-        let (admitted, prepared, adapter) =
-            match prepared(self.ports, self.config, request, self.routed) {
-                Ok(done) => done,
-                Err(error) => {
-                    log.refused(&error);
-                    return Err(error);
-                }
-            };
-        let schema = match request
-            .structured_output_schema
-            .as_ref()
-            .map(compile_schema)
-            .transpose()
-        {
-            Ok(schema) => schema.map(Arc::new),
-            Err(error) => {
-                log.refused(&error);
-                return Err(error);
-            }
-        };
-        let egress = egress(
-            self.ports,
-            request,
-            self.routed,
-            self.options,
-            prepared,
-            self.label,
-        );
+    /// Makes the call.
+    pub(crate) async fn run(&self, request: &Arc<ChatRequest>) -> Result<Answered, Ended> {
+        let began = self.ports.clock.monotonic();
+        let ready = self.ready(request).await?;
+        let took = self.ports.clock.monotonic().saturating_sub(began);
+        self.timings.add(CallStep::Prepare, took);
         let declared = self.routed.route.record.tier;
-        log.record(declared, self.started(request, &admitted, egress.use_id))
-            .await?;
+        self.log.record(declared, ready.started).await?;
         let attempts = Attempts {
             ports: self.ports,
             config: self.config,
             options: self.options,
-            client: adapter.client,
-            log,
+            client: ready.client,
+            log: self.log,
             out: self.out,
             cancel: self.cancel,
+            timings: self.timings,
             turn: self.number,
-            promises: Promises {
-                max_tokens: admitted.max_tokens(),
-                schema,
-                tool_choice: request.tool_choice.clone(),
-            },
+            promises: ready.promises,
+            fold: self.fold,
         };
-        let events = attempts.run(egress).await?;
-        let broken = |_| CallError::new(ErrorCode::Protocol, Phase::Check);
-        let mut fold = Fold::new();
-        let mut last = None;
-        for event in events {
-            last = matches!(event, ChatEvent::Finished { .. }).then(|| event.clone());
-            fold.push(event).map_err(broken)?;
-        }
-        let finished =
-            last.ok_or_else(|| CallError::new(ErrorCode::StreamTruncated, Phase::Check))?;
-        Ok((fold.finish().map_err(broken)?, finished))
+        attempts.run(ready.egress).await
     }
 
-    fn started(&self, request: &ChatRequest, admitted: &Admitted, use_id: UseId) -> Body {
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Body::CallStarted {
-            use_id,
-            declared_tier: self.routed.route.record.tier,
-            capabilities: self.routed.route.snapshot.hash(),
-            messages: count(request.messages.len()),
-            tools: count(request.tools.len()),
-            stream: request.stream,
-            requested_max_tokens: request.params.max_tokens,
-            effective_max_tokens: admitted.max_tokens(),
+    /// Admits, renders and hashes: off the reactor where that is much work.
+    async fn ready(&self, request: &Arc<ChatRequest>) -> Result<Ready, CallError> {
+        if payload_bytes(request) <= self.config.inspect_inline_bytes {
+            return ready(
+                self.ports,
+                self.config,
+                request,
+                self.routed,
+                self.options,
+                self.label,
+            );
         }
+        let (ports, config) = (Arc::clone(self.ports), Arc::clone(self.config));
+        let (request, routed) = (Arc::clone(request), self.routed.clone());
+        let (options, label) = (self.options.clone(), self.label);
+        let work = move || ready(&ports, &config, &request, &routed, &options, label);
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|_| {
+            Err(CallError::new(ErrorCode::Protocol, Phase::Prepare).about("crash"))
+        })
+    }
+}
+
+/// About how much text and data a request holds: what decides where it is worked on.
+fn payload_bytes(request: &ChatRequest) -> u64 {
+    let verbatim = request.verbatim.as_ref().map_or(0, |v| v.body.len());
+    let messages = request.messages.iter().map(|message| {
+        let attached = message.attachments.iter().map(|a| a.bytes.len());
+        message.content.len() + attached.sum::<usize>()
+    });
+    (verbatim + messages.sum::<usize>()) as u64
+}
+
+fn ready(
+    ports: &Ports,
+    config: &Config,
+    request: &Arc<ChatRequest>,
+    routed: &Routed,
+    options: &CallOptions,
+    label: Label,
+) -> Result<Ready, CallError> {
+    let (admitted, prepared, adapter) = prepared(ports, config, request, routed)?;
+    let schema = request.structured_output_schema.as_ref();
+    let schema = schema.map(compile_schema).transpose()?.map(Arc::new);
+    let egress = egress(ports, request, routed, options, prepared, label);
+    Ok(Ready {
+        started: started(request, routed, &admitted, egress.use_id),
+        egress,
+        client: adapter.client,
+        promises: Promises {
+            max_tokens: admitted.max_tokens(),
+            schema,
+            tool_choice: request.tool_choice.clone(),
+        },
+    })
+}
+
+fn started(request: &ChatRequest, routed: &Routed, admitted: &Admitted, use_id: UseId) -> Body {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Body::CallStarted {
+        use_id,
+        declared_tier: routed.route.record.tier,
+        capabilities: routed.route.snapshot.hash(),
+        messages: count(request.messages.len()),
+        tools: count(request.tools.len()),
+        stream: request.stream,
+        requested_max_tokens: request.params.max_tokens,
+        effective_max_tokens: admitted.max_tokens(),
     }
 }

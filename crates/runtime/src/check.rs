@@ -1,11 +1,12 @@
 //! Promises held: the same events, and an error where the answer is not what was asked for.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use handshake_core::{
     chat::{ChatEvent, FinishReason, TokenUsage, ToolChoice},
     code::{ErrorCode, Phase},
     error::CallError,
+    ids::ToolCallId,
 };
 
 /// Bytes of text for one token, where the provider reports nothing: a low estimate, so that a bound is not
@@ -32,7 +33,7 @@ pub struct Check {
     text: String,
     text_bytes: u64,
     refused: bool,
-    calls: usize,
+    calls: BTreeSet<ToolCallId>,
     named_seen: bool,
     usage: TokenUsage,
     started: bool,
@@ -86,7 +87,7 @@ impl Check {
             text: String::new(),
             text_bytes: 0,
             refused: false,
-            calls: 0,
+            calls: BTreeSet::new(),
             named_seen: false,
             usage: TokenUsage::default(),
             started: false,
@@ -138,7 +139,9 @@ impl Check {
             }
             ChatEvent::Refusal { .. } => self.refused = true,
             ChatEvent::ToolCall(call) => {
-                self.calls += 1;
+                if !self.calls.insert(call.tool_call_id) {
+                    return Err(failed(ErrorCode::Protocol).about("tool call id"));
+                }
                 self.named_seen |= matches!(&self.promises.tool_choice, Some(ToolChoice::Named(name)) if *name == call.tool_id);
             }
             ChatEvent::Usage(usage) => self.usage = *usage,
@@ -162,6 +165,10 @@ impl Check {
 
     fn at_the_end(&self, finish: FinishReason) -> Result<(), CallError> {
         let failed = |code| CallError::new(code, Phase::Check);
+        if finish == FinishReason::Error {
+            // A live stream that fails ends in an `Err`; a finish that says so is no answer.
+            return Err(failed(ErrorCode::Protocol).about("finish reason"));
+        }
         if let (Some(max), Some(used)) = (self.promises.max_tokens, self.usage().completion_tokens)
             && used > max
         {
@@ -171,7 +178,7 @@ impl Check {
             return Ok(());
         }
         let required = match &self.promises.tool_choice {
-            Some(ToolChoice::Required) => self.calls == 0,
+            Some(ToolChoice::Required) => self.calls.is_empty(),
             Some(ToolChoice::Named(_)) => !self.named_seen,
             _ => false,
         };
@@ -181,7 +188,7 @@ impl Check {
             return Err(failed(ErrorCode::ToolCallParse).about("required tool call"));
         }
         if let Some(schema) = &self.promises.schema
-            && self.calls == 0
+            && self.calls.is_empty()
         {
             if !whole {
                 return Err(failed(ErrorCode::StructuredOutputInvalid).about("cut answer"));

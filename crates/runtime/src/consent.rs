@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{config::ConsentMode, emit::Out};
 
-/// Puts the call into the queue and waits for a yes. True when it joined a request that waited already, whose
-/// receipt somebody else may spend first.
+/// Puts the call into the queue and waits for a yes. Whoever has the same question joins it, and may spend first
+/// what both were given.
 ///
 /// # Errors
 /// The denial, with its events recorded.
@@ -22,7 +22,7 @@ pub(crate) async fn wait(
     (gate, queue, clock): (&Gate, &dyn ApprovalQueue, &dyn Clock),
     out: &Out,
     cancel: &CancellationToken,
-) -> Result<bool, CallError> {
+) -> Result<(), CallError> {
     let patience = match mode {
         ConsentMode::Wait(patience) => patience,
         ConsentMode::AnswerAtOnce => std::time::Duration::from_secs(60),
@@ -37,7 +37,7 @@ pub(crate) async fn wait(
     };
     // Whatever comes of it is recorded with the request that the person saw.
     awaiting.escalation.request_id = submitted.request_id;
-    out.send(TurnEvent::AwaitingConsent {
+    out.event(TurnEvent::AwaitingConsent {
         request_id: submitted.request_id,
         plan_id: awaiting.plan.projection_plan_id,
         deadline,
@@ -58,7 +58,7 @@ pub(crate) async fn wait(
         decided = queue.wait(submitted.request_id, patience) => decided,
     };
     let code = match decided {
-        Ok(Decided::Approved(_)) => return Ok(submitted.joined),
+        Ok(Decided::Approved(_)) => return Ok(()),
         Ok(Decided::Denied) => ErrorCode::CloudEscalationDenied,
         Ok(Decided::Expired) | Err(QueueError::Unknown) => ErrorCode::CloudConsentRequired,
         Err(_) => ErrorCode::Storage,

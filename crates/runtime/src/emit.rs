@@ -13,6 +13,8 @@ use handshake_core::{
 };
 use tokio::sync::mpsc;
 
+use crate::handle::Delivery;
+
 /// Records events of one scope.
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -45,10 +47,10 @@ impl Log {
         Ok(())
     }
 
-    /// Records a call that was refused before the gate was asked. Governance and an adapter that knows a model
-    /// to be elsewhere deny as the gate would, and leave the same events; what the gate denied itself it has
-    /// recorded itself.
-    pub(crate) fn refused(&self, error: &CallError) {
+    /// Records a call that ended before its first attempt, or between two turns. Governance, and an adapter that
+    /// knows a model to be elsewhere, deny as the gate would and leave the same events, in one append; what the gate
+    /// denied itself it has recorded itself.
+    pub(crate) async fn refused(&self, error: &CallError) {
         let code = error.code;
         let denial = match code {
             _ if error.phase == Phase::Gate => None,
@@ -64,41 +66,65 @@ impl Log {
             }),
             _ => None,
         };
-        if let Some(denial) = denial {
-            self.submit(denial);
-            self.submit(Body::CloudEscalationDenied {
-                request_id: None,
-                code,
-            });
-        }
-        self.submit(Body::CallFailed {
+        let failed = Body::CallFailed {
             use_id: UseId::from_entropy(self.entropy.bytes()),
-            outcome: CallOutcome::Failed,
+            outcome: match code {
+                ErrorCode::Cancelled => CallOutcome::Cancelled,
+                _ => CallOutcome::Failed,
+            },
             code,
             class: error.class,
             phase: error.phase,
             duration_ms: 0,
-        });
-    }
-
-    pub(crate) fn scoped(&self, scope: EventScope) -> Self {
-        Self {
-            scope,
-            ..self.clone()
-        }
+        };
+        let Some(denial) = denial else {
+            return self.submit(failed);
+        };
+        let events = [
+            denial,
+            Body::CloudEscalationDenied {
+                request_id: None,
+                code,
+            },
+            failed,
+        ];
+        let events = events.map(|body| self.event(Actor::System, body));
+        // Nothing was sent. A log that cannot be written counts what it lost by itself, and changes no outcome.
+        let _counted = self.recorder.append_all(events.into()).await;
     }
 }
 
 /// The caller's end. A caller that is gone cancels through its handle, so a failed send is no error here.
 #[derive(Clone, Debug)]
-pub(crate) struct Out(pub(crate) mpsc::Sender<Result<TurnEvent, CallError>>);
+pub(crate) struct Out(pub(crate) mpsc::Sender<Result<Delivery, CallError>>);
 
 impl Out {
-    pub(crate) async fn send(&self, event: TurnEvent) {
-        let _gone = self.0.send(Ok(event)).await;
+    pub(crate) async fn event(&self, event: TurnEvent) {
+        self.deliver(Delivery::Event(event)).await;
+    }
+
+    pub(crate) async fn deliver(&self, delivery: Delivery) {
+        let _gone = self.0.send(Ok(delivery)).await;
     }
 
     pub(crate) async fn fail(&self, error: CallError) {
         let _gone = self.0.send(Err(error)).await;
+    }
+}
+
+/// How a call ended that did not succeed.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) error: CallError,
+    /// Whether its outcome is in the log already.
+    pub(crate) recorded: bool,
+}
+
+impl From<CallError> for Ended {
+    fn from(error: CallError) -> Self {
+        Self {
+            error,
+            recorded: false,
+        }
     }
 }

@@ -1,25 +1,86 @@
 //! What a caller holds while a call runs.
 
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, task::Poll};
+
 use handshake_core::{
     chat::{ChatEvent, ChatResponse, Fold, TurnEvent},
     code::{ErrorCode, Phase},
     error::CallError,
+    ports::{AnswerHead, Batch},
 };
 use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
+
+use crate::timings::Timings;
+
+/// The rest of a call that is polled by whoever holds its handle.
+pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a call hands out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delivery {
+    /// Something between the events of the model calls: a turn began, a person is asked, a tool answered.
+    Event(TurnEvent),
+    /// The head of the provider's answer, before its first batch.
+    Head(AnswerHead),
+    /// What one read of the connection gave, after it was checked.
+    Batch(Batch),
+}
 
 /// A running call. Dropping it cancels the call.
-#[derive(Debug)]
+///
+/// A call whose history its caller carries makes progress only while its handle is polled: nobody else runs it. A
+/// handle that is dropped before the terminal leaves what has to be recorded and closed to a task of its own.
 pub struct CallHandle {
-    pub(crate) events: mpsc::Receiver<Result<TurnEvent, CallError>>,
+    pub(crate) deliveries: mpsc::Receiver<Result<Delivery, CallError>>,
+    /// `None` for a call that runs in a task of its own, and for one that is over.
+    pub(crate) work: Option<Work>,
     pub(crate) cancel: CancellationToken,
-    pub(crate) _guard: DropGuard,
+    pub(crate) timings: Arc<Timings>,
+    /// Events of a batch that [`CallHandle::next`] did not hand out yet.
+    pub(crate) events: VecDeque<ChatEvent>,
 }
 
 impl CallHandle {
-    /// The next event. `None` after the terminal: `Finished`, or the first `Err`.
+    /// The next delivery. `None` after the terminal: the batch that ends in `Finished`, or the first `Err`.
+    ///
+    /// # Cancellation
+    /// Nothing is lost when the future is dropped.
+    pub async fn deliver(&mut self) -> Option<Result<Delivery, CallError>> {
+        std::future::poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(delivery) = self.deliveries.poll_recv(cx) {
+                    return Poll::Ready(delivery);
+                }
+                let Some(work) = &mut self.work else {
+                    return Poll::Pending;
+                };
+                if work.as_mut().poll(cx).is_pending() {
+                    return self.deliveries.poll_recv(cx);
+                }
+                // The call is over, and its end of the channel is gone with it.
+                self.work = None;
+            }
+        })
+        .await
+    }
+
+    /// The next event, one by one. `None` after the terminal: `Finished`, or the first `Err`.
+    ///
+    /// # Cancellation
+    /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Result<TurnEvent, CallError>> {
-        self.events.recv().await
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(Ok(TurnEvent::Chat(event)));
+            }
+            match self.deliver().await? {
+                Err(error) => return Some(Err(error)),
+                Ok(Delivery::Event(event)) => return Some(Ok(event)),
+                Ok(Delivery::Head(_)) => {}
+                Ok(Delivery::Batch(batch)) => self.events.extend(batch.events),
+            }
+        }
     }
 
     /// Cancels: cooperative, between chunks and at tool boundaries. The terminal is
@@ -32,6 +93,12 @@ impl CallHandle {
     #[must_use]
     pub fn canceller(&self) -> CancellationToken {
         self.cancel.clone()
+    }
+
+    /// Where the time goes, as far as the call came.
+    #[must_use]
+    pub fn timings(&self) -> &Arc<Timings> {
+        &self.timings
     }
 
     /// The fold of the last model call's events.
@@ -55,5 +122,22 @@ impl CallHandle {
             }
         }
         Err(CallError::new(ErrorCode::StreamTruncated, Phase::Check))
+    }
+}
+
+impl Drop for CallHandle {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        // Outside of a runtime there is nobody to finish it; the outcome is still recorded, as a crash.
+        if let (Some(work), Ok(runtime)) = (self.work.take(), tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(work);
+        }
+    }
+}
+
+impl std::fmt::Debug for CallHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallHandle").finish_non_exhaustive()
     }
 }

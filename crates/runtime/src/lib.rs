@@ -16,12 +16,14 @@ pub mod registry;
 mod route;
 mod runtime;
 pub mod swap;
+mod timings;
 pub mod tools;
 mod turns;
 
 pub use self::{
     config::{CallOptions, Config, ConsentMode, History, ToolUse},
-    handle::CallHandle,
+    handle::{CallHandle, Delivery},
     ports::Ports,
     runtime::Runtime,
+    timings::{CallStep, Timings},
 };

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use handshake_core::{
+    event::EventScope,
     gate::Gate,
     ids::Token,
     ports::{
@@ -11,6 +12,8 @@ use handshake_core::{
     },
     tool::ToolRegistry,
 };
+
+use crate::emit::Log;
 
 /// The ports, as the composition root wired them.
 #[derive(Clone)]
@@ -45,6 +48,18 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+}
+
+impl Ports {
+    /// The log, for events of one scope.
+    pub(crate) fn log(&self, scope: EventScope) -> Log {
+        Log {
+            recorder: Arc::clone(&self.recorder),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            scope,
+        }
+    }
 }
 
 impl std::fmt::Debug for Ports {

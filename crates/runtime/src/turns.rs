@@ -1,133 +1,146 @@
 //! The tool loop: turns of one request until the model is done, a bound is reached, or the caller runs the
 //! tools.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use handshake_core::{
     artifact::{LabelWalk, WalkBudget},
-    chat::{ChatEvent, ChatRequest, FinishReason, TurnEvent},
+    chat::{ChatEvent, ChatRequest, FinishReason, Message, ToolCall},
     code::{ErrorCode, Phase},
     error::CallError,
-    event::EventScope,
     ids::{ArtifactRef, MessageId},
     label::Label,
-    ports::EntropyExt,
+    ports::{Batch, EntropyExt, SessionError, SessionLease},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    call::Turn,
+    call::{Answered, Turn},
     config::{CallOptions, Config, History, ToolUse},
-    emit::{Log, Out},
+    emit::{Ended, Log, Out},
+    handle::Delivery,
     ports::Ports,
     route,
+    timings::{CallStep, Timings},
 };
 
 mod tool;
 
+/// How long a session's lease lasts, and how often it is renewed.
+const LEASE: Duration = Duration::from_secs(30);
+const RENEWAL: Duration = Duration::from_secs(10);
+
 /// One request on its way.
 pub(crate) struct Request {
-    pub(crate) ports: Ports,
-    pub(crate) config: Config,
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) config: Arc<Config>,
     pub(crate) options: CallOptions,
     pub(crate) out: Out,
     pub(crate) cancel: CancellationToken,
     pub(crate) log: Log,
+    pub(crate) timings: Arc<Timings>,
 }
 
 impl Request {
-    /// Runs to the terminal and delivers it.
-    pub(crate) async fn run(self, request: ChatRequest) {
-        let log = self.scoped(&request);
-        let lease = self.ports.sessions.acquire(
-            &request.session_id,
-            u128::from_be_bytes(self.ports.entropy.bytes()),
-            Duration::from_secs(30),
-        );
-        let lease = match lease.await {
-            Ok(lease) => lease,
+    /// Runs a call whose history its caller carries: no session is touched.
+    pub(crate) async fn run_carried(self, request: ChatRequest) {
+        let result = self.guarded(request).await;
+        self.tell(result).await;
+    }
+
+    /// Runs a call of a stored session, which executes one call at a time.
+    pub(crate) async fn run_stored(self, request: ChatRequest) {
+        let owner = u128::from_be_bytes(self.ports.entropy.bytes());
+        let session = request.session_id.clone();
+        let result = match self.ports.sessions.acquire(&session, owner, LEASE).await {
             Err(error) => {
-                let code = match error {
-                    handshake_core::ports::SessionError::Busy => ErrorCode::SessionBusy,
-                    handshake_core::ports::SessionError::Store(error) => error.code(),
-                };
-                let error = CallError::new(code, Phase::Resolve);
-                log.refused(&error);
-                return self.out.fail(error).await;
+                let error = stored(error, Phase::Resolve);
+                self.log.refused(&error).await;
+                Err(error)
+            }
+            Ok(lease) => {
+                let result = self.beside_renewal(&lease, self.guarded(request)).await;
+                // Whoever waits for the lease can wait until it expires, if giving it back fails.
+                let _expires = self.ports.sessions.release(&lease).await;
+                result
             }
         };
-        let owner = lease.owner;
-        let result = {
-            // Whatever falls over in an adapter, a tool or a store ends this call alone, with a terminal and
-            // with its lease given back.
-            let work = AssertUnwindSafe(self.turns(request)).catch_unwind();
-            tokio::pin!(work);
-            // A held lease is renewed while the call runs; losing it (clock jumps, a takeover) cancels.
+        self.tell(result).await;
+    }
+
+    /// Renews the lease beside the work, whose polling never waits for it. Losing it (clock jumps, a takeover)
+    /// cancels.
+    async fn beside_renewal<T>(&self, lease: &SessionLease, work: impl Future<Output = T>) -> T {
+        let renewal = async {
             loop {
-                tokio::select! {
-                    result = &mut work => break result,
-                    () = tokio::time::sleep(Duration::from_secs(10)) => {
-                        let again = self.ports.sessions.acquire(
-                            &lease.session_id, owner, Duration::from_secs(30));
-                        if again.await.is_err() {
-                            self.cancel.cancel();
-                        }
-                    }
+                tokio::time::sleep(RENEWAL).await;
+                let again = self
+                    .ports
+                    .sessions
+                    .acquire(&lease.session_id, lease.owner, LEASE);
+                if again.await.is_err() {
+                    self.cancel.cancel();
+                    return std::future::pending().await;
                 }
             }
         };
-        // Whoever waits for the lease can wait until it expires, if giving it back fails.
-        let _expires = self.ports.sessions.release(&lease).await;
-        let result = result.unwrap_or_else(|_| {
-            let error = CallError::new(ErrorCode::Protocol, Phase::Check).about("crash");
-            log.refused(&error);
-            Err(error)
-        });
+        tokio::select! {
+            biased;
+            result = work => result,
+            never = renewal => never,
+        }
+    }
+
+    async fn tell(&self, result: Result<Batch, CallError>) {
         match result {
-            Ok(finished) => self.out.send(TurnEvent::Chat(finished)).await,
+            Ok(last) => self.out.deliver(Delivery::Batch(last)).await,
             Err(error) => self.out.fail(error).await,
         }
     }
 
-    fn scoped(&self, request: &ChatRequest) -> Log {
-        self.log.scoped(EventScope {
-            principal: Some(request.principal.clone()),
-            session_id: Some(request.session_id.clone()),
-            trace_id: Some(request.trace_id),
-            ..self.log.scope.clone()
-        })
+    /// Whatever falls over in an adapter, a tool or a store ends this call alone, with a terminal, and every ending
+    /// is recorded: here, unless it was where it happened.
+    async fn guarded(&self, request: ChatRequest) -> Result<Batch, CallError> {
+        self.ports.recorder.ready().await;
+        let mut log = self.log.clone();
+        let result = AssertUnwindSafe(self.turns(request, &mut log))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                let error = CallError::new(ErrorCode::Protocol, Phase::Check).about("crash");
+                Err(error.into())
+            });
+        match result {
+            Ok(last) => Ok(last),
+            Err(ended) => {
+                if !ended.recorded {
+                    log.refused(&ended.error).await;
+                }
+                Err(ended.error)
+            }
+        }
     }
 
-    async fn turns(&self, mut request: ChatRequest) -> Result<ChatEvent, CallError> {
-        let routed = match route::route(&self.ports, &self.config, &request.target).await {
-            Ok(routed) => routed,
-            Err(error) => {
-                self.scoped(&request).refused(&error);
-                return Err(error);
-            }
-        };
+    /// The last batch of the last turn. `log` names provider and model once they are known.
+    async fn turns(&self, request: ChatRequest, log: &mut Log) -> Result<Batch, Ended> {
+        let began = self.ports.clock.monotonic();
+        let routed = route::route(&self.ports, &self.config, &request.target).await?;
+        let resolved = self.ports.clock.monotonic().saturating_sub(began);
+        self.timings.add(CallStep::Resolve, resolved);
+        log.scope.model_id = Some(routed.route.model.clone());
+        log.scope.provider_id = Some(routed.route.record.provider_id.clone());
         let stored = self.options.history == History::Stored;
-        if request.verbatim.is_some() && (stored || self.options.tools == ToolUse::Registry) {
+        let registry = self.options.tools == ToolUse::Registry;
+        if request.verbatim.is_some() && (stored || registry) {
             // A client's own body is sent as it is: nothing can be put before it or after it.
             let error = CallError::new(ErrorCode::InvalidRequest, Phase::Admit).about("verbatim");
-            self.scoped(&request).refused(&error);
-            return Err(error);
+            return Err(error.into());
         }
-        // What is stored of this exchange has the label of all that went into it.
-        let referred = self.label_of(&request.artifacts).await;
-        let mut label = Label::INLINE;
-        let mut fresh = request.messages.clone();
+        let mut conversation = Conversation::default();
+        let mut request = Arc::new(request);
         if stored {
-            let mut known = self
-                .ports
-                .sessions
-                .load(&request.session_id)
-                .await
-                .map_err(store)?;
-            known.messages.append(&mut request.messages);
-            request.messages = known.messages;
-            label = known.label;
+            conversation = self.remembered(Arc::make_mut(&mut request)).await?;
         }
         for number in 1..=self.config.max_turns {
             let turn = Turn {
@@ -137,12 +150,16 @@ impl Request {
                 routed: &routed,
                 out: &self.out,
                 cancel: &self.cancel,
-                log: &self.log,
+                log,
+                timings: &self.timings,
                 number,
-                label,
+                label: conversation.label,
+                fold: stored || registry,
             };
-            let current = Arc::new(request.clone());
-            let (response, finished) = turn.run(&current).await?;
+            let Answered { last, response } = turn.run(&request).await?;
+            let Some(response) = response else {
+                return Ok(last);
+            };
             let calls = response.tool_calls.clone();
             let wants_tools = response.finish_reason == FinishReason::ToolUse && !calls.is_empty();
             let answer = response.into_messages(
@@ -151,42 +168,97 @@ impl Request {
                 self.ports.clock.now(),
                 || MessageId::from_entropy(self.ports.entropy.bytes()),
             );
-            fresh.extend(answer.iter().cloned());
-            if !(wants_tools && self.options.tools == ToolUse::Registry) {
+            if !(wants_tools && registry) {
                 if stored {
-                    let done = self
-                        .ports
-                        .sessions
-                        .append(&request.session_id, fresh, label.join(referred))
-                        .await;
-                    done.map_err(store)?;
+                    conversation.fresh.extend(answer);
+                    self.remember(&request, conversation).await?;
                 }
-                return Ok(finished);
+                return Ok(last);
             }
+            self.between(last).await;
             if calls.len() > self.config.max_calls_per_turn {
-                return Err(CallError::new(ErrorCode::ToolLoopBound, Phase::Tool)
-                    .about("calls of one turn"));
+                let error = CallError::new(ErrorCode::ToolLoopBound, Phase::Tool);
+                return Err(error.about("calls of one turn").into());
             }
             if number == self.config.max_turns {
                 // Nobody would read what these calls give, so they do not run.
                 break;
             }
-            request.messages.extend(answer);
-            for call in &calls {
-                if self.cancel.is_cancelled() {
-                    return Err(CallError::new(ErrorCode::Cancelled, Phase::Tool));
-                }
-                let (message, joined) = self
-                    .tool(&request, call, routed.route.record.tier, label)
-                    .await;
-                label = joined;
-                fresh.push(message.clone());
-                request.messages.push(message);
+            if stored {
+                conversation.fresh.extend(answer.iter().cloned());
             }
-            // A required call was made; the next answer may be text.
-            request.tool_choice = None;
+            let tier = routed.route.record.tier;
+            self.tools(&mut request, answer, &calls, tier, &mut conversation)
+                .await?;
         }
-        Err(CallError::new(ErrorCode::ToolLoopBound, Phase::Tool).about("turns of one request"))
+        let error = CallError::new(ErrorCode::ToolLoopBound, Phase::Tool);
+        Err(error.about("turns of one request").into())
+    }
+
+    /// What the last read of a turn gave that is followed by another one: without its finish, which is not the
+    /// request's.
+    async fn between(&self, mut last: Batch) {
+        last.events
+            .retain(|event| !matches!(event, ChatEvent::Finished { .. }));
+        if !last.events.is_empty() {
+            self.out.deliver(Delivery::Batch(last)).await;
+        }
+    }
+
+    /// Runs the calls of one turn and puts them and their results into the request.
+    async fn tools(
+        &self,
+        request: &mut Arc<ChatRequest>,
+        answer: Vec<Message>,
+        calls: &[ToolCall],
+        asked_by: handshake_core::tier::ModelTier,
+        conversation: &mut Conversation,
+    ) -> Result<(), CallError> {
+        Arc::make_mut(request).messages.extend(answer);
+        for call in calls {
+            if self.cancel.is_cancelled() {
+                return Err(CallError::new(ErrorCode::Cancelled, Phase::Tool));
+            }
+            let (message, joined) = self.tool(request, call, asked_by, conversation.label).await;
+            conversation.label = joined;
+            if self.options.history == History::Stored {
+                conversation.fresh.push(message.clone());
+            }
+            Arc::make_mut(request).messages.push(message);
+        }
+        // A required call was made; the next answer may be text.
+        Arc::make_mut(request).tool_choice = None;
+        Ok(())
+    }
+
+    /// Puts what is stored of the session before the request's own messages.
+    async fn remembered(&self, request: &mut ChatRequest) -> Result<Conversation, CallError> {
+        // What is stored of this exchange has the label of all that went into it.
+        let referred = self.label_of(&request.artifacts).await;
+        let fresh = request.messages.clone();
+        let known = self.ports.sessions.load(&request.session_id).await;
+        let mut known = known.map_err(|error| stored(error, Phase::Storage))?;
+        known.messages.append(&mut request.messages);
+        request.messages = known.messages;
+        Ok(Conversation {
+            label: known.label,
+            referred,
+            fresh,
+        })
+    }
+
+    async fn remember(
+        &self,
+        request: &ChatRequest,
+        conversation: Conversation,
+    ) -> Result<(), CallError> {
+        let label = conversation.label.join(conversation.referred);
+        let done = self
+            .ports
+            .sessions
+            .append(&request.session_id, conversation.fresh, label)
+            .await;
+        done.map_err(|error| stored(error, Phase::Storage))
     }
 
     /// The join of the labels of everything that a request refers to; unknown where something has none.
@@ -203,13 +275,29 @@ impl Request {
     }
 }
 
-fn store(error: handshake_core::ports::SessionError) -> CallError {
+/// What is kept of an exchange while it goes on.
+struct Conversation {
+    /// The join of the labels of stored context and tool results.
+    label: Label,
+    /// The join of the labels of what the request refers to.
+    referred: Label,
+    /// What is stored when the exchange succeeds.
+    fresh: Vec<Message>,
+}
+
+impl Default for Conversation {
+    fn default() -> Self {
+        Self {
+            label: Label::INLINE,
+            referred: Label::INLINE,
+            fresh: Vec::new(),
+        }
+    }
+}
+
+fn stored(error: SessionError, phase: Phase) -> CallError {
     match error {
-        handshake_core::ports::SessionError::Busy => {
-            CallError::new(ErrorCode::SessionBusy, Phase::Storage)
-        }
-        handshake_core::ports::SessionError::Store(error) => {
-            CallError::new(error.code(), Phase::Storage)
-        }
+        SessionError::Busy => CallError::new(ErrorCode::SessionBusy, phase),
+        SessionError::Store(error) => CallError::new(error.code(), phase),
     }
 }

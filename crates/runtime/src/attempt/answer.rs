@@ -2,86 +2,126 @@
 
 use futures_util::StreamExt;
 use handshake_core::{
-    chat::{ChatEvent, FinishReason, ToolMode, TurnEvent},
+    chat::{ChatEvent, FinishReason, Fold, ToolMode},
     code::{ErrorCode, Phase},
     error::CallError,
     event::Body,
     gate::EgressRequest,
-    ports::ChatStream,
+    ports::{Answer, Batch},
     tier::ModelTier,
 };
 
 use super::{Attempts, Failed, Progress};
-use crate::{check::Check, outcome::OutcomeGuard};
+use crate::{
+    call::Answered, check::Check, handle::Delivery, outcome::OutcomeGuard, timings::CallStep,
+};
 
 impl Attempts<'_> {
-    /// Passes the stream on under its promises, and records the outcome before the terminal is delivered.
+    /// Passes the answer on under its promises, batch by batch, and records the outcome before the last one is
+    /// returned.
     pub(super) async fn drain(
         &self,
-        mut stream: ChatStream,
+        answer: Answer,
         tier: ModelTier,
         request: &EgressRequest,
         progress: &mut Progress,
-    ) -> Result<Vec<ChatEvent>, Failed> {
-        let mut check = Check::new(self.promises.clone());
-        let mut events = Vec::new();
-        let mut content_seen = false;
-        let failed = |error, content_seen| Failed {
+    ) -> Result<Answered, Failed> {
+        let began = self.ports.clock.monotonic();
+        let mut seen = false;
+        let drained = self
+            .batches(answer, tier, request, progress, &mut seen)
+            .await;
+        self.timings.add(CallStep::Stream, self.since(began));
+        drained.map_err(|error| Failed {
             error,
             tier,
             in_doubt: true,
-            content_seen,
+            // A client that was handed the provider's own head is not handed a second one.
+            content_seen: seen || request.prepared.reply.raw,
             crashed: false,
-        };
+        })
+    }
+
+    async fn batches(
+        &self,
+        answer: Answer,
+        tier: ModelTier,
+        request: &EgressRequest,
+        progress: &mut Progress,
+        seen: &mut bool,
+    ) -> Result<Answered, CallError> {
+        let broken = |_| CallError::new(ErrorCode::Protocol, Phase::Check);
+        let mut check = Check::new(self.promises.clone());
+        let mut fold = self.fold.then(Fold::new);
+        let mut stream = answer.stream;
+        if request.prepared.reply.raw {
+            self.out.deliver(Delivery::Head(answer.head)).await;
+        }
+        let cancelled = self.cancel.cancelled();
+        tokio::pin!(cancelled);
         loop {
+            let waiting = self.ports.clock.monotonic();
             let item = tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => {
-                    return Err(failed(CallError::new(ErrorCode::Cancelled, Phase::Stream), content_seen));
+                () = &mut cancelled => {
+                    return Err(CallError::new(ErrorCode::Cancelled, Phase::Stream));
                 }
                 item = stream.next() => item,
             };
-            let batch = match item {
-                None => {
-                    return Err(failed(
-                        CallError::new(ErrorCode::StreamTruncated, Phase::Stream),
-                        content_seen,
-                    ));
+            self.timings.waited_for_upstream(self.since(waiting));
+            let mut batch: Batch =
+                item.ok_or_else(|| CallError::new(ErrorCode::StreamTruncated, Phase::Stream))??;
+            let mut failure = None;
+            for (at, event) in batch.events.iter().enumerate() {
+                let kept = check.event(event).and_then(|()| match &mut fold {
+                    Some(fold) => fold.push(event.clone()).map_err(broken),
+                    None => Ok(()),
+                });
+                if let Err(error) = kept {
+                    failure = Some((at, error));
+                    break;
                 }
-                Some(Err(error)) => return Err(failed(error, content_seen)),
-                Some(Ok(batch)) => batch,
-            };
-            for event in batch.events {
-                check
-                    .event(&event)
-                    .map_err(|error| failed(error, content_seen))?;
-                let content = !matches!(event, ChatEvent::Started | ChatEvent::Usage(_));
-                if content && !content_seen {
-                    content_seen = true;
-                    self.close(tier, request.use_id)
-                        .await
-                        .map_err(|error| failed(error, true))?;
-                }
-                if let ChatEvent::Finished {
+            }
+            if let Some((at, _)) = &failure {
+                // What stood before the fault was checked and stands. Bytes are passed on whole or not at all.
+                batch.events.truncate(*at);
+                batch.raw = None;
+            }
+            let content =
+                |event: &ChatEvent| !matches!(event, ChatEvent::Started | ChatEvent::Usage(_));
+            if !*seen && batch.events.iter().any(content) {
+                *seen = true;
+                self.close(tier, request.use_id).await?;
+            }
+            if let Some(ChatEvent::Started) = batch.events.first()
+                && std::mem::replace(&mut progress.start_told, true)
+            {
+                // An answer starts once for its reader, however often it was begun.
+                batch.events.remove(0);
+            }
+            if let (
+                None,
+                Some(ChatEvent::Finished {
                     finish_reason,
                     tool_mode,
                     ..
-                } = &event
-                {
-                    let how = (*finish_reason, *tool_mode);
-                    self.completed(&check, tier, how, &mut progress.guard, request)
-                        .await
-                        .map_err(|error| failed(error, content_seen))?;
-                    events.push(event);
-                    return Ok(events);
-                }
-                // An answer starts once for its reader, however often it was begun.
-                let told = matches!(event, ChatEvent::Started)
-                    && std::mem::replace(&mut progress.start_told, true);
-                if !told {
-                    self.out.send(TurnEvent::Chat(event.clone())).await;
-                }
-                events.push(event);
+                }),
+            ) = (&failure, batch.events.last())
+            {
+                let how = (*finish_reason, *tool_mode);
+                self.completed(&check, tier, how, &mut progress.guard, request)
+                    .await?;
+                let response = fold.map(Fold::finish).transpose().map_err(broken)?;
+                return Ok(Answered {
+                    last: batch,
+                    response,
+                });
+            }
+            if !batch.events.is_empty() || batch.raw.is_some() {
+                self.out.deliver(Delivery::Batch(batch)).await;
+            }
+            if let Some((_, error)) = failure {
+                return Err(error);
             }
         }
     }

@@ -103,7 +103,7 @@ impl Request {
                 .commitments()
                 .commit(name, &[value.to_string().as_bytes()])
         };
-        self.scoped(request).submit(Body::ToolCall {
+        self.log.submit(Body::ToolCall {
             tool_call_id: call.tool_call_id,
             tool_id: call.tool_id.clone(),
             tool_version_hash: None,
@@ -123,7 +123,7 @@ impl Request {
             error,
         });
         self.out
-            .send(TurnEvent::ToolResult {
+            .event(TurnEvent::ToolResult {
                 tool_call_id: call.tool_call_id,
                 ok: response.ok,
                 error,

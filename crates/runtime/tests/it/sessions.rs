@@ -141,23 +141,78 @@ async fn one_call_of_a_session_executes_at_a_time() {
         Answer::Stream(vec![started(), Step::Hang]),
         says("free again"),
     ]);
-    let first = home
-        .runtime
-        .chat(home.ask_local("hi"), CallOptions::default());
+    let first = home.runtime.chat(home.ask_local("hi"), stored());
     while home.fake.sent().is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let busy = home.run(home.ask_local("me too")).await;
+    let busy = home.run_with(home.ask_local("me too"), stored()).await;
     busy.failed_with(ErrorCode::SessionBusy);
     // Another session is free; this one is when its call is over, however long it took.
     let renewed = Duration::from_secs(300);
     tokio::time::sleep(renewed).await;
-    home.run(home.ask_local("me too"))
+    home.run_with(home.ask_local("me too"), stored())
         .await
         .failed_with(ErrorCode::SessionBusy);
     first.cancel();
     seen(first).await.failed_with(ErrorCode::Cancelled);
-    home.run(home.ask_local("me now")).await.succeeded();
+    home.run_with(home.ask_local("me now"), stored())
+        .await
+        .succeeded();
+}
+
+/// A gateway call carries its history: it holds nobody up, waits for no lease and leaves nothing in the store.
+#[tokio::test(start_paused = true)]
+async fn a_carried_call_never_touches_the_session_store() {
+    let home = Home::new().await;
+    home.fake.will([
+        Answer::Stream(vec![started(), Step::Hang]),
+        says("beside it"),
+    ]);
+    let mut first = home
+        .runtime
+        .chat(home.ask_local("hi"), CallOptions::default());
+    let _begun = first.next().await;
+    assert_eq!(home.fake.sent().len(), 1);
+    home.run(home.ask_local("me too")).await.succeeded();
+    // The session is free for whoever wants to store, and empty.
+    let ttl = Duration::from_secs(30);
+    let memory = &home.world.memory;
+    memory
+        .acquire(&id(), 7, ttl)
+        .await
+        .expect("nobody holds it");
+    assert_eq!(memory.load(&id()).await.expect("loads"), Default::default());
+    first.cancel();
+    seen(first).await.failed_with(ErrorCode::Cancelled);
+}
+
+/// Nobody else runs a carried call: it waits for its caller, and a handle that is dropped half-way still leaves its
+/// outcome.
+#[tokio::test(start_paused = true)]
+async fn a12_a_carried_call_is_polled_by_its_caller() {
+    let home = Home::new().await;
+    home.fake
+        .will([Answer::Stream(vec![started(), text("a"), Step::Hang])]);
+    let mut call = home
+        .runtime
+        .chat(home.ask_local("hi"), CallOptions::default());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(home.fake.sent().is_empty(), "somebody else polled it");
+    let _begun = call.next().await;
+    assert_eq!(home.fake.sent().len(), 1);
+    drop(call);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let events = home.world.memory.events();
+    let cancelled = |event: &handshake_core::event::Event| {
+        matches!(
+            event.body,
+            handshake_core::event::Body::CallFailed {
+                code: ErrorCode::Cancelled,
+                ..
+            }
+        )
+    };
+    assert_eq!(events.iter().filter(|event| cancelled(event)).count(), 1);
 }
 
 /// Somebody took the session over (a clock jumped): the call that lost it ends.
@@ -166,9 +221,7 @@ async fn a_call_that_loses_its_session_ends() {
     let home = Home::new().await;
     home.fake
         .will([Answer::Stream(vec![started(), Step::Hang])]);
-    let first = home
-        .runtime
-        .chat(home.ask_local("hi"), CallOptions::default());
+    let first = home.runtime.chat(home.ask_local("hi"), stored());
     let take_over = async {
         while home.fake.sent().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
