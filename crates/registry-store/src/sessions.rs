@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use handshake_core::{
     chat::Message,
+    digest::Digest,
     ids::{ModelRef, SessionId},
     label::Label,
     ports::{Sealer, SessionError, SessionLease, SessionStore, StoreError, StoredSession},
@@ -12,6 +13,9 @@ use handshake_core::{
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+mod opened;
+
+pub(crate) use self::opened::Opened;
 use crate::{codec, error::Fail, store::Store, writer::Tx};
 
 /// What is sealed: the label too, so that nobody lowers it in the database.
@@ -32,7 +36,7 @@ type Result<T> = std::result::Result<T, SessionError>;
 impl SessionStore for Store {
     async fn load(&self, session: &SessionId) -> Result<StoredSession> {
         let (session, shared) = (session.clone(), Arc::clone(self.shared()));
-        self.read(move |conn| load(conn, &*shared.options.sealer, &session))
+        self.read(move |conn| load(conn, &*shared.options.sealer, &shared.opened, &session))
             .await
     }
 
@@ -117,16 +121,27 @@ impl SessionStore for Store {
 
 type Part<T> = std::result::Result<T, Fail<SessionError>>;
 
-fn load(conn: &Connection, sealer: &dyn Sealer, session: &SessionId) -> Part<StoredSession> {
+/// The conversation. What was opened before is not opened again: only what was said since is decrypted.
+fn load(
+    conn: &Connection,
+    sealer: &dyn Sealer,
+    opened: &Opened,
+    session: &SessionId,
+) -> Part<StoredSession> {
     let (mut label, model) = header(conn, session)?;
+    let mut known = opened.known(session);
+    if !stands(conn, session, &known)? {
+        known = opened::Conversation::default();
+    }
+    let first = i64::try_from(known.messages.len()).map_err(|_| StoreError::Damaged)?;
     let mut select = conn.prepare_cached(
-        "SELECT position, sealed FROM messages WHERE session_id = ?1 ORDER BY position",
+        "SELECT position, sealed FROM messages WHERE session_id = ?1 AND position >= ?2
+         ORDER BY position",
     )?;
-    let rows = select.query_map(params![session.as_str()], |row| {
+    let rows = select.query_map(params![session.as_str(), first], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
     })?;
-    let mut messages = Vec::new();
-    for (row, expected) in rows.zip(0..) {
+    for (row, expected) in rows.zip(first..) {
         let (position, sealed) = row?;
         let plain = sealer
             .open(&context(session, position), &sealed)
@@ -137,14 +152,37 @@ fn load(conn: &Connection, sealer: &dyn Sealer, session: &SessionId) -> Part<Sto
         if position != expected {
             return Err(StoreError::Damaged.into());
         }
-        label = label.join(kept.label);
-        messages.push(kept.message);
+        known.push(kept.message, kept.label, Digest::of(&[&sealed]));
     }
+    label = label.join(known.label);
+    let messages = known.messages.clone();
+    opened.keep(session, known);
     Ok(StoredSession {
         messages,
         label,
         model,
     })
+}
+
+/// Whether what was opened still stands: none of it is missing, and its last message is the very bytes that were
+/// opened. Sealing draws a nonce, so another conversation in its place has other bytes.
+fn stands(conn: &Connection, session: &SessionId, known: &opened::Conversation) -> Part<bool> {
+    let Some(last) = known.last else {
+        return Ok(true);
+    };
+    let opened = i64::try_from(known.messages.len()).map_err(|_| StoreError::Damaged)?;
+    let there: i64 = conn
+        .prepare_cached(
+            "SELECT count(*) FROM messages WHERE session_id = ?1 AND position BETWEEN 0 AND ?2",
+        )?
+        .query_row(params![session.as_str(), opened - 1], |row| row.get(0))?;
+    if there != opened {
+        return Ok(false);
+    }
+    let sealed: Vec<u8> = conn
+        .prepare_cached("SELECT sealed FROM messages WHERE session_id = ?1 AND position = ?2")?
+        .query_row(params![session.as_str(), opened - 1], |row| row.get(0))?;
+    Ok(Digest::of(&[&sealed]) == last)
 }
 
 fn add(tx: &Tx<'_>, session: &SessionId, messages: &[Message], label: Label) -> Part<()> {

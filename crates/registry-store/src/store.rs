@@ -28,6 +28,7 @@ use crate::{
     options::StoreOptions,
     readers::Readers,
     schema::STEPS,
+    sessions,
     writer::{Tx, Writer},
 };
 
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) waiting: Mutex<BTreeMap<RequestId, usize>>,
     /// Told when a request was decided here.
     pub(crate) decided: Notify,
+    /// Conversations that were opened before.
+    pub(crate) opened: sessions::Opened,
     /// The key under which identical requests are found.
     pub(crate) same_key: OnceLock<CommitmentKey>,
 }
@@ -139,6 +142,7 @@ impl Store {
             lost: AtomicU64::new(0),
             waiting: Mutex::default(),
             decided: Notify::new(),
+            opened: sessions::Opened::default(),
             same_key: OnceLock::new(),
             options,
         });

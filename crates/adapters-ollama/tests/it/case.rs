@@ -149,7 +149,7 @@ pub(crate) fn calls(request: &mut ChatRequest) {
         )
     };
     let mut answer = fixture::message(2, Role::Assistant, "Let me look.");
-    answer.reasoning = Some("Two files, then.".to_owned());
+    answer.reasoning = Some("Two files, then.".into());
     request.messages.extend([
         answer,
         call(1, "file.read", Some("call_a1"), json!({"path": "a.txt"})),

@@ -218,7 +218,7 @@ fn b9_thinking_of_earlier_turns_is_not_sent_again() {
         .claim(Feature::SupportsThinking, Some(true))
         .with(|request| {
             let mut answer = fixture::message(2, Role::Assistant, "Two.");
-            answer.reasoning = Some("private".to_owned());
+            answer.reasoning = Some("private".into());
             request
                 .messages
                 .extend([answer, fixture::message(3, Role::User, "Three.")]);

@@ -99,7 +99,7 @@ fn full(model: &str) -> ChatRequest {
     let one = call(20, "files.read", Some("call_abcdefghijklmnopqrstuvwx"));
     let two = call(21, "Bash", None);
     let mut answer = message(3, Role::Assistant, "Let me look.");
-    answer.reasoning = Some("I should look.".to_owned());
+    answer.reasoning = Some("I should look.".into());
     let mut request = request(model);
     request.messages = vec![
         message(1, Role::System, "Be brief."),

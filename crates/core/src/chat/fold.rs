@@ -67,7 +67,7 @@ impl ChatResponse {
         mut next_id: impl FnMut() -> MessageId,
     ) -> Vec<Message> {
         let mut answer = Message::text(next_id(), Role::Assistant, self.message, timestamp);
-        answer.reasoning = self.reasoning;
+        answer.reasoning = self.reasoning.map(Into::into);
         answer.token_count = self.usage.completion_tokens;
         answer.provider_state =
             self.provider_state

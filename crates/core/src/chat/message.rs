@@ -1,5 +1,7 @@
 //! One message of a conversation.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -46,8 +48,8 @@ pub struct Message {
     pub message_id: MessageId,
     /// Who speaks.
     pub role: Role,
-    /// The text. Empty for a pure tool call.
-    pub content: String,
+    /// The text. Empty for a pure tool call. Shared: a long conversation is not copied for each of its turns.
+    pub content: Arc<str>,
     /// SHA-256 of the text.
     pub content_hash: Digest,
     /// When it was said.
@@ -69,7 +71,7 @@ pub struct Message {
     pub attachments: Vec<Attachment>,
     /// What the model thought, in a channel of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning: Option<String>,
+    pub reasoning: Option<Arc<str>>,
     /// Opaque state that its provider wants back, byte for byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_state: Option<ProviderState>,
@@ -81,7 +83,7 @@ impl Message {
     pub fn text(
         message_id: MessageId,
         role: Role,
-        content: impl Into<String>,
+        content: impl Into<Arc<str>>,
         timestamp: UtcTime,
     ) -> Self {
         let content = content.into();
@@ -115,7 +117,7 @@ impl Message {
     pub fn result(
         message_id: MessageId,
         tool_call_id: ToolCallId,
-        content: impl Into<String>,
+        content: impl Into<Arc<str>>,
         timestamp: UtcTime,
     ) -> Self {
         let mut message = Self::text(message_id, Role::ToolResult, content, timestamp);

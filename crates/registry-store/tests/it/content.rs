@@ -113,6 +113,33 @@ async fn b2_a_conversation_is_kept_sealed_with_the_join_of_its_labels() {
     );
 }
 
+/// A long conversation is not decrypted and copied anew for each of its turns.
+#[tokio::test(flavor = "multi_thread")]
+async fn b2_a_message_is_opened_once_for_all_turns() {
+    use std::sync::Arc;
+    let world = World::new().await;
+    let there = world.another(2);
+    let mut before: Vec<Message> = Vec::new();
+    for turn in 1..=20 {
+        let said = vec![message(turn, "so far")];
+        // Another process says every other thing.
+        let store = if turn % 2 == 0 { &world.store } else { &there };
+        store
+            .append(&session(), said, Label::INLINE)
+            .await
+            .expect("appends");
+        let loaded = world.store.load(&session()).await.expect("loads").messages;
+        assert_eq!(loaded.len(), usize::from(turn));
+        for (old, new) in before.iter().zip(&loaded) {
+            assert!(
+                Arc::ptr_eq(&old.content, &new.content),
+                "opened and copied again"
+            );
+        }
+        before = loaded;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a11_a_swap_replaces_the_conversation_and_its_model() {
     let world = World::new().await;

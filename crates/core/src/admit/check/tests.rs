@@ -269,7 +269,7 @@ fn b6_a_clients_own_body_is_not_judged_by_its_turns_but_by_its_features() {
 
 #[test]
 fn b6_content_is_what_was_hashed() {
-    let altered = with(|r| r.messages[0].content.push('!'));
+    let altered = with(|r| r.messages[0].content = format!("{}!", r.messages[0].content).into());
     assert_eq!(
         refused(altered),
         Some((ErrorCode::InvalidRequest, Some("content_hash")))
