@@ -26,6 +26,8 @@ pub(crate) enum After {
     Close,
     /// Closes when no request came for a while.
     CloseAfter(Duration),
+    /// Closes when it is told to, in [`Keeper::close_idle`].
+    CloseWhenTold,
     /// Resets the connection at once.
     Reset,
 }
@@ -37,6 +39,8 @@ pub(crate) struct Keeper {
     requests: Arc<Mutex<Vec<String>>>,
     gone: Arc<Semaphore>,
     pub(crate) go_on: Arc<Semaphore>,
+    close: Arc<Semaphore>,
+    closed: Arc<Semaphore>,
 }
 
 const HALF: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n";
@@ -64,6 +68,8 @@ impl Keeper {
             requests: Arc::default(),
             gone: Arc::new(Semaphore::new(0)),
             go_on: Arc::new(Semaphore::new(0)),
+            close: Arc::new(Semaphore::new(0)),
+            closed: Arc::new(Semaphore::new(0)),
         };
         let seen = keeper.clone();
         let serve = async move {
@@ -104,6 +110,12 @@ impl Keeper {
             .forget();
     }
 
+    /// Has the one idle connection closed by the server.
+    pub(crate) async fn close_idle(&self) {
+        self.close.add_permits(1);
+        self.closed.acquire().await.expect("open").forget();
+    }
+
     /// How many closed connections nobody has waited for.
     pub(crate) fn gone(&self) -> usize {
         self.gone.available_permits()
@@ -115,6 +127,15 @@ impl Keeper {
             let next = self.request(&mut socket);
             let next = match after {
                 After::CloseAfter(idle) => tokio::time::timeout(idle, next).await,
+                After::CloseWhenTold => tokio::select! {
+                    request = next => Ok(request),
+                    permit = self.close.acquire() => {
+                        permit.expect("open").forget();
+                        drop(socket);
+                        self.closed.add_permits(1);
+                        return;
+                    }
+                },
                 _ => Ok(next.await),
             };
             let request = match next {
@@ -140,7 +161,7 @@ impl Keeper {
                 socket.write_all(part).await.expect("written");
             }
             match after {
-                After::Keep | After::CloseAfter(_) => {}
+                After::Keep | After::CloseAfter(_) | After::CloseWhenTold => {}
                 After::Close => return,
                 After::Reset => {
                     socket.set_zero_linger().expect("a socket");
