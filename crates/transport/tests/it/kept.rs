@@ -265,6 +265,8 @@ async fn count(server: &Keeper, calls: usize, close_every: Option<usize>) -> usi
         }
         if close_every.is_some_and(|every| at % every == 0) {
             server.close_idle().await;
+            // For the close to arrive. One that crosses the next call is the next test.
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
     failed
@@ -295,13 +297,14 @@ async fn s20_a_server_that_closes_without_a_word_costs_no_call_and_no_double_sen
     }
 }
 
-// One thread, so that a close that was sent before a call is seen before it too; on several, the two may cross (below).
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s20_a_server_that_closes_idle_connections_costs_no_call_and_no_double_send() {
     let server = Keeper::start(After::CloseWhenTold).await;
-    let failed = count(&server, 300, Some(3)).await;
+    let failed = count(&server, 300, Some(10)).await;
     assert_eq!((failed, sent_once(&server)), (0, 300));
-    assert_eq!(server.connects(), 100);
+    // One for each close, and now and then one that was dialled while another came back.
+    let connects = server.connects();
+    assert!((30..100).contains(&connects), "{connects}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
