@@ -25,7 +25,7 @@ pub(crate) enum After {
     /// Closes at once.
     Close,
     /// Closes when no request came for a while.
-    CloseAfter(Duration),
+    CloseIdle(Duration),
     /// Closes when it is told to, in [`Keeper::close_idle`].
     CloseWhenTold,
     /// Resets the connection at once.
@@ -126,7 +126,7 @@ impl Keeper {
         loop {
             let next = self.request(&mut socket);
             let next = match after {
-                After::CloseAfter(idle) => tokio::time::timeout(idle, next).await,
+                After::CloseIdle(idle) => tokio::time::timeout(idle, next).await,
                 After::CloseWhenTold => tokio::select! {
                     request = next => Ok(request),
                     permit = self.close.acquire() => {
@@ -161,7 +161,7 @@ impl Keeper {
                 socket.write_all(part).await.expect("written");
             }
             match after {
-                After::Keep | After::CloseAfter(_) | After::CloseWhenTold => {}
+                After::Keep | After::CloseIdle(_) | After::CloseWhenTold => {}
                 After::Close => return,
                 After::Reset => {
                     socket.set_zero_linger().expect("a socket");

@@ -309,7 +309,7 @@ async fn s20_a_server_that_closes_idle_connections_costs_no_call_and_no_double_s
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s20_a_close_that_crosses_a_call_never_becomes_a_double_send() {
-    let server = Keeper::start(After::CloseAfter(Duration::from_millis(2))).await;
+    let server = Keeper::start(After::CloseIdle(Duration::from_millis(2))).await;
     let failed = count(&server, 100, None).await;
     let sent = sent_once(&server);
     // What failed may have been read or not; what was answered was read once.
