@@ -1,8 +1,11 @@
-//! One cleared call, one connection, one answer.
+//! One cleared call, one answer, over a connection that the clearance could have dialled itself.
 
 mod client;
 mod failure;
+mod forwarded;
+mod habit;
 mod head;
+mod pool;
 mod response;
 mod target;
 
@@ -13,15 +16,18 @@ use handshake_core::{
     envelope::{Envelope, HeaderValue, Method},
     error::{CallError, SendError},
     gate::{Cleared, ClearedControl},
+    ids::ProviderId,
     ports::{Clock, SecretStore, SecretUse},
     provider::ProviderRecord,
+    tier::ModelTier,
 };
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue as WireValue};
 use zeroize::Zeroizing;
 
-use self::{client::Tls, target::Target};
+use self::{client::Tls, habit::Way, pool::Pool};
 pub use self::{
-    head::{FORWARDED_HEADERS, MAX_RETRY_AFTER, retry_after},
+    forwarded::{FORWARDED_HEADERS, FORWARDED_PREFIXES},
+    head::{MAX_RETRY_AFTER, retry_after},
     response::Response,
 };
 use crate::limits::Limits;
@@ -42,16 +48,23 @@ pub enum TransportError {
 /// Sends cleared calls over HTTP/1.1.
 ///
 /// # Contract
-/// Each call has a connection of its own, to the addresses of its clearance and no other: no resolver, no
-/// pool, no proxy, no redirect, no retry, no cookie, no referer, no decompression, no upgrade. No environment
-/// variable is read when a call is made. Nothing of a peer's or library's error text is kept.
+/// A call goes to the addresses of its clearance and to no other: no resolver, no proxy, no redirect, no retry, no
+/// cookie, no referer, no decompression, no upgrade. No environment variable is read when a call is made. Nothing
+/// of a peer's or library's error text is kept.
+///
+/// Connections are kept for calls with the same provider, revision, effective tier and exact set of cleared
+/// addresses, and for no others: a clearance rides only on a connection that it could have dialled itself. They
+/// close when they were idle for [`Limits::keep_local`] or [`Limits::keep_cloud`], when a call under another
+/// revision of their provider is made, when they are retired, and with the transport. Nothing is sent twice: a
+/// request goes to a new connection only where none of its bytes were written to the old one. Connections
+/// belong to the tokio runtime that dialled them.
 ///
 /// TLS roots are the platform's, read once, when the transport is made. On Unix the root loader obeys
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR`: a composition root removes them (and `SSLKEYLOGFILE`) before. Where the
 /// platform has no roots at all, every `https` peer is refused and loopback still works.
 ///
 /// # Cancellation
-/// Dropping a future, a [`Response`] or a stream made of one closes the connection.
+/// Dropping a future, or a [`Response`] or a stream made of one before its end, closes the connection.
 #[derive(Clone)]
 pub struct Transport {
     inner: Arc<Inner>,
@@ -62,6 +75,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     limits: Limits,
     tls: Tls,
+    pool: Pool,
 }
 
 /// The parts of either kind of clearance that sending needs.
@@ -69,6 +83,7 @@ struct Permit<'a> {
     record: &'a ProviderRecord,
     envelope: &'a Envelope,
     peers: &'a [std::net::SocketAddr],
+    tier: ModelTier,
     valid_until: Duration,
 }
 
@@ -89,6 +104,7 @@ impl Transport {
                 clock,
                 limits,
                 tls,
+                pool: Pool::default(),
             }),
         })
     }
@@ -109,6 +125,7 @@ impl Transport {
             record: cleared.record(),
             envelope: cleared.envelope(),
             peers: cleared.peers(),
+            tier: cleared.effective_tier(),
             valid_until: cleared.valid_until(),
         };
         if permit.envelope.model_id.is_none() {
@@ -126,9 +143,21 @@ impl Transport {
             record: cleared.record(),
             envelope: cleared.envelope(),
             peers: cleared.peers(),
+            tier: cleared.effective_tier(),
             valid_until: cleared.valid_until(),
         };
         self.inner.execute(&permit).await
+    }
+
+    /// Closes the idle connections to a provider: for a new revision, a revocation, a pause. Calls under way
+    /// end by themselves, and their connections with them.
+    pub fn retire_provider(&self, provider: &ProviderId) {
+        self.inner.pool.retire(provider);
+    }
+
+    /// Closes all idle connections, as [`Transport::retire_provider`] does: for a stop.
+    pub fn retire_all(&self) {
+        self.inner.pool.retire_all();
     }
 }
 
@@ -141,15 +170,23 @@ impl std::fmt::Debug for Transport {
 impl Inner {
     async fn execute(&self, permit: &Permit<'_>) -> Result<Response, SendError> {
         permit.check()?;
-        let target = Target::new(permit.record, permit.envelope, permit.peers)?;
+        let kept = self.pool.client(&self.tls, &self.limits, permit)?;
+        let url = kept.url(&permit.envelope.path)?;
         let headers = self.headers(permit.envelope)?;
-        let client = client::build(&self.tls, &self.limits, &target)
-            .map_err(|_| refused(ErrorCode::InvalidConfig, "transport"))?;
+        let (client, tries) = match kept.habit.way() {
+            Way::Kept { from, tries } => {
+                if let Some(from) = from {
+                    tokio::time::sleep_until(from).await;
+                }
+                (kept.client(), Some(tries))
+            }
+            Way::Once => (kept.once(&self.tls, &self.limits)?, None),
+        };
         let method = match permit.envelope.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let mut request = reqwest::Request::new(method, target.url);
+        let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
         if permit.envelope.method == Method::Post {
             *request.body_mut() = Some(permit.envelope.body.clone().into());
@@ -162,21 +199,37 @@ impl Inner {
             tokio::time::timeout(self.limits.head_timeout, client.execute(request)).await;
         let response = match answered {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(failure::before_head(&error)),
+            Ok(Err(error)) => {
+                let failed = failure::before_head(&error);
+                if tries.is_some() && failed.in_doubt {
+                    kept.habit.lost();
+                }
+                return Err(failed);
+            }
             // The connection has its own, shorter bound: by now the request is on its way.
             Err(_) => {
                 let error = CallError::new(ErrorCode::Timeout, Phase::Status).about("head");
                 return Err(SendError::in_doubt(error));
             }
         };
-        Response::new(response, permit.peers, self.clock.now(), &self.limits)
-            .map_err(SendError::in_doubt)
+        let habit = tries.map(|tries| {
+            kept.habit.answered(response::local(&response), tries);
+            Arc::clone(&kept.habit)
+        });
+        Response::new(
+            response,
+            permit.peers,
+            self.clock.now(),
+            &self.limits,
+            habit,
+        )
+        .map_err(SendError::in_doubt)
     }
 
     /// The manifest's headers, the secret filled in, and the fixed ones.
     fn headers(&self, envelope: &Envelope) -> Result<HeaderMap, SendError> {
         let bad = || refused(ErrorCode::InvalidRequest, "header");
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::with_capacity(envelope.headers.len() + FIXED_HEADERS.len());
         for (name, value) in FIXED_HEADERS {
             headers.insert(HeaderName::from_static(name), WireValue::from_static(value));
         }

@@ -14,8 +14,8 @@ mod thinking;
 
 pub use self::{
     http::{
-        FIXED_HEADERS, FORWARDED_HEADERS, MAX_RETRY_AFTER, Response, Transport, TransportError,
-        retry_after,
+        FIXED_HEADERS, FORWARDED_HEADERS, FORWARDED_PREFIXES, MAX_RETRY_AFTER, Response, Transport,
+        TransportError, retry_after,
     },
     image::image_type,
     limits::Limits,

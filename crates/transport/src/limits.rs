@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::framing::FrameLimits;
 
-/// The bounds of one call. None of them can be switched off; all of them end in a typed error.
+/// The bounds of one call, all of which end in a typed error and none of which can be switched off, and of the
+/// connections that are kept between calls.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// For the connection, TLS included, over all addresses.
@@ -23,6 +24,14 @@ pub struct Limits {
     pub max_event_bytes: usize,
     /// Header fields of one response.
     pub max_headers: usize,
+    /// When an idle connection of a Local call is closed at the latest. It is used again within the first half.
+    pub keep_local: Duration,
+    /// The same for Cloud.
+    pub keep_cloud: Duration,
+    /// Idle connections to one clearance set.
+    pub max_idle_connections: usize,
+    /// Clearance sets whose connections are kept.
+    pub max_clients: usize,
 }
 
 impl Default for Limits {
@@ -37,6 +46,10 @@ impl Default for Limits {
             max_line_bytes: frames.line,
             max_event_bytes: frames.event,
             max_headers: 64,
+            keep_local: Duration::from_secs(30),
+            keep_cloud: Duration::from_secs(10),
+            max_idle_connections: 64,
+            max_clients: 256,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Drives a decoder over a response.
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use handshake_core::{
     chat::ChatEvent,
     code::{ErrorCode, Phase},
@@ -44,11 +44,6 @@ struct Driver {
     progress: Instant,
 }
 
-/// How long the end of a body is waited for once the answer is known, so that its connection can be kept.
-const TAIL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
-/// The most that may follow an answer before its connection is given up.
-const TAIL_BYTES: usize = 4096;
-
 async fn next(driver: Option<Driver>) -> Option<(Result<Batch, CallError>, Option<Driver>)> {
     let mut driver = driver?;
     loop {
@@ -57,7 +52,7 @@ async fn next(driver: Option<Driver>) -> Option<(Result<Batch, CallError>, Optio
         }
         let batch = driver.read().await;
         if matches!(batch.events.last(), Some(ChatEvent::Finished { .. })) {
-            driver.let_go();
+            driver.response.release();
             return Some((Ok(batch), None));
         }
         if !batch.events.is_empty() || batch.raw.is_some() {
@@ -69,10 +64,7 @@ async fn next(driver: Option<Driver>) -> Option<(Result<Batch, CallError>, Optio
 impl Driver {
     async fn read(&mut self) -> Batch {
         let deadline = self.progress + self.response.progress_timeout();
-        let chunk = match tokio::time::timeout_at(deadline, self.response.chunk()).await {
-            Ok(chunk) => chunk,
-            Err(_) => Err(CallError::new(ErrorCode::Timeout, Phase::Stream).about("progress")),
-        };
+        let chunk = self.response.chunk_until(deadline).await;
         let mut events = Vec::new();
         self.end = match chunk {
             Ok(Some(bytes)) => {
@@ -102,26 +94,6 @@ impl Driver {
         let complete = self.decoder.complete();
         let raw = self.raw.as_mut().and_then(|raw| raw.take(complete));
         Batch { events, raw }
-    }
-
-    /// The answer is whole. What is left of its body is its end, which is read so that the connection can carry
-    /// the next call; it is there already as a rule.
-    fn let_go(self) {
-        let mut response = self.response;
-        let mut tail = Box::pin(async move {
-            let mut left = TAIL_BYTES;
-            while let Ok(Some(bytes)) = response.chunk().await {
-                match left.checked_sub(bytes.len()) {
-                    Some(rest) => left = rest,
-                    None => break,
-                }
-            }
-        });
-        if tail.as_mut().now_or_never().is_none()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(tokio::time::timeout(TAIL_TIMEOUT, tail));
-        }
     }
 }
 

@@ -4,12 +4,18 @@
 mod calls;
 #[path = "it/environment.rs"]
 mod environment;
+#[path = "it/forwarded.rs"]
+mod forwarded;
 #[path = "it/framing.rs"]
 mod framing;
 #[path = "it/http.rs"]
 mod http;
 #[path = "it/json.rs"]
 mod json;
+#[path = "it/keeper.rs"]
+mod keeper;
+#[path = "it/kept.rs"]
+mod kept;
 #[path = "it/names.rs"]
 mod names;
 #[path = "it/resolve.rs"]

@@ -1,12 +1,13 @@
-//! The throw-away HTTP client of one call.
+//! How an HTTP client is built: one for one clearance set, and nothing that it could do beside.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use handshake_core::tier::ModelTier;
 use reqwest::dns::{Name, Resolve, Resolving};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::Verifier;
 
-use super::{TransportError, target::Target};
+use super::TransportError;
 use crate::limits::Limits;
 
 /// The TLS configuration that all calls share: roots are read once, not per call.
@@ -34,13 +35,27 @@ impl Tls {
     }
 }
 
-/// Builds the client. With a shared TLS configuration this costs microseconds; a shared client would hand
-/// one call's connection to another call's addresses.
+/// Whether a client keeps its connections.
+#[derive(Clone, Copy)]
+pub(super) enum Keep {
+    /// For the next call, as long as the tier allows.
+    For(ModelTier),
+    /// Never: the connection ends with its call.
+    Never,
+}
+
+/// Builds a client that can dial `peers` and nothing else.
 pub(super) fn build(
     tls: &Tls,
     limits: &Limits,
-    target: &Target<'_>,
+    pinned_name: Option<&str>,
+    peers: &[SocketAddr],
+    keep: Keep,
 ) -> reqwest::Result<reqwest::Client> {
+    let (idle, timeout) = match keep {
+        Keep::For(tier) => (limits.max_idle_connections, idle_timeout(limits, tier)),
+        Keep::Never => (0, Duration::ZERO),
+    };
     let mut builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -48,15 +63,25 @@ pub(super) fn build(
         .referer(false)
         .http1_only()
         .http1_max_headers(limits.max_headers)
-        .pool_max_idle_per_host(0)
+        .pool_max_idle_per_host(idle)
+        .pool_idle_timeout(timeout)
         .tcp_nodelay(true)
         .connect_timeout(limits.connect_timeout)
         .tls_backend_preconfigured(tls.0.clone())
         .dns_resolver(Arc::new(NoResolver));
-    if let Some(name) = target.pinned_name {
-        builder = builder.resolve_to_addrs(name, target.peers);
+    if let Some(name) = pinned_name {
+        builder = builder.resolve_to_addrs(name, peers);
     }
     builder.build()
+}
+
+/// The library sweeps once per timeout, so a connection may live for two of them: half of ours, then.
+fn idle_timeout(limits: &Limits, tier: ModelTier) -> Duration {
+    let whole = match tier {
+        ModelTier::Local => limits.keep_local,
+        ModelTier::Cloud => limits.keep_cloud,
+    };
+    whole / 2
 }
 
 /// Pinned names never reach it, so whatever does is refused.

@@ -15,9 +15,16 @@ pub(super) fn before_head(error: &reqwest::Error) -> SendError {
             CallError::new(ErrorCode::InvalidRequest, Phase::Connect).about("envelope"),
         );
     }
+    let source = find::<hyper::Error>(error);
+    if source.is_some_and(hyper::Error::is_canceled) {
+        // The connection ended before the request was taken up: the library hands it back unwritten.
+        return SendError::unsent(
+            CallError::new(ErrorCode::NotReady, Phase::Connect).about("connection"),
+        );
+    }
     let code = if error.is_timeout() {
         ErrorCode::Timeout
-    } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+    } else if source.is_some_and(hyper::Error::is_parse) {
         ErrorCode::Protocol
     } else {
         ErrorCode::Provider

@@ -1,6 +1,6 @@
 //! The response head, reduced to what decoding needs.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use handshake_core::{
     code::{ErrorCode, Phase},
@@ -42,42 +42,6 @@ pub(super) fn read(
         content_type: text(CONTENT_TYPE.as_str()).map(media_type),
         retry_after: retry_after(text("retry-after-ms"), text(RETRY_AFTER.as_str()), now),
     })
-}
-
-/// Headers of an answer that a client of the same shape may see, and prefixes of such.
-pub const FORWARDED_HEADERS: &[&str] = &[
-    "content-type",
-    "openai-processing-ms",
-    "openai-version",
-    "request-id",
-    "retry-after",
-    "retry-after-ms",
-    "x-request-id",
-    "x-should-retry",
-];
-const FORWARDED_PREFIXES: &[&str] = &["anthropic-ratelimit-", "x-ratelimit-"];
-/// The most headers that are passed on, and the longest value of one.
-const MAX_FORWARDED: usize = 32;
-const MAX_FORWARDED_VALUE: usize = 1024;
-
-pub(super) fn forwarded(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let listed = |name: &str| {
-        FORWARDED_HEADERS.contains(&name)
-            || FORWARDED_PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-    };
-    let plain = |value: &str| {
-        value.len() <= MAX_FORWARDED_VALUE && value.bytes().all(|b| (0x20..=0x7e).contains(&b))
-    };
-    headers
-        .iter()
-        .filter(|(name, _)| listed(name.as_str()))
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?)))
-        .filter(|(_, value)| plain(value))
-        .map(|(name, value)| (name, value.to_owned()))
-        .take(MAX_FORWARDED)
-        .collect()
 }
 
 fn media_type(value: &str) -> String {

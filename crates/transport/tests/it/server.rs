@@ -102,7 +102,7 @@ impl Server {
     }
 }
 
-fn complete(request: &[u8]) -> bool {
+pub(crate) fn complete(request: &[u8]) -> bool {
     let Some(end) = request.windows(4).position(|w| w == b"\r\n\r\n") else {
         return false;
     };
