@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Isolate,
     /// The program against real model servers.
     Real,
+    /// What a call costs.
+    Bench,
     /// The list of commands.
     Help,
 }
@@ -79,6 +81,11 @@ pub(crate) const COMMANDS: &[(Command, &str, &str)] = &[
         "real",
         "the program against a llama.cpp server and an Ollama daemon on this machine",
     ),
+    (
+        Command::Bench,
+        "bench",
+        "what a call costs, next to a proxy that only passes bytes on (bench --help)",
+    ),
     (Command::Help, "help", "this text"),
 ];
 
@@ -97,7 +104,7 @@ impl Command {
 }
 
 /// A parsed command line.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Cli {
     /// What to do.
     pub(crate) command: Command,
@@ -105,14 +112,18 @@ pub(crate) struct Cli {
     pub(crate) json: bool,
     /// Write the generated files instead of comparing them.
     pub(crate) write: bool,
+    /// What stands after `bench`, for the program that measures.
+    pub(crate) rest: Vec<String>,
 }
 
 impl Cli {
     /// Reads the arguments after the program's name. The error is a message for a person.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let (mut command, mut json, mut write) = (None, false, false);
+        let mut rest = Vec::new();
         for arg in args {
             match arg.as_str() {
+                _ if command == Some(Command::Bench) => rest.push(arg),
                 "--json" => json = true,
                 "--write" => write = true,
                 "--help" | "-h" => command = command.or(Some(Command::Help)),
@@ -137,6 +148,7 @@ impl Cli {
             command,
             json,
             write,
+            rest,
         })
     }
 }
@@ -165,9 +177,18 @@ mod tests {
             Cli {
                 command: Command::Schema,
                 json: true,
-                write: true
+                write: true,
+                rest: Vec::new(),
             }
         );
+    }
+
+    #[test]
+    fn what_follows_bench_belongs_to_the_program_that_measures() {
+        let cli = parse("bench --json out.json --rounds 3").expect("parses");
+        assert_eq!((cli.command, cli.json), (Command::Bench, false));
+        assert_eq!(cli.rest, ["--json", "out.json", "--rounds", "3"]);
+        assert_eq!(parse("layers").expect("parses").rest, [] as [&str; 0]);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use crate::cli::COMMANDS;
 
 /// The list of commands, switches and exit codes.
 pub(crate) fn text() -> String {
-    let mut text = String::from("usage: cargo xtask <command> [--json] [--write]\n\n");
+    let mut text = String::from(
+        "usage: cargo xtask <command> [--json] [--write]\n       cargo xtask bench [--help | options]\n\n",
+    );
     for (_, name, what) in COMMANDS {
         let _infallible = writeln!(text, "  {name:<9}{what}");
     }

@@ -9,6 +9,7 @@ mod links;
 mod metadata;
 mod names;
 mod rules;
+mod unused;
 
 use crate::{report::CheckResult, rules as rule_files, workspace::Workspace};
 
@@ -31,6 +32,7 @@ pub(crate) fn check(workspace: &Workspace) -> CheckResult {
     let mut findings = broken.clone();
     findings.extend(edges::check(&graph, &rules));
     findings.extend(dev::check(&graph, &rules, sources));
+    findings.extend(unused::check(&graph, &rules, sources));
     findings.extend(links::few_users(&graph, &rules));
     findings.extend(links::few_crates(&graph, &rules));
     findings.extend(closure::check(&graph, &rules));
@@ -60,6 +62,12 @@ mod tests {
             allows
                 .into_iter()
                 .all(|allow| !allow.reason.trim().is_empty())
+        );
+        assert!(
+            rules
+                .unused
+                .iter()
+                .all(|rule| !rule.reason.trim().is_empty())
         );
         assert!(rules.edges["core"].is_empty() && rules.edges["xtask"].is_empty());
         assert!(!rules.edges["app"].contains(&"testkit".to_owned()));

@@ -1,13 +1,14 @@
 //! `cargo xtask`: the governance checks of the workspace, and the steps that CI runs.
 //!
 //! Rules are data (`xtask/rules/*.toml`), the evaluators are pure functions on plain structs, and reading files
-//! and starting processes happens only in [`workspace`], [`process`], [`files`] and [`real`].
+//! and starting processes happens only in [`workspace`], [`process`], [`files`], [`real`] and [`bench`].
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command line program: what it finds goes to stdout, how it gets on to stderr"
 )]
 
+mod bench;
 mod ci;
 mod cli;
 mod codes;
@@ -70,5 +71,6 @@ fn run(cli: &Cli, workspace: &Workspace) -> CheckResult {
         Command::Schema => generated::run(workspace, &schema::ARTEFACT, cli.write),
         Command::Isolate => isolate::run(workspace),
         Command::Real => real::check(workspace),
+        Command::Bench => bench::run(workspace, &cli.rest),
     }
 }

@@ -1,4 +1,4 @@
-//! Starting cargo: the only place where a process begins.
+//! Starting cargo and what it built: the only place, with `real`, where a process begins.
 
 use std::{
     path::{Path, PathBuf},
@@ -34,14 +34,32 @@ impl Cargo {
         args: &[&str],
         envs: &[(&str, &str)],
     ) -> Result<Option<String>, CannotRun> {
-        let mut command = self.command(&self.program, args);
+        self.pass(&self.program, args, envs)
+    }
+
+    /// Runs another program in the same way.
+    pub(crate) fn run_program(
+        &self,
+        program: &Path,
+        args: &[&str],
+    ) -> Result<Option<String>, CannotRun> {
+        self.pass(program, args, &[])
+    }
+
+    fn pass(
+        &self,
+        program: &Path,
+        args: &[&str],
+        envs: &[(&str, &str)],
+    ) -> Result<Option<String>, CannotRun> {
+        let mut command = self.command(program, args);
         command.envs(envs.iter().copied());
         if self.quiet_stdout {
             command.stdout(std::io::stderr());
         }
         let status = command
             .status()
-            .map_err(|e| failed(&self.program, args, &e.to_string()))?;
+            .map_err(|e| failed(program, args, &e.to_string()))?;
         Ok(if status.success() {
             None
         } else {
@@ -61,7 +79,23 @@ impl Cargo {
         host_line(&verbose).ok_or_else(|| CannotRun::new("`rustc -vV` names no host"))
     }
 
-    fn capture(&self, program: &Path, args: &[&str]) -> Result<String, CannotRun> {
+    /// Runs another program to its end and returns what it said on stderr; `None` where it failed.
+    pub(crate) fn stderr_of(
+        &self,
+        program: &Path,
+        args: &[&str],
+    ) -> Result<Option<String>, CannotRun> {
+        let output = self
+            .command(program, args)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| failed(program, args, &e.to_string()))?;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok(output.status.success().then_some(stderr))
+    }
+
+    /// Runs a program and returns what it printed. A failure is an error that carries the end of its stderr.
+    pub(crate) fn capture(&self, program: &Path, args: &[&str]) -> Result<String, CannotRun> {
         let output = self
             .command(program, args)
             .stdin(Stdio::null())

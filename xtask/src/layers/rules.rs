@@ -20,6 +20,8 @@ pub(super) struct Rules {
     pub(super) links: Vec<Link>,
     #[serde(default, rename = "direct")]
     pub(super) directs: Vec<Direct>,
+    #[serde(default)]
+    pub(super) unused: Vec<Unused>,
     #[serde(default, rename = "ban")]
     pub(super) bans: Vec<Ban>,
     pub(super) names: Names,
@@ -56,6 +58,15 @@ pub(super) struct Link {
 #[serde(deny_unknown_fields)]
 pub(super) struct Direct {
     pub(super) member: String,
+    pub(super) crates: Vec<String>,
+    pub(super) reason: String,
+}
+
+/// What members link without naming it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unused {
+    pub(super) members: Vec<String>,
     pub(super) crates: Vec<String>,
     pub(super) reason: String,
 }

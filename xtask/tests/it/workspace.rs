@@ -53,6 +53,10 @@ impl Made {
             "policy",
             "[dependencies]\nhandshake-core = { path = \"../core\" }\n",
         );
+        made.write(
+            "crates/policy/src/lib.rs",
+            "//! A member.\npub use handshake_core as core;\n",
+        );
         made
     }
 
@@ -125,6 +129,18 @@ fn c1_layers_passes_on_the_listed_edges_and_names_each_violation() {
     );
     assert_eq!(out.status.code(), Some(0));
 
+    made.write("crates/policy/src/lib.rs", "//! A member.\n");
+    let out = made.xtask(&["layers", "--json"]);
+    assert_eq!(
+        rules(&json(&out)),
+        [("layers.edge-unused", "crates/policy/Cargo.toml")],
+        "d10: listed and linked, and named nowhere"
+    );
+
+    made.write(
+        "crates/policy/tests/it.rs",
+        "//! Tests.\nuse handshake_core as _;\n",
+    );
     made.write(
         "crates/core/src/lib.rs",
         "//! A member.\nuse std::net::TcpStream;\nconst ACME: u8 = 1;\n",
