@@ -13,7 +13,7 @@ pub struct PublicKey {
 
 /// A key or signature that is malformed or does not verify.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the signature or key is not valid")]
+#[error("invalid signature or key")]
 pub struct BadSignature;
 
 impl PublicKey {

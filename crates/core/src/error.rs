@@ -95,10 +95,10 @@ impl CallError {
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.code.title())?;
+        f.write_str(self.code.title())?;
         match self.subject {
-            Some(subject) => write!(f, " ({subject})"),
-            None => Ok(()),
+            Some(subject) => write!(f, ": {subject} [{}]", self.code),
+            None => write!(f, " [{}]", self.code),
         }
     }
 }

@@ -148,13 +148,13 @@ impl Findings {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ValidatorError {
     /// The work budget ran out.
-    #[error("the work budget of the leakage check ran out")]
+    #[error("leakage check exceeded its work budget")]
     Budget,
     /// Something could not be decoded or resolved.
-    #[error("a part could not be inspected")]
+    #[error("part of the request could not be inspected")]
     Undecodable,
     /// The validator itself failed.
-    #[error("the validator failed")]
+    #[error("leakage validator failed")]
     Failed,
 }
 

@@ -105,7 +105,7 @@ impl ProviderDraft {
             return Err(InvalidProvider {
                 code: ErrorCode::InvalidConfig,
                 field: "reach",
-                reason: "a relay is a server on this machine; a server elsewhere is cloud and direct",
+                reason: "a relay must run on this machine; register a remote server as cloud and direct",
             });
         }
         if self.tier.is_some_and(|declared| declared != derived) {
@@ -114,7 +114,7 @@ impl ProviderDraft {
                 field: "tier",
                 reason: match derived {
                     ModelTier::Local => {
-                        "a direct server on loopback is local; declare `reach: relay` if it forwards"
+                        "a direct server on loopback is local; declare `reach: relay` if it forwards requests"
                     }
                     ModelTier::Cloud => "only a direct server on loopback is local",
                 },
@@ -161,7 +161,7 @@ impl ProviderRecord {
             return Err(InvalidProvider {
                 code: ErrorCode::InvalidConfig,
                 field: "provider_id",
-                reason: "an id never changes; add a provider and remove this one",
+                reason: "an id cannot change; add a new provider and remove this one",
             });
         }
         let mut next = draft.into_record(now)?;

@@ -73,7 +73,7 @@ pub enum SecretRef {
 /// A text that is not a secret reference. It may be a key that somebody pasted, so it is not repeated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "secret_ref must be vault:NAME, keyring:NAME, env:NAME, file:PATH or client: (never the key itself)"
+    "invalid secret_ref: expected vault:NAME, keyring:NAME, env:NAME, file:PATH or client:, never the key itself"
 )]
 pub struct InvalidSecretRef;
 

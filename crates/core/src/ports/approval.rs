@@ -95,13 +95,13 @@ pub enum Decided {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum QueueError {
     /// Too much waits already, or was denied a moment ago: `HSK-429-CONSENT-FLOOD`.
-    #[error("too many requests for consent")]
+    #[error("too many consent requests")]
     Flood,
     /// No such request.
     #[error("no such request")]
     Unknown,
     /// The receipt is not for a waiting request, or its signature does not verify.
-    #[error("the decision does not belong to a waiting request")]
+    #[error("the decision does not match a pending request")]
     Mismatch,
     /// The store failed.
     #[error(transparent)]

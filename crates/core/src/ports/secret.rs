@@ -28,7 +28,7 @@ pub enum SecretError {
     #[error("the vault is locked")]
     Locked,
     /// Its place is unreadable, not private, or holds no usable value.
-    #[error("the secret's place is not usable")]
+    #[error("the secret cannot be read from where its reference points")]
     Unusable,
 }
 

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SessionError {
     /// Another call of this session is executing: `HSK-409-SESSION-BUSY`.
-    #[error("another call of this session is executing")]
+    #[error("another call is running in this session")]
     Busy,
     /// The store failed.
     #[error(transparent)]
