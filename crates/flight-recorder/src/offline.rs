@@ -27,7 +27,7 @@ const MAX_RECORDS: usize = 1_000_000;
 #[non_exhaustive]
 pub enum VerifyError {
     /// A file is missing, unreadable or not a regular file.
-    #[error("{file} cannot be read")]
+    #[error("cannot read {file}")]
     Unreadable {
         /// Which file of the export.
         file: &'static str,
@@ -36,10 +36,10 @@ pub enum VerifyError {
         source: io::Error,
     },
     /// The export names a format that this program does not know.
-    #[error("the export has a format that this program does not know")]
+    #[error("unknown export format")]
     UnknownFormat,
     /// More records than this program reads.
-    #[error("{file} holds more than {MAX_RECORDS} records")]
+    #[error("more than {MAX_RECORDS} records in {file}")]
     TooMany {
         /// Which file of the export.
         file: &'static str,

@@ -26,10 +26,10 @@ const BLOCK: usize = 6;
 #[non_exhaustive]
 pub enum Refused {
     /// Shorter than [`MIN_BYTES`].
-    #[error("a value of fewer than 12 bytes would be found in ordinary text")]
+    #[error("a value of fewer than 12 bytes would match ordinary text")]
     TooShort,
     /// Too regular to be told from ordinary text.
-    #[error("the value is too regular to be told from ordinary text")]
+    #[error("the value is too regular to be distinguished from ordinary text")]
     TooRegular,
 }
 

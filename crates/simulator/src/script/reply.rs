@@ -287,10 +287,11 @@ impl Reply {
         use axum::http::{HeaderName, HeaderValue};
         if let Some(raw) = &self.raw {
             if !(200..=599).contains(&raw.status) {
-                return Err("status is not in 200..=599");
+                return Err("status must be in 200..=599");
             }
             if let Some(kind) = &raw.content_type {
-                HeaderValue::from_str(kind).map_err(|_| "content type is no header value")?;
+                HeaderValue::from_str(kind)
+                    .map_err(|_| "content type is not a valid header value")?;
             }
             for (name, value) in &raw.headers {
                 HeaderName::from_bytes(name.as_bytes()).map_err(|_| "header name is invalid")?;
