@@ -21,7 +21,7 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
     let plan = &waiting.record.plan;
     let ext = &plan.ext;
     let to = &ext.destination;
-    out.heading("What will leave this machine");
+    out.heading("This would leave this machine");
     let model = to.model_id.as_ref().map_or("-", |model| model.as_str());
     let facts = [
         ("to", format!("{}{}", to.origin, to.path)),
@@ -39,15 +39,15 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
         (
             "bytes",
             format!(
-                "{} in all, {} new in {} of {} parts",
+                "{} in total, {} new in {} of {} parts",
                 plan.max_bytes, ext.new_bytes, ext.new_blocks, ext.blocks
             ),
         ),
         (
-            "asked by",
+            "requested by",
             format!("{} in session {}", ext.principal, ext.session_id),
         ),
-        ("because", list(ext.asked_because.iter().map(word))),
+        ("asked because", list(ext.asked_because.iter().map(word))),
         (
             "messages",
             list(
@@ -65,7 +65,7 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
                     .map(|f| format!("{} × {} ({})", f.count, word(&f.class), word(&f.level))),
             ),
         ),
-        ("not inspectable", ext.uninspectable.to_string()),
+        ("uninspectable", ext.uninspectable.to_string()),
         ("reaches further", list(ext.second_hand.iter().cloned())),
         ("client metadata", list(ext.client_metadata.iter().cloned())),
         ("approval", assurance_words(assurance).to_owned()),
@@ -80,7 +80,7 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
     {
         out.mark(
             false,
-            "something in it needs your eyes; approve it only for this one call",
+            "something in it needs your attention: approve it for this call only",
         );
     }
     out.heading("Content");
@@ -141,7 +141,7 @@ fn fold(text: &str) -> String {
         .rev()
         .collect();
     format!(
-        "{head}\n  … {} bytes folded (handshake consent show --raw ID) …\n{tail}",
+        "{head}\n  … {} bytes not shown (see `handshake consent show --raw ID`) …\n{tail}",
         text.len() - head.len() - tail.len()
     )
 }

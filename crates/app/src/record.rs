@@ -25,7 +25,7 @@ pub(crate) async fn record(app: &App, scope: EventScope, body: Body) -> Result<(
     Ok(())
 }
 
-/// The person at this terminal.
+/// An event of the person at this terminal.
 pub(crate) fn mine() -> EventScope {
     EventScope {
         principal: Some(person()),

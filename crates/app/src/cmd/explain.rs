@@ -13,21 +13,21 @@ use crate::{
     error::{Exit, Result},
 };
 
-/// What would happen to a request.
+/// Show what would happen to a request, without using the network.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake explain --request request.json\n  handshake explain --model openai/gpt-5 'Hello'"
+    after_help = "Examples:\n  handshake explain --request request.json\n  handshake explain --model openai/gpt-5 'Hello'"
 )]
 pub(crate) struct Args {
-    /// What to say.
+    /// Message to send.
     prompt: Option<String>,
-    /// A request as JSON.
+    /// Read the request from a JSON file.
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
-    /// The role of the active work profile.
+    /// Use the model that the active work profile assigns to this role.
     #[arg(long, conflicts_with = "model")]
     role: Option<String>,
-    /// The model, as PROVIDER/MODEL.
+    /// Use this model, given as PROVIDER/MODEL.
     #[arg(long)]
     model: Option<String>,
 }
@@ -88,7 +88,7 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     ));
     out.heading("Gate");
     if explained.gate.assumed.is_some() {
-        out.line("  (the name was not looked up; a public address is assumed)");
+        out.line("  (host name not looked up: a public address is assumed)");
     }
     for step in &explained.gate.expected.steps {
         let name = json!(step.step);
@@ -101,10 +101,13 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         }
     }
     let verdict = match explained.gate.expected.outcome {
-        Outcome::Allow => "It would be sent.".to_owned(),
-        Outcome::AskPerson => "A person would be asked first.".to_owned(),
-        Outcome::Deny(_, code) => format!("It would be denied: {code} {}", code.title()),
-        Outcome::NeedsFact(_) => "It cannot be said without the network.".to_owned(),
+        Outcome::Allow => "Result: the request would be sent.".to_owned(),
+        Outcome::AskPerson => "Result: a person would be asked first.".to_owned(),
+        Outcome::Deny(_, code) => format!(
+            "Result: the request would be denied: {} [{code}]",
+            code.title()
+        ),
+        Outcome::NeedsFact(_) => "Result: unknown without using the network.".to_owned(),
     };
     out.line(format!("\n{verdict}"));
     Ok(Exit::Done)

@@ -10,11 +10,11 @@ use crate::{
     error::{AppError, Exit, Result},
 };
 
-/// What a code means.
+/// Explain an error code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  handshake help HSK-403-LEAKAGE-BLOCKED")]
 pub(crate) struct Args {
-    /// The code; without one, the commands are listed.
+    /// Code to explain [default: list the commands].
     code: Option<String>,
 }
 
@@ -24,8 +24,8 @@ pub(crate) fn run(cx: &Cx, args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     let code = ErrorCode::parse(&text.to_ascii_uppercase()).ok_or_else(|| {
-        AppError::usage(ErrorCode::InvalidRequest, "there is no such code")
-            .next("see docs/codes.md")
+        AppError::usage(ErrorCode::InvalidRequest, format!("no such code: {text}"))
+            .next("copy the code from the end of the error message, such as HSK-404-PROVIDER")
     })?;
     cx.out.object(&json!({
         "code": code, "class": code.class(), "http_status": code.http_status(),
@@ -33,7 +33,7 @@ pub(crate) fn run(cx: &Cx, args: Args) -> Result<Exit> {
     }));
     cx.out.line(format!("{code}\n  {}", code.title()));
     if !code.next_step().is_empty() {
-        cx.out.line(format!("  next: {}", code.next_step()));
+        cx.out.line(format!("  help: {}", code.next_step()));
     }
     Ok(Exit::Done)
 }

@@ -13,23 +13,23 @@ use handshake_core::{
 use handshake_runtime::registry;
 use serde_json::{Map, Value, json};
 
-use super::{chosen, governance, word};
+use super::{chosen, governance, help_for, word};
 use crate::{
     cx::Cx,
     error::{AppError, Exit, Result},
     wire::App,
 };
 
-/// The models of a provider.
+/// List the models of a provider.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake provider models ollama\n  handshake provider models ollama --capabilities"
+    after_help = "Examples:\n  handshake provider models ollama\n  handshake provider models ollama --capabilities"
 )]
 pub(crate) struct Args {
-    /// Its id; all of them without one.
+    /// Id of the provider [default: all providers].
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// What each can do, and who says so.
+    /// Show what each model can do, and where that is known from.
     #[arg(long)]
     capabilities: bool,
 }
@@ -57,15 +57,13 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
                 code,
                 Phase::Resolve,
                 format!(
-                    "the models of {} cannot be read, and none are stored",
+                    "cannot read the models of {}, and none are stored",
                     record.provider_id
                 ),
             );
-            let step = code.next_step().replace("ID", record.provider_id.as_str());
-            return Err(if step.is_empty() {
-                error
-            } else {
-                error.next(step)
+            return Err(match help_for(&record, code) {
+                Some(step) => error.next(step),
+                None => error,
             });
         }
         say_how_old(cx, &app, &record, &known);
@@ -135,14 +133,17 @@ fn say_how_old(cx: &Cx, app: &App, record: &ProviderRecord, known: &Known) {
                 .map(|model| app.clock.now().since(model.fetched_at))
                 .max();
             let age = oldest.map_or_else(
-                || "nothing is stored".to_owned(),
-                |age| format!("stored {} ago", spoken(age)),
+                || "no models stored".to_owned(),
+                |age| format!("models stored {} ago", spoken(age)),
             );
-            cx.out.note(format!("{id}: {age}, not read again: {code}"));
+            cx.out.note(format!(
+                "{id}: {age}; not refreshed: {} [{code}]",
+                code.title()
+            ));
         }
         None if known.partial => cx
             .out
-            .note(format!("{id}: the server had more to say than was read")),
+            .note(format!("{id}: the list of models is incomplete")),
         None => {}
     }
 }
@@ -247,12 +248,15 @@ fn capabilities(cx: &Cx, model: &CapabilitySnapshot) {
             vec![name, shown(&answer["value"]), shown(&answer["from"])]
         })
         .collect();
-    cx.out.table(&["", "VALUE", "SAYS"], &rows);
+    cx.out.table(&["", "VALUE", "SOURCE"], &rows);
     if !model.capabilities.conflicts.is_empty() {
         let names: Vec<String> = model.capabilities.conflicts.iter().map(word).collect();
         cx.out.mark(
             false,
-            format!("you say yes and the server says no: {}", names.join(", ")),
+            format!(
+                "declared by you, contradicted by the server: {}",
+                names.join(", ")
+            ),
         );
     }
 }

@@ -24,9 +24,9 @@ pub(super) async fn list(cx: &Cx) -> Result<Exit> {
         cx.out.object(record);
     }
     if records.is_empty() {
-        cx.out.line("No provider is registered.");
+        cx.out.line("No providers are registered.");
         cx.out.note(
-            "  next: handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434",
+            "  help: run `handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434`",
         );
         return Ok(Exit::Done);
     }
@@ -84,13 +84,13 @@ pub(super) async fn show(cx: &Cx, id: &str) -> Result<Exit> {
             dash(record.secret_ref.as_ref().map(ToString::to_string)),
         ),
         (
-            "secret is",
+            "secret state",
             dash(secret_state(&app, &record).map(str::to_owned)),
         ),
         (
             "contact",
             match (record.tier, granted) {
-                (ModelTier::Local, _) => "needs no grant".to_owned(),
+                (ModelTier::Local, _) => "no grant needed".to_owned(),
                 (ModelTier::Cloud, true) => "granted".to_owned(),
                 (ModelTier::Cloud, false) => "not granted".to_owned(),
             },
@@ -144,6 +144,6 @@ fn unwritable(_: serde_json::Error) -> AppError {
     AppError::new(
         ErrorCode::Storage,
         Phase::Storage,
-        "a provider cannot be written as JSON",
+        "cannot write the provider as JSON",
     )
 }
