@@ -10,7 +10,7 @@ pub enum PackError {
     /// A rule's id is not a rule id.
     #[error("invalid rule id: {0:?}")]
     Id(String),
-    /// Two rules share an id.
+    /// Two rules have the same id.
     #[error("duplicate rule: {0}")]
     Duplicate(String),
     /// An anchor is missing, shorter than three bytes or not ASCII.

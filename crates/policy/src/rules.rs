@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
-    /// Nothing may leave.
+    /// Whether cloud calls are locked: nothing may leave.
     pub locked: bool,
-    /// Cloud may be asked for at all.
+    /// Whether cloud calls may be requested at all.
     pub cloud: bool,
     /// Hosts on private networks that may be dialled, by exact spelling.
     pub private_hosts: BTreeSet<String>,
-    /// The least assurance of a receipt: `A0` to `A3`.
+    /// The lowest accepted assurance of a receipt: `A0` to `A3`.
     pub min_assurance: Assurance,
-    /// The largest body in bytes.
+    /// The largest request body in bytes.
     pub max_body_bytes: u64,
     /// `refuse` or `ask`.
     pub second_hand: SecondHand,
@@ -160,7 +160,7 @@ impl Rules {
         ])
     }
 
-    /// These rules, but nowhere wider than `confirmed`: what counts of a file that nobody confirmed.
+    /// These rules, but nowhere wider than `confirmed`: the part of an unconfirmed file that is in force.
     #[must_use]
     pub fn narrowed_to(&self, confirmed: &Self) -> Self {
         Self {

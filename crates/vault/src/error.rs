@@ -26,7 +26,7 @@ pub enum VaultError {
     /// A file is not owned by this user alone, or is a link.
     #[error("the file must be a regular file, not a link, that only its owner can read")]
     NotPrivate,
-    /// There is a vault already.
+    /// The vault already exists.
     #[error("the vault already exists")]
     Exists,
     /// The file cannot be read or written.
@@ -62,7 +62,7 @@ pub enum VaultError {
     /// The named successor is not the prepared one.
     #[error("no such recorder key has been prepared")]
     UnknownEpoch,
-    /// The reference cannot be bound: its place is not usable.
+    /// The reference cannot be bound: its value cannot be read.
     #[error("the secret cannot be read from where its reference points")]
     Unusable,
     /// This build has no keychain.
