@@ -1,10 +1,10 @@
-//! The one table of error codes. A code is never reused and never changes its meaning.
+//! The table of error codes. A code is never reused and never changes its meaning.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of failure a code is, and so what a caller can do about it.
+/// The kind of failure, which determines what a caller can do about it.
 #[derive(
     Clone,
     Copy,
@@ -20,17 +20,17 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
-    /// May pass when tried again later.
+    /// May succeed when tried again later.
     Transient,
-    /// Will fail again until something is changed.
+    /// Will fail again until something changes.
     Permanent,
     /// Refused by a rule or by a person.
     Policy,
-    /// A peer broke its protocol.
+    /// A peer violated its protocol.
     Protocol,
     /// The model or provider lacks, or is not known to have, a feature.
     Capability,
-    /// Somebody cancelled.
+    /// Cancelled by the caller.
     Cancelled,
 }
 
@@ -95,7 +95,7 @@ macro_rules! codes {
                 match self { $( Self::$variant => $word, )* }
             }
 
-            /// The HTTP status that fits.
+            /// The matching HTTP status.
             #[must_use]
             pub const fn http_status(self) -> u16 {
                 match self { $( Self::$variant => $status, )* }
@@ -143,7 +143,7 @@ codes! {
     LeakageBlocked = 403, "HSK-403-LEAKAGE-BLOCKED", Policy, "the request holds something that must not leave this machine", "remove it, or use a local model";
     LeakageUndecided = 403, "HSK-403-LEAKAGE-UNDECIDED", Policy, "the leakage check did not finish, so nothing was sent", "shorten the request, or use a local model";
     ToolDenied = 403, "HSK-403-TOOL-DENIED", Policy, "the tool gate denied the call", "grant the session the capability that the tool needs";
-    FactorRequired = 403, "HSK-403-FACTOR-REQUIRED", Policy, "the approval passphrase is required", "run the command at a terminal and enter the approval passphrase";
+    FactorRequired = 403, "HSK-403-FACTOR-REQUIRED", Policy, "the approval passphrase is required", "enter the approval passphrase at a terminal";
     Provider404 = 404, "HSK-404-PROVIDER", Permanent, "no such provider", "run `handshake provider list`";
     Model404 = 404, "HSK-404-MODEL", Permanent, "no such model, or the model is not enabled", "run `handshake provider models ID`, then `handshake provider enable ID MODEL`";
     Profile404 = 404, "HSK-404-PROFILE", Permanent, "no such work profile, or none is active", "name a model as PROVIDER/MODEL, or run `handshake profile list` and `handshake profile activate ID`";
@@ -182,7 +182,7 @@ codes! {
 }
 
 impl ErrorCode {
-    /// The code with this text, an alias of older documents included.
+    /// The code with this text; aliases from older documents are accepted.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {

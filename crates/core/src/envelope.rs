@@ -35,7 +35,7 @@ pub enum Method {
     Post,
 }
 
-/// A header of the manifest: a value, or the place where the secret goes.
+/// A header of the manifest: a value, or a placeholder for the secret.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum HeaderValue {
@@ -45,14 +45,14 @@ pub enum HeaderValue {
     Secret {
         /// Where the secret lives.
         secret_ref: SecretRef,
-        /// What stands before it, `Bearer ` for example. Not part of the manifest's hash: it is fixed by
+        /// The text before it, such as `Bearer `. Not part of the manifest's hash: it is fixed by
         /// the header and the dialect.
         #[serde(skip)]
         prefix: &'static str,
     },
 }
 
-/// Everything that goes on the wire, but `host`, `content-length` and the secret's value.
+/// Everything that goes on the wire except `host`, `content-length` and the secret's value.
 #[derive(Clone, PartialEq)]
 pub struct Envelope {
     /// The method.

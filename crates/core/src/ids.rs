@@ -96,7 +96,7 @@ macro_rules! uuid_id {
             /// Wraps a UUID.
             ///
             /// # Errors
-            /// [`InvalidId`] for the nil UUID, which always means that somebody forgot to set it.
+            /// [`InvalidId`] for the nil UUID, which always means that it was never set.
             pub fn new(uuid: Uuid) -> Result<Self, InvalidId> {
                 if uuid.is_nil() {
                     Err(InvalidId { kind: $kind, expected: "a UUID" })

@@ -65,7 +65,7 @@ pub struct PendingRecord {
     pub submitted_at: UtcTime,
     /// Until when.
     pub deadline: UtcTime,
-    /// Whether somebody still waits for it.
+    /// Whether a caller is still waiting for it.
     pub live: bool,
 }
 
@@ -87,7 +87,7 @@ pub enum Decided {
     Approved(ReceiptId),
     /// A person said no.
     Denied,
-    /// Nobody decided in time.
+    /// No decision was made in time.
     Expired,
 }
 

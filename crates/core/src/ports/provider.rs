@@ -12,10 +12,10 @@ use crate::{
 /// A store that failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such thing.
+    /// It does not exist.
     #[error("not found")]
     Missing,
-    /// It is there already, or changed meanwhile.
+    /// It already exists, or changed in the meantime.
     #[error("changed in the meantime, or already exists")]
     Conflict,
     /// What is stored is damaged, or of another version.

@@ -21,7 +21,7 @@ pub enum SecretError {
     /// It is not bound to this origin, or its value changed since.
     #[error("the secret is not bound to this origin")]
     Unbound,
-    /// There is no such secret.
+    /// The secret does not exist.
     #[error("no such secret")]
     Missing,
     /// The vault is closed.

@@ -62,7 +62,7 @@ pub struct SessionLease {
 /// One lease per session across all processes of a home; an expired lease may be taken over.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// The conversation as it stands.
+    /// The current conversation.
     ///
     /// # Errors
     /// [`SessionError::Store`]. An unknown session is empty and inline.

@@ -43,7 +43,7 @@ pub enum Reason {
         /// How many there are.
         models: u32,
     },
-    /// A candidate was left out.
+    /// A candidate was skipped.
     CandidateLeftOut {
         /// The candidate.
         model: ModelRef,
@@ -54,18 +54,18 @@ pub enum Reason {
     Largest {
         /// The model.
         model: ModelRef,
-        /// Its context window in tokens; absent where nobody knows.
+        /// Its context window in tokens; absent if unknown.
         #[serde(skip_serializing_if = "Option::is_none")]
         context_window: Option<u64>,
         /// How many candidates were fit.
         candidates: u32,
     },
-    /// The fallback stands ready.
+    /// The fallback is available.
     FallbackKept {
         /// The fallback.
         model: ModelRef,
     },
-    /// The fallback was left out.
+    /// The fallback was skipped.
     FallbackLeftOut {
         /// The fallback.
         model: ModelRef,
@@ -79,7 +79,7 @@ pub enum Reason {
     },
 }
 
-/// Why a candidate or a fallback was left out.
+/// Why a candidate or a fallback was skipped.
 #[derive(
     Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema,
 )]
@@ -87,9 +87,9 @@ pub enum Reason {
 pub enum Unfit {
     /// Its provider is not registered.
     NoProvider,
-    /// Nothing is known about it.
+    /// Its capabilities are not known.
     NotListed,
-    /// No person enabled it.
+    /// It is not enabled.
     NotEnabled,
     /// It is not among the allowed models.
     NotAllowed,
