@@ -46,7 +46,9 @@ pub(crate) async fn find(app: &App, id: &str) -> Result<Waiting> {
         )
         .next("run `handshake consent list`")
     };
-    let id: RequestId = id.parse()?;
+    let id: RequestId = id
+        .parse()
+        .map_err(|error| AppError::from(error).next("copy the id from `handshake consent list`"))?;
     let pending = app.store.pending().await?;
     let record = pending
         .into_iter()

@@ -91,8 +91,8 @@ fn untrusted(message: &str, path: &Path) -> AppError {
     ))
 }
 
-fn failed(what: &'static str) -> impl Fn(std::io::Error) -> AppError {
-    move |_| AppError::new(ErrorCode::Storage, Phase::Storage, what)
+fn failed(message: &'static str) -> impl Fn(std::io::Error) -> AppError {
+    move |_| AppError::new(ErrorCode::Storage, Phase::Storage, message)
 }
 
 impl Home {
@@ -296,10 +296,10 @@ fn key_file(config: &Path, install_id: &str) -> PathBuf {
 
 fn read_home_file(path: &Path) -> Result<HomeFile> {
     let meta = fs::symlink_metadata(path).map_err(failed("cannot read the home"))?;
-    let mine = meta.is_dir()
+    let private = meta.is_dir()
         && meta.uid() == rustix::process::geteuid().as_raw()
         && meta.mode() & 0o077 == 0;
-    if !mine {
+    if !private {
         return Err(untrusted(
             "this home is a link, or other users can access it",
             path,

@@ -2,7 +2,7 @@
 //! decoded as text.
 
 use handshake_core::finding::FindingLevel;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     approval::{Waiting, assurance_words},
@@ -12,8 +12,9 @@ use crate::{
 /// Runs of text longer than this are folded, with their length; `consent show --raw` shows all.
 const FOLD: usize = 4096;
 
-fn word(value: &impl serde::Serialize) -> String {
-    json!(value).as_str().unwrap_or("?").replace('_', " ")
+/// A published name as people write it.
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// Shows the preview.
@@ -31,8 +32,8 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
                 "{} (revision {}, {}, {})",
                 to.provider_id,
                 to.revision,
-                word(&to.tier),
-                word(&to.reach)
+                to.tier.as_str(),
+                to.reach.as_str()
             ),
         ),
         ("model", model.to_owned()),
@@ -47,7 +48,14 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
             "requested by",
             format!("{} in session {}", ext.principal, ext.session_id),
         ),
-        ("asked because", list(ext.asked_because.iter().map(word))),
+        (
+            "asked because",
+            list(
+                ext.asked_because
+                    .iter()
+                    .map(|reason| spaced(reason.as_str())),
+            ),
+        ),
         (
             "messages",
             list(
@@ -56,14 +64,20 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
                     .map(|(who, n)| format!("{n} from {who}")),
             ),
         ),
-        ("kinds", list(ext.kinds.iter().map(word))),
+        (
+            "kinds",
+            list(ext.kinds.iter().map(|kind| spaced(kind.as_str()))),
+        ),
         (
             "findings",
-            list(
-                ext.findings
-                    .iter()
-                    .map(|f| format!("{} × {} ({})", f.count, word(&f.class), word(&f.level))),
-            ),
+            list(ext.findings.iter().map(|f| {
+                format!(
+                    "{} × {} ({})",
+                    f.count,
+                    spaced(f.class.as_str()),
+                    f.level.as_str()
+                )
+            })),
         ),
         ("uninspectable", ext.uninspectable.to_string()),
         ("reaches further", list(ext.second_hand.iter().cloned())),

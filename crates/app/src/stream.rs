@@ -156,10 +156,7 @@ fn people(out: Out, event: &TurnEvent) {
         TurnEvent::Chat(ChatEvent::Finished { finish_reason, .. }) => {
             out.text("\n");
             if *finish_reason != FinishReason::Stop {
-                out.note(format!(
-                    "(finish reason: {})",
-                    json!(finish_reason).as_str().unwrap_or("")
-                ));
+                out.note(format!("(finish reason: {})", finish_reason.as_str()));
             }
         }
         _ => {}

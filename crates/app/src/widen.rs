@@ -101,14 +101,14 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
 ///
 /// # Errors
 /// `HSK-403-FACTOR-REQUIRED` for a wrong one.
-pub(crate) fn given(app: &App, passphrase: &Secret) -> Result<Permit> {
+pub(crate) fn with_passphrase(app: &App, passphrase: &Secret) -> Result<Permit> {
     app.vault.check_factor(Some(passphrase))?;
     Ok(Permit(()))
 }
 
 /// A person's word at the terminal, for trusting a home: its own passphrase would only say that whoever made it
 /// trusts it.
-pub(crate) fn said() -> Permit {
+pub(crate) fn confirmed_in_person() -> Permit {
     Permit(())
 }
 
@@ -120,7 +120,7 @@ impl Permit {
     pub(crate) async fn record<T: Serialize>(
         &self,
         app: &App,
-        what: WidenKind,
+        kind: WidenKind,
         scope: EventScope,
         before: Option<&T>,
         after: &T,
@@ -137,7 +137,7 @@ impl Permit {
             app,
             scope,
             Body::Widened {
-                what,
+                what: kind,
                 before,
                 after,
             },

@@ -110,7 +110,7 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                     vec![
                         r.receipt.consent_receipt_id.to_string(),
                         r.receipt.ext.destination.provider_id.to_string(),
-                        json!(r.receipt.ext.scope).as_str().unwrap_or("").to_owned(),
+                        r.receipt.ext.scope.as_str().to_owned(),
                         r.uses.to_string(),
                         r.receipt.ext.expires_at.to_string(),
                     ]

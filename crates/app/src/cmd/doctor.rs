@@ -1,4 +1,4 @@
-//! `handshake doctor`: what is wrong here, and how to mend it. Changes nothing, contacts no cloud.
+//! `handshake doctor`: checks the installation and shows how to fix it. Changes nothing, contacts no cloud.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
@@ -164,12 +164,13 @@ async fn inside(findings: &mut Findings, path: &Path) {
 
 /// Nobody else may read or write anything in the home.
 fn permissions(findings: &mut Findings, home: &Path) {
-    let mine = rustix::process::geteuid().as_raw();
+    let account = rustix::process::geteuid().as_raw();
     let mut open = Vec::new();
     let entries = fs::read_dir(home).into_iter().flatten().flatten();
     for entry in entries {
-        let private = fs::symlink_metadata(entry.path())
-            .is_ok_and(|meta| meta.uid() == mine && meta.mode() & 0o077 == 0 && !meta.is_symlink());
+        let private = fs::symlink_metadata(entry.path()).is_ok_and(|meta| {
+            meta.uid() == account && meta.mode() & 0o077 == 0 && !meta.is_symlink()
+        });
         if !private {
             open.push(entry.file_name().to_string_lossy().into_owned());
         }
@@ -190,7 +191,15 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
     let vault = match home.vault() {
         Ok(vault) => vault,
         Err(error) => {
+            let unusable = error.code == ErrorCode::Storage;
             findings.failed("vault", error);
+            if unusable {
+                let file = home.path.join("vault.hskv");
+                findings.next(format!(
+                    "run `chmod 600 {0}` if other users can access it, or restore a backup if it is missing or damaged",
+                    file.display()
+                ));
+            }
             return false;
         }
     };

@@ -74,10 +74,9 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         out.line(format!("    {reason}"));
     }
     out.heading("Request");
-    let method = json!(explained.envelope.method);
     out.line(format!(
         "  {} {}{}  ({} bytes)",
-        method.as_str().unwrap_or(""),
+        explained.envelope.method.as_str(),
         explained.envelope.origin(),
         explained.envelope.path,
         explained.envelope.body.len()

@@ -32,7 +32,7 @@ use crate::{
 /// Create the home. In an existing home, confirm a changed policy.toml; trust a home from elsewhere.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  handshake init\n  handshake init --home ./scratch --headless\n\nAt a terminal you choose an approval passphrase of at least 12 characters, which every approval asks for.\nIn a home without one nothing can be approved, so only local models work. Running it again changes nothing."
+    after_help = "Examples:\n  handshake init\n  handshake init --home ./scratch --headless\n\nAt a terminal you choose an approval passphrase of at least 12 characters, which every approval asks for. In a home without one nothing can be approved, so only local models work. Running it again changes nothing."
 )]
 pub(crate) struct Args {
     /// Create a home without an approval passphrase, in which nothing can ever be approved.
@@ -70,19 +70,19 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     if trusted_now {
         // The person's word stands in the log of the home that it is about.
         let after = json!({ "approval_key": vault.summary()?.approval_key.id() });
-        widen::said()
+        widen::confirmed_in_person()
             .record(&app, WidenKind::Home, mine(), None, &after)
             .await?;
     }
     if let Some(passphrase) = passphrase {
-        let permit = widen::given(&app, &passphrase)?;
+        let permit = widen::with_passphrase(&app, &passphrase)?;
         let after = json!({ "policy": app.policy.rules().digest() });
         permit
             .record(&app, WidenKind::Policy, mine(), Some(&before), &after)
             .await?;
     }
     app.finish().await?;
-    tell(cx, &app, made, trusted_now, &policy)?;
+    report(cx, &app, made, trusted_now, &policy)?;
     Ok(Exit::Done)
 }
 
@@ -207,7 +207,7 @@ pub(crate) fn differing(written: &Rules, other: &Rules) -> Vec<String> {
         .collect()
 }
 
-fn tell(cx: &Cx, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> Result<()> {
+fn report(cx: &Cx, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> Result<()> {
     let (home, out) = (&app.home, cx.out);
     let readable = app.vault.keys_readable_by_account()?;
     let (word, wider) = match policy {
@@ -252,12 +252,12 @@ fn tell(cx: &Cx, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> R
                 "policy.toml allows more than was confirmed. These settings are not in force:",
             );
             wider.iter().for_each(|line| out.note(format!("  {line}")));
-            out.note("  help: run `handshake init` at a terminal");
+            out.note("help: run `handshake init` at a terminal");
         }
     }
     if made {
         out.note(
-            "  help: run `handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434`",
+            "help: run `handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434`",
         );
     }
     Ok(())

@@ -70,12 +70,11 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             out.object(&answer(None, verdict, &findings));
             for finding in &findings {
                 let at = finding.pointer.as_deref().unwrap_or("");
-                let level = json!(finding.level);
                 out.mark(
                     finding.level < handshake_core::finding::FindingLevel::Block,
                     format!(
                         "{} {} {at} {}",
-                        level.as_str().unwrap_or(""),
+                        finding.level.as_str(),
                         finding.rule,
                         finding.views.join(">")
                     ),
@@ -96,11 +95,10 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             let rows: Vec<Vec<String>> = rules
                 .iter()
                 .map(|rule| {
-                    let level = json!(rule.level);
                     vec![
                         rule.id.to_string(),
                         rule.service.clone(),
-                        level.as_str().unwrap_or("").to_owned(),
+                        rule.level.as_str().to_owned(),
                     ]
                 })
                 .collect();

@@ -144,12 +144,12 @@ fn unresolved(error: ResolveError, view: &RegistryView) -> AppError {
 
 async fn apply_file(cx: &Cx, args: ApplyArgs) -> Result<Exit> {
     let read = WorkProfile::read(&read(&args.file)?).map_err(|error| {
-        let told = AppError::usage(ErrorCode::InvalidConfig, format!("invalid work profile: {error}"));
+        let invalid = AppError::usage(ErrorCode::InvalidConfig, format!("invalid work profile: {error}"));
         match error.field {
-            "governance" => told.next(
+            "governance" => invalid.next(
                 "set automation_level to FULL_HUMAN, HYBRID, AUTONOMOUS or LOCKED, and allow_cloud_escalation to true or false",
             ),
-            _ => told,
+            _ => invalid,
         }
     })?;
     let app = cx.app().await?;
@@ -172,7 +172,7 @@ async fn apply_file(cx: &Cx, args: ApplyArgs) -> Result<Exit> {
     cx.out.line(format!("Stored the work profile {id}."));
     if !active {
         cx.out
-            .note(format!("  help: run `handshake profile activate {id}`"));
+            .note(format!("help: run `handshake profile activate {id}`"));
     }
     Ok(Exit::Done)
 }
@@ -201,7 +201,6 @@ async fn list(cx: &Cx) -> Result<Exit> {
     for profile in ProfileStore::list(&app.store).await? {
         let is_active = active.as_ref() == Some(&profile.profile_id);
         cx.out.object(&summary(&profile, is_active));
-        let level = json!(profile.governance.automation_level);
         rows.push(vec![
             if is_active {
                 "*".to_owned()
@@ -209,7 +208,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
                 String::new()
             },
             profile.profile_id.to_string(),
-            level.as_str().unwrap_or_default().to_owned(),
+            profile.governance.automation_level.as_str().to_owned(),
             if profile.governance.allow_cloud_escalation {
                 "with consent".to_owned()
             } else {

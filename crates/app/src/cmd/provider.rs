@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Show a provider.
     #[command(after_help = "Example:\n  handshake provider show ollama")]
     Show(IdArgs),
-    /// Change a provider. Its receipts and grants become void.
+    /// Change a provider, which voids its receipts and grants.
     Edit(edit::Args),
     /// Remove a provider with its models, grants and receipts.
     #[command(after_help = "Example:\n  handshake provider remove ollama")]
@@ -159,12 +159,4 @@ pub(crate) fn help_for(record: &ProviderRecord, code: ErrorCode) -> Option<Strin
             .filter(|step| !step.is_empty())
             .map(|step| step.replace(" ID", &format!(" {id}"))),
     }
-}
-
-/// An enum's published word.
-fn word<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|v| v.as_str().map(str::to_owned))
-        .unwrap_or_default()
 }

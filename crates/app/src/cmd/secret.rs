@@ -49,7 +49,7 @@ pub(crate) enum Command {
 pub(crate) struct SetArgs {
     /// Name of the secret, as in vault:NAME.
     name: String,
-    /// Only origin that may receive it.
+    /// The only origin it may be sent to.
     #[arg(long, value_name = "URL")]
     origin: String,
     /// Accepted only to be refused: an argument stays in the shell's history, and every process can see it.
@@ -87,7 +87,7 @@ pub(crate) struct BindArgs {
     /// Reference: env:NAME, file:PATH, client: or vault:NAME.
     #[arg(value_name = "REF")]
     secret_ref: String,
-    /// Only origin that may receive it.
+    /// The only origin it may be sent to.
     #[arg(long, value_name = "URL")]
     origin: String,
 }
@@ -120,9 +120,9 @@ fn not_on_the_command_line(value: &[String]) -> Result<()> {
 /// The origin of a URL, and whether it is this machine.
 fn origin(text: &str) -> Result<(Origin, Weight)> {
     let url = BaseUrl::parse(text).map_err(|error| {
-        let mut told = AppError::from(error);
-        told.message = told.message.replace("base_url", "--origin");
-        told
+        let mut refused = AppError::from(error);
+        refused.message = refused.message.replace("base_url", "--origin");
+        refused
     })?;
     let weight = match url.lexical_tier() {
         ModelTier::Local => Weight::Local,
@@ -298,7 +298,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
     if rows.is_empty() {
         cx.out.line("There are no secrets.");
         cx.out
-            .note("  help: run `handshake secret set NAME --origin URL`");
+            .note("help: run `handshake secret set NAME --origin URL`");
     } else {
         cx.out.table(
             &["SECRET", "ORIGIN", "VERSION", "CREATED", "CHANGED"],
@@ -348,7 +348,7 @@ async fn remove(cx: &Cx, name: &str) -> Result<Exit> {
     for record in ProviderStore::list(&app.store).await? {
         if record.secret_ref.as_ref() == Some(&secret_ref) {
             cx.out.note(format!(
-                "  note: the provider {} still refers to it",
+                "note: the provider {} still refers to it",
                 record.provider_id
             ));
         }

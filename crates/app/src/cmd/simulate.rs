@@ -60,7 +60,7 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     cx.out
         .line(format!("  openai_compat  {}", simulator.openai_url()));
     cx.out.note("Press Ctrl-C to stop.");
-    until_told().await?;
+    until_stopped().await?;
     simulator.shutdown().await;
     Ok(Exit::Done)
 }
@@ -70,7 +70,7 @@ fn bad(message: impl Into<String>) -> AppError {
 }
 
 /// Waits for Ctrl-C, or for whoever started this to end it.
-async fn until_told() -> Result<()> {
+async fn until_stopped() -> Result<()> {
     let failed = |_| AppError::new(ErrorCode::Storage, Phase::Input, "cannot wait for signals");
     let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .map_err(failed)?;

@@ -35,10 +35,10 @@ pub(crate) struct Args {
     /// Model that the session uses now; required for a session that has never been moved.
     #[arg(long, value_name = "PROVIDER/MODEL")]
     from: Option<String>,
-    /// Role that is moved.
+    /// Role to move.
     #[arg(long, default_value = "worker")]
     role: String,
-    /// Reason, for people; it is not recorded.
+    /// Reason for the move (not recorded in the log).
     #[arg(long)]
     reason: String,
     /// Time limit in milliseconds.

@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// List tokens (values are never shown).
     #[command(after_help = "Example:\n  handshake token list --json")]
     List,
-    /// Revoke a token. Its name cannot be used again.
+    /// Revoke a token; its name cannot be used again.
     Revoke(RevokeArgs),
 }
 

@@ -75,7 +75,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     }
     if found.snapshot.is_none() {
         cx.out.note(format!(
-            "  help: its capabilities are not known; run `handshake provider models {}`",
+            "help: its capabilities are not known; run `handshake provider models {}`",
             found.model.provider
         ));
     }
@@ -83,11 +83,11 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
 }
 
 fn tier(found: &Resolution) -> ModelTier {
-    let told = found.because.iter().find_map(|reason| match reason {
+    let declared = found.because.iter().find_map(|reason| match reason {
         Reason::Tier { tier } => Some(*tier),
         _ => None,
     });
-    told.unwrap_or(found.record.tier)
+    declared.unwrap_or(found.record.tier)
 }
 
 fn no_role(view: &RegistryView, role: &RoleId) -> AppError {

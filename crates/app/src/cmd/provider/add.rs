@@ -157,7 +157,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     cx.out.line(format!(
         "Registered {} ({}).",
         record.provider_id,
-        super::word(&record.tier)
+        record.tier.as_str()
     ));
     hints(cx, &app, &record);
     Ok(Exit::Done)
@@ -243,7 +243,7 @@ pub(super) fn described(record: &ProviderRecord) -> String {
     };
     format!(
         "the {} provider {}{reach} at {}",
-        super::word(&record.tier),
+        record.tier.as_str(),
         record.provider_id,
         record.base_url
     )
@@ -256,21 +256,20 @@ pub(super) fn hints(cx: &Cx, app: &App, record: &ProviderRecord) {
         (super::secret_state(app, record), &record.secret_ref)
     {
         cx.out.note(format!(
-            "  help: its secret is not bound to this origin; {}",
+            "help: its secret is not bound to this origin; {}",
             super::how_to_bind(secret_ref, &record.base_url.origin())
         ));
     }
     match record.tier {
         ModelTier::Local => cx
             .out
-            .note(format!("  help: run `handshake provider check {id}`")),
+            .note(format!("help: run `handshake provider check {id}`")),
         ModelTier::Cloud => {
             cx.out.note(format!(
-                "  help: run `handshake provider check {id} --grant`, `handshake provider models {id}`"
+                "help: run `handshake provider check {id} --grant`, `handshake provider models {id}`"
             ));
-            cx.out.note(format!(
-                "        and `handshake provider enable {id} MODEL`"
-            ));
+            cx.out
+                .note(format!("      and `handshake provider enable {id} MODEL`"));
         }
     }
 }

@@ -12,7 +12,7 @@ use handshake_core::{
 use handshake_runtime::registry;
 use serde_json::json;
 
-use super::{chosen, governance, help_for, word};
+use super::{chosen, governance, help_for};
 use crate::{
     cx::Cx,
     error::{AppError, Exit, Result},
@@ -69,7 +69,11 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         };
         cx.out.mark(
             good,
-            format!("{}: {}  {detail}", record.provider_id, word(&health.state)),
+            format!(
+                "{}: {}  {detail}",
+                record.provider_id,
+                health.state.as_str()
+            ),
         );
         if let Some(code) = health.code {
             if let Some(step) = help_for(&record, code) {
@@ -91,7 +95,7 @@ async fn grant(cx: &Cx, app: &App, record: &ProviderRecord) -> Result<()> {
     let id = &record.provider_id;
     if record.tier == ModelTier::Local {
         cx.out
-            .note(format!("  note: {id} is local and needs no grant"));
+            .note(format!("note: {id} is local and needs no grant"));
         return Ok(());
     }
     if app.store.granted(id, record.revision).await? {

@@ -227,9 +227,9 @@ fn base_url(fields: &mut Map<String, Value>, who: &str) -> Result<BaseUrl> {
 
 /// The error of a refused URL, with its own code.
 pub(crate) fn refused_url(who: &str, error: InvalidBaseUrl) -> AppError {
-    let mut told = AppError::from(error);
-    told.message = format!("{who}: {}", told.message);
-    told
+    let mut refused = AppError::from(error);
+    refused.message = format!("{who}: {}", refused.message);
+    refused
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::{
     widen::widen,
 };
 
-/// Change a provider. Its receipts and grants become void.
+/// Change a provider, which voids its receipts and grants.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  handshake provider edit ollama --base-url http://127.0.0.1:11500\n  handshake provider edit ollama --clear default_model"
@@ -175,11 +175,11 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     {
         let origin = next.base_url.origin();
         cx.out.note(format!(
-            "  note: the secret {secret_ref} was bound to {}",
+            "note: the secret {secret_ref} was bound to {}",
             before.base_url.origin()
         ));
         cx.out.note(format!(
-            "  help: to send it to {origin}, {}",
+            "help: to send it to {origin}, {}",
             how_to_bind(secret_ref, &origin)
         ));
     }
@@ -216,7 +216,7 @@ pub(super) async fn remove(cx: &Cx, id: &str) -> Result<Exit> {
     ));
     if let Some(secret_ref) = &gone.secret_ref {
         cx.out.note(format!(
-            "  help: its secret is kept; run `handshake secret remove {secret_ref}` to remove it"
+            "help: its secret is kept; run `handshake secret remove {secret_ref}` to remove it"
         ));
     }
     let active = ProfileStore::active(&app.store).await?;

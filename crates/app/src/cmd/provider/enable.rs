@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Name of the model at the provider.
     #[arg(value_name = "MODEL")]
     model: String,
-    /// Declare a capability that the server does not report, such as tool_calling=yes. Repeatable.
+    /// Declare a capability that the server does not report, such as tool_calling=yes (repeatable).
     #[arg(long, value_name = "NAME=yes|no")]
     capability: Vec<String>,
     /// Context window in tokens.
@@ -102,7 +102,10 @@ fn capability(pair: &str) -> Result<(Feature, bool)> {
         Some((known(&name.replace('-', "_"))?, yes))
     });
     parts.ok_or_else(|| {
-        let names: Vec<String> = Feature::ALL.iter().map(super::word).collect();
+        let names: Vec<&str> = Feature::ALL
+            .iter()
+            .map(|feature| feature.as_str())
+            .collect();
         wrong(
             "--capability",
             "expected NAME=yes or NAME=no, with a known name",
@@ -128,7 +131,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     }));
     cx.out.line(format!("Enabled {model}."));
     if !snapshot.capabilities.conflicts.is_empty() {
-        cx.out.note("  warning: the server contradicts a capability that you declared, so requests that need it are refused");
+        cx.out.note("warning: the server contradicts a capability that you declared, so requests that need it are refused");
     }
     Ok(Exit::Done)
 }

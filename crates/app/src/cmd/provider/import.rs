@@ -9,7 +9,7 @@ use handshake_core::{
 };
 use serde_json::json;
 
-use super::{add, draft::read_drafts, word};
+use super::{add, draft::read_drafts};
 use crate::{
     cmd::request::read,
     cx::Cx,
@@ -22,7 +22,7 @@ use crate::{
 /// Register the providers listed in a file.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  handshake provider import providers.json\n  handshake provider export --home OLD | handshake provider import -\n\nThe file holds a JSON array of providers, one provider, or one provider per line. Imported providers have no grant,\nno bound secret and no enabled cloud model; add each of these separately."
+    after_help = "Examples:\n  handshake provider import providers.json\n  handshake provider export --home OLD | handshake provider import -\n\nThe file holds a JSON array of providers, one provider, or one provider per line. Imported providers have no grant, no bound secret and no enabled cloud model; add each of these separately."
 )]
 pub(crate) struct Args {
     /// File to read; - for standard input.
@@ -111,7 +111,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
             let cells = [step.verb(), record.provider_id.as_str()].map(str::to_owned);
             cells
                 .into_iter()
-                .chain([word(&record.tier), record.base_url.to_string()])
+                .chain([record.tier.as_str().to_owned(), record.base_url.to_string()])
                 .collect()
         })
         .collect();

@@ -13,7 +13,7 @@ use handshake_core::{
 use handshake_runtime::registry;
 use serde_json::{Map, Value, json};
 
-use super::{chosen, governance, help_for, word};
+use super::{chosen, governance, help_for};
 use crate::{
     cx::Cx,
     error::{AppError, Exit, Result},
@@ -66,7 +66,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
                 None => error,
             });
         }
-        say_how_old(cx, &app, &record, &known);
+        note_age(cx, &app, &record, &known);
         for model in &known.models {
             let age = app.clock.now().since(model.fetched_at);
             cx.out
@@ -123,7 +123,7 @@ async fn known(app: &App, record: &Arc<ProviderRecord>, governance: Governance) 
     })
 }
 
-fn say_how_old(cx: &Cx, app: &App, record: &ProviderRecord, known: &Known) {
+fn note_age(cx: &Cx, app: &App, record: &ProviderRecord, known: &Known) {
     let id = &record.provider_id;
     match known.stored {
         Some(code) => {
@@ -134,7 +134,7 @@ fn say_how_old(cx: &Cx, app: &App, record: &ProviderRecord, known: &Known) {
                 .max();
             let age = oldest.map_or_else(
                 || "no models stored".to_owned(),
-                |age| format!("models stored {} ago", spoken(age)),
+                |age| format!("models stored {} ago", age_text(age)),
             );
             cx.out.note(format!(
                 "{id}: {age}; not refreshed: {} [{code}]",
@@ -148,7 +148,7 @@ fn say_how_old(cx: &Cx, app: &App, record: &ProviderRecord, known: &Known) {
     }
 }
 
-fn spoken(age: Duration) -> String {
+fn age_text(age: Duration) -> String {
     match age.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),
@@ -175,7 +175,7 @@ fn row(model: &CapabilitySnapshot, record: &ProviderRecord, age: Duration) -> Ve
         } else {
             "no".to_owned()
         },
-        word(&model.residence),
+        model.residence.as_str().to_owned(),
         model
             .capabilities
             .limit(Limit::MaxContextWindow)
@@ -183,7 +183,7 @@ fn row(model: &CapabilitySnapshot, record: &ProviderRecord, age: Duration) -> Ve
         can(Feature::SupportsToolCalling),
         can(Feature::SupportsVision),
         can(Feature::SupportsThinking),
-        spoken(age),
+        age_text(age),
     ]
 }
 
@@ -218,7 +218,7 @@ fn answers(model: &CapabilitySnapshot) -> Map<String, Value> {
     let features = Feature::ALL.into_iter().map(|feature| {
         let from = known.features.get(&feature).map(|answer| answer.from);
         (
-            word(&feature),
+            feature.as_str().to_owned(),
             json!({ "value": known.supports(feature), "from": from }),
         )
     });
@@ -227,7 +227,7 @@ fn answers(model: &CapabilitySnapshot) -> Map<String, Value> {
         .map(|limit| {
             let from = known.limits.get(&limit).map(|answer| answer.from);
             (
-                word(&limit),
+                limit.as_str().to_owned(),
                 json!({ "value": known.limit(limit), "from": from }),
             )
         });
@@ -250,7 +250,12 @@ fn capabilities(cx: &Cx, model: &CapabilitySnapshot) {
         .collect();
     cx.out.table(&["", "VALUE", "SOURCE"], &rows);
     if !model.capabilities.conflicts.is_empty() {
-        let names: Vec<String> = model.capabilities.conflicts.iter().map(word).collect();
+        let names: Vec<&str> = model
+            .capabilities
+            .conflicts
+            .iter()
+            .map(|feature| feature.as_str())
+            .collect();
         cx.out.mark(
             false,
             format!(
@@ -274,7 +279,7 @@ mod tests {
             (7200, "2 h"),
             (200_000, "2 days"),
         ] {
-            assert_eq!(spoken(Duration::from_secs(seconds)), text);
+            assert_eq!(age_text(Duration::from_secs(seconds)), text);
         }
     }
 }

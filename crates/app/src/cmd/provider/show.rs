@@ -9,7 +9,7 @@ use handshake_core::{
 };
 use serde_json::json;
 
-use super::{find, secret_state, word};
+use super::{find, secret_state};
 use crate::{
     cx::Cx,
     error::{AppError, Exit, Result},
@@ -26,7 +26,7 @@ pub(super) async fn list(cx: &Cx) -> Result<Exit> {
     if records.is_empty() {
         cx.out.line("No providers are registered.");
         cx.out.note(
-            "  help: run `handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434`",
+            "help: run `handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434`",
         );
         return Ok(Exit::Done);
     }
@@ -36,9 +36,9 @@ pub(super) async fn list(cx: &Cx) -> Result<Exit> {
             vec![
                 record.provider_id.to_string(),
                 record.provider_kind.to_string(),
-                word(&record.tier),
+                record.tier.as_str().to_owned(),
                 record.base_url.to_string(),
-                word(&record.reach),
+                record.reach.as_str().to_owned(),
                 secret_state(&app, record).unwrap_or("-").to_owned(),
                 record.revision.to_string(),
             ]
@@ -68,9 +68,9 @@ pub(super) async fn show(cx: &Cx, id: &str) -> Result<Exit> {
     let rows = [
         ("id", record.provider_id.to_string()),
         ("kind", record.provider_kind.to_string()),
-        ("tier", word(&record.tier)),
+        ("tier", record.tier.as_str().to_owned()),
         ("base url", record.base_url.to_string()),
-        ("reach", word(&record.reach)),
+        ("reach", record.reach.as_str().to_owned()),
         (
             "dialect",
             dash(record.dialect.as_ref().map(ToString::to_string)),

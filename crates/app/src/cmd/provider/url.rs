@@ -13,7 +13,7 @@ use handshake_core::{
 use handshake_transport::SystemResolver;
 use serde_json::{Map, Value, json};
 
-use super::{add::parsed, draft, word};
+use super::{add::parsed, draft};
 use crate::{
     cx::Cx,
     error::{AppError, Exit, Result},
@@ -119,7 +119,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         object.insert("addresses".into(), json!(answer.classes));
     }
     cx.out.object(&object);
-    let derived = answer.derived.map(|tier| word(&tier)).unwrap_or_default();
+    let derived = answer.derived.map_or("", ModelTier::as_str);
     match &answer.refused {
         None => cx.out.mark(true, format!("accepted; tier: {derived}")),
         Some((code, reason)) => {
@@ -130,7 +130,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         }
     }
     if !answer.classes.is_empty() {
-        let classes: Vec<String> = answer.classes.iter().map(word).collect();
+        let classes: Vec<&str> = answer.classes.iter().map(|class| class.as_str()).collect();
         cx.out
             .line(format!("     addresses: {}", classes.join(", ")));
     }
@@ -392,14 +392,14 @@ mod tests {
             ("nonsense", "refused", None, Some("HSK-400-INVALID-REQUEST")),
         ];
         for (line, verdict_is, tier, code) in cases {
-            let said = verdict(line).await;
-            assert_eq!(said["verdict"], verdict_is, "{line}");
+            let answer = verdict(line).await;
+            assert_eq!(answer["verdict"], verdict_is, "{line}");
             assert_eq!(
-                said.get("derived_tier").and_then(Value::as_str),
+                answer.get("derived_tier").and_then(Value::as_str),
                 tier,
                 "{line}"
             );
-            assert_eq!(said.get("code").and_then(Value::as_str), code, "{line}");
+            assert_eq!(answer.get("code").and_then(Value::as_str), code, "{line}");
         }
         assert_eq!(
             verdict(r#"{"id":"a-7","url":"https://x.org"}"#).await["id"],
