@@ -164,6 +164,9 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             let head = app.store.log_head().await?;
             out.object(&json!({ "receipt": receipt, "anchor": head.short_anchor() }));
             out.line(format!("Approved. Receipt {}.", receipt.consent_receipt_id));
+            if !waiting.record.live {
+                out.note("note: no caller is waiting for this call any more");
+            }
             out.line(format!(
                 "Log anchor (write it down): {}",
                 head.short_anchor()

@@ -124,6 +124,7 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, expected: &
                 error.column()
             ),
         )
+        .next("correct the file at that place")
     })
 }
 
