@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     cmd,
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     out::Out,
 };
@@ -88,7 +88,7 @@ enum Command {
 
 impl Cli {
     pub(crate) async fn run(self, out: Out) -> Result<Exit> {
-        let cx = Cx::new(out, self.home);
+        let cx = Context::new(out, self.home);
         match self.command {
             Command::Demo(args) => cmd::demo::run(&cx, args).await,
             Command::Init(args) => cmd::init::run(&cx, args).await,

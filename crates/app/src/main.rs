@@ -4,7 +4,7 @@ mod approval;
 mod cli;
 mod clock;
 mod cmd;
-mod cx;
+mod context;
 mod demo;
 mod error;
 mod factor;

@@ -8,7 +8,7 @@ use handshake_runtime::{CallOptions, ConsentMode, History, ToolUse, tools::Grant
 use crate::{
     clock::{OsEntropy, SystemClock},
     cmd::request::Asked,
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     stream,
     wire::Wiring,
@@ -45,7 +45,7 @@ pub(crate) struct Args {
     wait: u64,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let asked = Asked {
         role: args.role.as_deref(),
         model: args.model.as_deref(),

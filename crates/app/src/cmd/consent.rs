@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     approval::{self, Allow},
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     factor, preview,
 };
@@ -60,7 +60,7 @@ pub(crate) struct ApproveArgs {
     lease: bool,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     let app = cx.app().await?;
     let out = cx.out;
     match command {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     clock::SystemClock,
     cmd::request::read,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
     stream, wire,
@@ -94,7 +94,7 @@ struct Recording<'a> {
 
 type Decoded = (Vec<ChatEvent>, std::result::Result<(), CallError>);
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let adapters = wire::adapters(Arc::new(NoSecrets), Arc::new(SystemClock::new(0)))?;
     let bytes = read(args.file.as_deref().unwrap_or(std::path::Path::new("-")))?;
     let factory = |kind: &str| {

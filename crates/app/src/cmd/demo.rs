@@ -3,7 +3,7 @@
 use handshake_core::base_url::BaseUrl;
 
 use crate::{
-    cx::Cx,
+    context::Context,
     demo,
     error::{Exit, Result},
 };
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     yes_demo: bool,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let local_url = args.local_url.as_deref().map(BaseUrl::parse).transpose()?;
     demo::run(cx.out, local_url, args.yes_demo).await
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     cmd::{init::differing, provider},
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     home::Home,
     policy_file,
@@ -90,7 +90,7 @@ impl Findings {
     }
 }
 
-pub(crate) async fn run(cx: &Cx) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context) -> Result<Exit> {
     let mut findings = Findings::default();
     inside(&mut findings, &cx.home_path()?).await;
     machine::look(&mut findings);

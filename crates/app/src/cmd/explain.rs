@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     clock::{OsEntropy, SystemClock},
     cmd::request::Asked,
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     model: Option<String>,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let asked = Asked {
         role: args.role.as_deref(),
         model: args.model.as_deref(),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     cli::Cli,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
 };
 
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     code: Option<String>,
 }
 
-pub(crate) fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) fn run(cx: &Context, args: Args) -> Result<Exit> {
     let Some(text) = args.code else {
         cx.out.line(Cli::command().render_long_help().to_string());
         return Ok(Exit::Done);

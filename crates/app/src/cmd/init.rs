@@ -18,13 +18,13 @@ use handshake_vault::{ApprovalSigner, KdfParams, Vault};
 use serde_json::{Value, json};
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     factor,
     home::{Home, Making},
     out::printable,
     policy_file::{self, POLICY_DOMAIN},
-    record::mine,
+    record::by_person,
     trust, widen,
     wire::{App, Wiring},
 };
@@ -51,7 +51,7 @@ enum Policy {
     Unconfirmed(Vec<String>),
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let path = cx.home_path()?;
     let (home, made, trusted_now) = match Home::open(&path) {
         Ok(Some(home)) => (home, false, false),
@@ -71,14 +71,14 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         // The person's word stands in the log of the home that it is about.
         let after = json!({ "approval_key": vault.summary()?.approval_key.id() });
         widen::confirmed_in_person()
-            .record(&app, WidenKind::Home, mine(), None, &after)
+            .record(&app, WidenKind::Home, by_person(), None, &after)
             .await?;
     }
     if let Some(passphrase) = passphrase {
         let permit = widen::with_passphrase(&app, &passphrase)?;
         let after = json!({ "policy": app.policy.rules().digest() });
         permit
-            .record(&app, WidenKind::Policy, mine(), Some(&before), &after)
+            .record(&app, WidenKind::Policy, by_person(), Some(&before), &after)
             .await?;
     }
     app.finish().await?;
@@ -148,7 +148,7 @@ fn confirmed_digest(home: &Path) -> Value {
 
 /// Looks at `policy.toml`; at a terminal a person confirms what it allows beyond what was confirmed. Gives the
 /// passphrase back where that happened.
-fn policy(cx: &Cx, home: &Home, vault: &Arc<Vault>) -> Result<(Policy, Option<Secret>)> {
+fn policy(cx: &Context, home: &Home, vault: &Arc<Vault>) -> Result<(Policy, Option<Secret>)> {
     let signer = ApprovalSigner::new(Arc::clone(vault));
     let (written, wider) = match policy_file::load(&home.path, &signer.public_key()) {
         Ok(loaded) if !loaded.unconfirmed => return Ok((Policy::Confirmed, None)),
@@ -207,7 +207,7 @@ pub(crate) fn differing(written: &Rules, other: &Rules) -> Vec<String> {
         .collect()
 }
 
-fn report(cx: &Cx, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> Result<()> {
+fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> Result<()> {
     let (home, out) = (&app.home, cx.out);
     let readable = app.vault.keys_readable_by_account()?;
     let (word, wider) = match policy {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cmd::request::read,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
 };
 
@@ -54,7 +54,7 @@ struct Line {
     messages: Option<Value>,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     let engine = Engine::builtin();
     let out = cx.out;
     match command {

@@ -12,7 +12,7 @@ use handshake_policy::guard::SinkGuard;
 use serde_json::{Value, json};
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
 };
@@ -64,7 +64,7 @@ pub(crate) struct ExportArgs {
     directory: PathBuf,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Tail(args) => tail(cx, &args).await,
         Command::Verify(args) => verify(cx, args).await,
@@ -109,7 +109,7 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
     }
 }
 
-async fn tail(cx: &Cx, args: &TailArgs) -> Result<Exit> {
+async fn tail(cx: &Context, args: &TailArgs) -> Result<Exit> {
     let app = cx.app().await?;
     let mut last = None;
     for event in app.store.log_tail(args.count).await? {
@@ -199,7 +199,7 @@ pub(crate) fn line(recorded: &RecordedEvent) -> String {
     )
 }
 
-async fn verify(cx: &Cx, args: VerifyArgs) -> Result<Exit> {
+async fn verify(cx: &Context, args: VerifyArgs) -> Result<Exit> {
     let bad = |text: &str| AppError::usage(ErrorCode::InvalidRequest, text);
     let anchors: Vec<Anchor> = args
         .anchor

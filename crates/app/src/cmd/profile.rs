@@ -14,9 +14,9 @@ use serde_json::json;
 
 use crate::{
     cmd::request::read,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
-    record::{mine, record},
+    record::{by_person, record},
     widen::{Weight, widen},
     wire::App,
 };
@@ -60,7 +60,7 @@ pub(crate) struct IdArgs {
     id: String,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Apply(args) => apply_file(cx, args).await,
         Command::List => list(cx).await,
@@ -142,7 +142,7 @@ fn unresolved(error: ResolveError, view: &RegistryView) -> AppError {
     }
 }
 
-async fn apply_file(cx: &Cx, args: ApplyArgs) -> Result<Exit> {
+async fn apply_file(cx: &Context, args: ApplyArgs) -> Result<Exit> {
     let read = WorkProfile::read(&read(&args.file)?).map_err(|error| {
         let invalid = AppError::usage(ErrorCode::InvalidConfig, format!("invalid work profile: {error}"));
         match error.field {
@@ -192,7 +192,7 @@ fn summary(profile: &WorkProfile, active: bool) -> serde_json::Value {
     })
 }
 
-async fn list(cx: &Cx) -> Result<Exit> {
+async fn list(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let active = ProfileStore::active(&app.store)
         .await?
@@ -227,7 +227,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn show(cx: &Cx, id: &str) -> Result<Exit> {
+async fn show(cx: &Context, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let profile = find(&app, &ProfileId::new(id)?).await?;
     cx.out.object(&profile);
@@ -270,7 +270,7 @@ pub(crate) fn weight(profile: &WorkProfile) -> Weight {
     }
 }
 
-async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
+async fn activate(cx: &Context, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let next = find(&app, &ProfileId::new(id)?).await?;
     let active = ProfileStore::active(&app.store).await?;
@@ -288,12 +288,12 @@ async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
     if widened {
         let words = format!("activate the work profile {to}, which allows more than before");
         let change = (WidenKind::Profile, weight(&next), words.as_str());
-        widen(&app, change, mine(), active.as_ref(), &next).await?;
+        widen(&app, change, by_person(), active.as_ref(), &next).await?;
     }
     ProfileStore::activate(&app.store, &to).await?;
     record(
         &app,
-        mine(),
+        by_person(),
         Body::WorkProfileSelected {
             profile_id: to.clone(),
         },
@@ -302,7 +302,7 @@ async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
     if from.is_some() {
         record(
             &app,
-            mine(),
+            by_person(),
             Body::WorkProfileChanged {
                 from: from.clone(),
                 to: to.clone(),

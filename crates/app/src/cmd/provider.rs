@@ -11,7 +11,7 @@ use handshake_core::{
 };
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     wire::App,
 };
@@ -70,7 +70,7 @@ pub(crate) struct IdArgs {
     id: String,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Add(args) => add::run(cx, args).await,
         Command::List => show::list(cx).await,

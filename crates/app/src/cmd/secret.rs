@@ -11,10 +11,10 @@ use handshake_core::{
 use serde_json::json;
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
-    record::mine,
+    record::by_person,
     widen::{Weight, widen},
 };
 
@@ -92,7 +92,7 @@ pub(crate) struct BindArgs {
     origin: String,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Set(args) => set(cx, args).await,
         Command::List => list(cx).await,
@@ -136,7 +136,7 @@ fn place(secret_ref: &str, origin: &Origin) -> serde_json::Value {
     json!({ "secret_ref": secret_ref, "origin": origin })
 }
 
-async fn set(cx: &Cx, args: SetArgs) -> Result<Exit> {
+async fn set(cx: &Context, args: SetArgs) -> Result<Exit> {
     not_on_the_command_line(&args.value)?;
     let (origin, weight) = origin(&args.origin)?;
     let secret_ref = vault_ref(&args.name)?;
@@ -152,7 +152,7 @@ async fn set(cx: &Cx, args: SetArgs) -> Result<Exit> {
     widen(
         &app,
         (WidenKind::Secret, weight, &words),
-        mine(),
+        by_person(),
         before.as_ref(),
         &after,
     )
@@ -174,7 +174,7 @@ async fn set(cx: &Cx, args: SetArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn rotate(cx: &Cx, args: RotateArgs) -> Result<Exit> {
+async fn rotate(cx: &Context, args: RotateArgs) -> Result<Exit> {
     not_on_the_command_line(&args.value)?;
     let secret_ref = vault_ref(&args.name)?;
     let app = cx.app().await?;
@@ -191,7 +191,7 @@ async fn rotate(cx: &Cx, args: RotateArgs) -> Result<Exit> {
     widen(
         &app,
         (WidenKind::Secret, weight, &words),
-        mine(),
+        by_person(),
         Some(&place),
         &place,
     )
@@ -213,7 +213,7 @@ async fn rotate(cx: &Cx, args: RotateArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
+async fn bind(cx: &Context, args: BindArgs) -> Result<Exit> {
     let secret_ref: SecretRef = args
         .secret_ref
         .parse()
@@ -232,7 +232,7 @@ async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
     widen(
         &app,
         (WidenKind::Secret, weight, &words),
-        mine(),
+        by_person(),
         before.as_ref(),
         &after,
     )
@@ -264,7 +264,7 @@ async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn list(cx: &Cx) -> Result<Exit> {
+async fn list(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let readable = app.vault.keys_readable_by_account()?;
     let mut rows = Vec::new();
@@ -312,7 +312,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn remove(cx: &Cx, name: &str) -> Result<Exit> {
+async fn remove(cx: &Context, name: &str) -> Result<Exit> {
     let secret_ref: SecretRef = match name.parse() {
         Ok(secret_ref) => secret_ref,
         Err(_) => vault_ref(name)?

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     serve,
 };
@@ -22,6 +22,6 @@ pub(crate) struct Args {
     allow_host: Vec<String>,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     serve::run(cx, args.listen, args.allow_host).await
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     cmd::request::read,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     script: Option<PathBuf>,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let script = match &args.script {
         Some(path) => {
             let text =

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     cmd::request::person,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     wire::App,
 };
@@ -46,7 +46,7 @@ pub(crate) struct Args {
     timeout_ms: u64,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let app = cx.app().await?;
     let session = SessionId::new(&args.session)?;
     let to: ModelRef = args.to.parse()?;

@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     cmd::{profile, provider},
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
-    record::mine,
+    record::by_person,
     widen::widen,
     wire::App,
 };
@@ -67,7 +67,7 @@ pub(crate) struct RevokeArgs {
     name: String,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Create(args) => create(cx, args).await,
         Command::List => list(cx).await,
@@ -75,7 +75,7 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
     }
 }
 
-async fn create(cx: &Cx, args: CreateArgs) -> Result<Exit> {
+async fn create(cx: &Context, args: CreateArgs) -> Result<Exit> {
     let name = ExternalId::new(&args.name)?;
     let models: BTreeSet<ModelRef> = args
         .models
@@ -145,7 +145,7 @@ async fn permitted(app: &App, name: &ExternalId, id: &ProfileId) -> Result<()> {
         profile::weight(&profile),
         words.as_str(),
     );
-    widen(app, change, mine(), active.as_ref(), &profile).await
+    widen(app, change, by_person(), active.as_ref(), &profile).await
 }
 
 /// Random digits. Bytes that would favour some digits are drawn again.
@@ -164,7 +164,7 @@ fn make(entropy: &dyn Entropy) -> Zeroizing<String> {
     }
 }
 
-async fn list(cx: &Cx) -> Result<Exit> {
+async fn list(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let tokens = app.store.tokens().await?;
     let mut rows = Vec::new();
@@ -207,7 +207,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn revoke(cx: &Cx, name: &str) -> Result<Exit> {
+async fn revoke(cx: &Context, name: &str) -> Result<Exit> {
     let name = ExternalId::new(name)?;
     let app = cx.app().await?;
     app.store

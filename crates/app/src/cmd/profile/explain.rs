@@ -15,9 +15,9 @@ use serde_json::json;
 
 use super::{find, unresolved, view};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
-    record::{mine, record},
+    record::{by_person, record},
 };
 
 /// Show which model a role gets, and why, without using the network.
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     profile: Option<String>,
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let role = RoleId::new(&args.role)?;
     let app = cx.app().await?;
     let profile = match &args.profile {
@@ -57,7 +57,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     })?;
     record(
         &app,
-        mine(),
+        by_person(),
         Body::WorkProfileResolved {
             profile_id: id.clone(),
             role: role.clone(),

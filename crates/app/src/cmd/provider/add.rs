@@ -13,7 +13,7 @@ use handshake_core::{
 
 use super::draft;
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     record::{about, record},
     widen::{Weight, widen},
@@ -125,7 +125,7 @@ impl Args {
     }
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let draft = args.draft()?;
     let app = cx.app().await?;
     let known = ProviderStore::list(&app.store).await?;
@@ -250,7 +250,7 @@ pub(super) fn described(record: &ProviderRecord) -> String {
 }
 
 /// What is still to do before it can be called.
-pub(super) fn hints(cx: &Cx, app: &App, record: &ProviderRecord) {
+pub(super) fn hints(cx: &Context, app: &App, record: &ProviderRecord) {
     let id = &record.provider_id;
     if let (Some("unbound" | "missing"), Some(secret_ref)) =
         (super::secret_state(app, record), &record.secret_ref)

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{chosen, governance, help_for};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     record::about,
     widen::{Weight, widen},
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     grant: bool,
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let app = cx.app().await?;
     let records = chosen(&app, args.id.as_deref()).await?;
     if args.grant {
@@ -91,7 +91,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     Ok(exit)
 }
 
-async fn grant(cx: &Cx, app: &App, record: &ProviderRecord) -> Result<()> {
+async fn grant(cx: &Context, app: &App, record: &ProviderRecord) -> Result<()> {
     let id = &record.provider_id;
     if record.tier == ModelTier::Local {
         cx.out

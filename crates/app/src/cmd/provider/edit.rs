@@ -16,7 +16,7 @@ use super::{
     draft, find, how_to_bind, secret_state,
 };
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     record::{about, record},
     widen::widen,
@@ -122,7 +122,7 @@ impl Args {
     }
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let id = ProviderId::new(&args.id)?;
     let app = cx.app().await?;
     let before = find(&app, &id).await?;
@@ -195,7 +195,7 @@ fn widened(before: &ProviderRecord, next: &ProviderRecord) -> Option<WidenKind> 
     before.is_widened_by(next).then(|| add::kind(next))
 }
 
-pub(super) async fn remove(cx: &Cx, id: &str) -> Result<Exit> {
+pub(super) async fn remove(cx: &Context, id: &str) -> Result<Exit> {
     let id = ProviderId::new(id)?;
     let app = cx.app().await?;
     let gone = find(&app, &id).await?;

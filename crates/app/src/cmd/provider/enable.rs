@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{add::wrong, find, governance};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     record::about_model,
     widen::{Weight, widen},
@@ -114,7 +114,7 @@ fn capability(pair: &str) -> Result<(Feature, bool)> {
     })
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let model = named(&args.id, &args.model)?;
     let claims = args.claims()?;
     let app = cx.app().await?;
@@ -180,7 +180,7 @@ async fn listed(app: &App, record: &Arc<ProviderRecord>, model: &ModelRef) -> Re
     .next(format!("run `handshake provider models {id}`")))
 }
 
-pub(super) async fn disable(cx: &Cx, args: DisableArgs) -> Result<Exit> {
+pub(super) async fn disable(cx: &Context, args: DisableArgs) -> Result<Exit> {
     let model = named(&args.id, &args.model)?;
     let app = cx.app().await?;
     find(&app, &model.provider).await?;

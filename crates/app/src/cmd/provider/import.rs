@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{add, draft::read_drafts};
 use crate::{
     cmd::request::read,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     record::about,
     widen::{self, Weight},
@@ -53,7 +53,7 @@ impl Step {
     }
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     // Everything is read and checked before anything is asked, and everything is asked before anything is written.
     let drafts = read_drafts(&read(&args.file)?)?;
     let app = cx.app().await?;

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{chosen, governance, help_for};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     wire::App,
 };
@@ -42,7 +42,7 @@ struct Known {
     partial: bool,
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let app = cx.app().await?;
     let governance = governance(&app).await?;
     let mut rows = Vec::new();
@@ -123,7 +123,7 @@ async fn known(app: &App, record: &Arc<ProviderRecord>, governance: Governance) 
     })
 }
 
-fn note_age(cx: &Cx, app: &App, record: &ProviderRecord, known: &Known) {
+fn note_age(cx: &Context, app: &App, record: &ProviderRecord, known: &Known) {
     let id = &record.provider_id;
     match known.stored {
         Some(code) => {
@@ -234,7 +234,7 @@ fn answers(model: &CapabilitySnapshot) -> Map<String, Value> {
     features.chain(limits).collect()
 }
 
-fn capabilities(cx: &Cx, model: &CapabilitySnapshot) {
+fn capabilities(cx: &Context, model: &CapabilitySnapshot) {
     cx.out
         .heading(&format!("{}/{}", model.provider_id, model.model_id));
     let rows: Vec<Vec<String>> = answers(model)

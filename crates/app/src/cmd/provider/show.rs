@@ -11,13 +11,13 @@ use serde_json::json;
 
 use super::{find, secret_state};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
     wire::App,
 };
 
-pub(super) async fn list(cx: &Cx) -> Result<Exit> {
+pub(super) async fn list(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let records = ProviderStore::list(&app.store).await?;
     for record in &records {
@@ -51,7 +51,7 @@ pub(super) async fn list(cx: &Cx) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-pub(super) async fn show(cx: &Cx, id: &str) -> Result<Exit> {
+pub(super) async fn show(cx: &Context, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let record = find(&app, &ProviderId::new(id)?).await?;
     shown(cx.out, &app, &record).await?;
@@ -125,7 +125,7 @@ pub(super) async fn shown(out: Out, app: &App, record: &ProviderRecord) -> Resul
     Ok(())
 }
 
-pub(super) async fn export(cx: &Cx) -> Result<Exit> {
+pub(super) async fn export(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let drafts: Vec<ProviderDraft> = ProviderStore::list(&app.store)
         .await?

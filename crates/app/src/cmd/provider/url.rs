@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{add::parsed, draft};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
 };
@@ -88,7 +88,7 @@ impl Answer {
     }
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     if args.jsonl {
         return lines(&args).await;
     }
