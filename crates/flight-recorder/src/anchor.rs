@@ -1,4 +1,4 @@
-//! Anchors: what somebody noted outside the machine that holds the log.
+//! Anchors: log heads written down outside the machine that holds the log.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Reads an export that somebody else may have made, and hands it to the verifier.
+//! Reads an untrusted export and passes it to the verifier.
 
 use std::{
     fs::File,
@@ -145,7 +145,7 @@ fn read_leaves(
     Ok(())
 }
 
-/// The manifest is not signed, but whoever altered the log and forgot it is found out here.
+/// The manifest is not signed, but altering the log without updating it is detected here.
 fn compare_manifest(manifest: &Manifest, verifier: &mut Verifier) {
     if verifier.is_broken() {
         return;

@@ -18,7 +18,7 @@ pub enum SimError {
     /// The listener has no local address, which only a broken host shows.
     #[error("cannot read the listener's local address")]
     LocalAddr(#[source] std::io::Error),
-    /// The script cannot be served as it stands.
+    /// The script cannot be served.
     #[error(transparent)]
     Script(#[from] ScriptError),
 }

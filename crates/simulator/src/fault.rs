@@ -101,7 +101,7 @@ pub enum Fault {
         message: String,
     },
     /// The arguments of a call stop after so many bytes. On Ollama, where arguments are objects,
-    /// the daemon drops such a call without a word, and so does this.
+    /// the daemon drops such a call silently, and so does this.
     CutArguments {
         /// Which call, from zero.
         call: usize,
