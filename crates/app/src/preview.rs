@@ -22,7 +22,7 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
     let plan = &waiting.record.plan;
     let ext = &plan.ext;
     let to = &ext.destination;
-    out.heading("This would leave this machine");
+    out.heading("What would leave this machine");
     let model = to.model_id.as_ref().map_or("-", |model| model.as_str());
     let facts = [
         ("to", format!("{}{}", to.origin, to.path)),

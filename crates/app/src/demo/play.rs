@@ -49,7 +49,7 @@ pub(super) async fn play(
             }
             Ok(TurnEvent::AwaitingConsent { request_id, .. }) => {
                 played.asked = true;
-                out.line("  The call waits until a person has seen what would leave.");
+                out.line("  The call is waiting for approval: a person must see what would leave.");
                 if approve {
                     consent(stage, request_id).await?;
                 }

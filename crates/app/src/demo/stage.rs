@@ -263,7 +263,7 @@ async fn local(
     }
     let (simulator, model) = start_local(app).await?;
     out.line("\nThere is no Ollama server with a model that supports tools at its usual address, so a simulator");
-    out.line("plays the local model server too. Every answer of it says so.");
+    out.line("plays the local model server too, and says so in every answer.");
     Ok((Some(simulator), model))
 }
 
