@@ -72,17 +72,20 @@ impl AdapterFactory for OllamaFactory {
             reason,
         };
         if record.provider_kind != self.kind {
-            return Err(invalid("provider_kind", "this adapter is for ollama"));
+            return Err(invalid(
+                "provider_kind",
+                "this adapter supports only the kind ollama",
+            ));
         }
         if record.dialect.is_some() {
-            return Err(invalid("dialect", "ollama has no dialects"));
+            return Err(invalid("dialect", "the kind ollama has no dialects"));
         }
         let path = record.base_url.path();
         if ["/api", "/v1", "/api/chat", "/v1/chat/completions"]
             .iter()
             .any(|end| path.ends_with(end))
         {
-            return Err(invalid("base_url", "it ends before /api"));
+            return Err(invalid("base_url", "must end before /api"));
         }
         let forwarded = record
             .default_model

@@ -52,7 +52,7 @@ fn dialect(record: &ProviderRecord) -> Result<&'static Dialect, InvalidProvider>
         Some(name) => Dialect::find(name.as_str()).ok_or(InvalidProvider {
             code: ErrorCode::InvalidConfig,
             field: "dialect",
-            reason: "openai_compat has no such dialect",
+            reason: "unknown dialect of openai_compat",
         }),
     }
 }
@@ -88,7 +88,7 @@ impl AdapterFactory for OpenAiCompatFactory {
         if record.provider_kind != self.kind {
             return Err(invalid(
                 "provider_kind",
-                "this adapter is for openai_compat",
+                "this adapter supports only the kind openai_compat",
             ));
         }
         dialect(record)?;
@@ -99,7 +99,7 @@ impl AdapterFactory for OpenAiCompatFactory {
         {
             return Err(invalid(
                 "base_url",
-                "it ends before the route, usually in /v1",
+                "must end before the route, usually with /v1",
             ));
         }
         Ok(())

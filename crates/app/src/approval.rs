@@ -40,10 +40,15 @@ pub(crate) struct Waiting {
 /// Finds one waiting call by its id.
 pub(crate) async fn find(app: &App, id: &str) -> Result<Waiting> {
     let unknown = || {
-        AppError::usage(ErrorCode::InvalidRequest, "no such call is waiting")
-            .next("handshake consent list")
+        AppError::usage(
+            ErrorCode::InvalidRequest,
+            format!("no such pending call: {id}"),
+        )
+        .next("run `handshake consent list`")
     };
-    let id: RequestId = id.parse()?;
+    let id: RequestId = id
+        .parse()
+        .map_err(|error| AppError::from(error).next("copy the id from `handshake consent list`"))?;
     let pending = app.store.pending().await?;
     let record = pending
         .into_iter()
@@ -66,7 +71,7 @@ pub(crate) async fn find(app: &App, id: &str) -> Result<Waiting> {
         return Err(AppError::new(
             ErrorCode::CloudConsentMismatch,
             Phase::Gate,
-            "the stored content is not what the plan was made of; nothing was approved",
+            "the stored content does not match the plan, so nothing was approved",
         ));
     }
     Ok(Waiting { record, content })
@@ -155,9 +160,9 @@ fn lease(
         AppError::new(
             ErrorCode::CloudConsentMismatch,
             Phase::Gate,
-            "this request cannot be approved as a lease: its content has no readable outline",
+            "this request cannot be approved as a lease because its content cannot be outlined",
         )
-        .next("approve it without --lease")
+        .next("approve it without `--lease`")
     };
     let outline = Outline::of(&content.body, commitments).ok_or_else(unreadable)?;
     let model = plan
@@ -182,12 +187,12 @@ fn lease(
     })
 }
 
-/// How sure an approval with this signer is, in words.
+/// How strong an approval with this signer is, in words.
 pub(crate) fn assurance_words(assurance: Assurance) -> &'static str {
     match assurance {
-        Assurance::A0 => "A0: nothing that a process could not do",
-        Assurance::A1 => "A1: a passphrase",
-        Assurance::A2 => "A2: a gesture",
-        Assurance::A3 => "A3: a separate account",
+        Assurance::A0 => "A0: any process could have given it",
+        Assurance::A1 => "A1: passphrase",
+        Assurance::A2 => "A2: physical gesture",
+        Assurance::A3 => "A3: separate account",
     }
 }

@@ -6,27 +6,27 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     cmd,
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     out::Out,
 };
 
 /// A governed, local-first model runtime.
 ///
-/// Every call to a language model passes through here, local or cloud. Nothing goes to a cloud model through
-/// Handshake unless a person saw it, or it fits limits that person set, and it was checked for leaks.
+/// Every call to a language model, local or cloud, passes through Handshake. Nothing is sent to a cloud model
+/// unless it was checked for leaks and a person approved it, or it fits limits that a person has set.
 #[derive(Debug, Parser)]
 #[command(
     name = "handshake",
     version,
     disable_help_subcommand = true,
-    after_help = "Example:\n  handshake demo\n  handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434\n  handshake chat --model ollama/qwen3:8b 'Say hello'"
+    after_help = "Examples:\n  handshake demo\n  handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434\n  handshake chat --model ollama/qwen3:8b 'Say hello'"
 )]
 pub(crate) struct Cli {
-    /// One JSON object, or one object a line for lists and streams.
+    /// Print JSON: one object, or one object per line for lists and streams.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The home to use [default: $HANDSHAKE_HOME, or the platform's data directory].
+    /// Use this home [default: $HANDSHAKE_HOME, or the platform's data directory].
     #[arg(long, global = true, value_name = "DIR")]
     home: Option<PathBuf>,
     #[command(subcommand)]
@@ -35,60 +35,60 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The whole mission on a fresh machine, in a temporary home of its own.
+    /// Run the guided demo in a temporary home.
     Demo(cmd::demo::Args),
-    /// Makes the home.
+    /// Create the home, or confirm a changed policy.toml.
     Init(cmd::init::Args),
-    /// Providers: add, list, show, edit, remove, check, models, enable, import, export, check-url.
+    /// Register providers and manage their models.
     #[command(subcommand)]
     Provider(cmd::provider::Command),
-    /// Secrets: set, list, remove, rotate.
+    /// Manage the secrets in the vault.
     #[command(subcommand)]
     Secret(cmd::secret::Command),
-    /// Work profiles: apply, list, show, activate, explain.
+    /// Manage work profiles.
     #[command(subcommand)]
     Profile(cmd::profile::Command),
-    /// What would happen to a request: resolve, admit, prepare, and what the gate would say. No network.
+    /// Show what would happen to a request, without using the network.
     Explain(cmd::explain::Args),
-    /// A governed call.
+    /// Send a chat request.
     Chat(cmd::chat::Args),
-    /// Moves a session to another model, across a fresh context.
+    /// Move a session to another model with a freshly compiled context.
     Swap(cmd::swap::Args),
-    /// Approvals: list, show, approve, deny, revoke, reveal.
+    /// Approve, deny and review cloud calls.
     #[command(subcommand)]
     Consent(cmd::consent::Command),
-    /// What waits for a decision (consent list).
+    /// List pending approvals (short for `consent list`).
     Pending,
-    /// Approves a waiting call (consent approve).
+    /// Approve a pending call (short for `consent approve`).
     Approve(cmd::consent::ApproveArgs),
-    /// Denies a waiting call (consent deny).
+    /// Deny a pending call (short for `consent deny`).
     Deny(cmd::consent::IdArgs),
-    /// Leaks: scan, rules, explain.
+    /// Scan text for secrets and list the rules.
     #[command(subcommand)]
     Leak(cmd::leak::Command),
-    /// Decodes a recorded answer of a provider.
+    /// Decode a recorded provider answer.
     Decode(cmd::decode::Args),
-    /// The log: tail, verify, export, checkpoint.
+    /// Read, verify and export the log.
     #[command(subcommand, alias = "recorder")]
     Log(cmd::log::Command),
-    /// The gateway: OpenAI clients on one loopback port.
+    /// Run the gateway for OpenAI clients on a loopback port.
     Serve(cmd::serve::Args),
-    /// Client tokens: create, list, revoke.
+    /// Manage client tokens for the gateway.
     #[command(subcommand)]
     Token(cmd::token::Command),
-    /// The simulator alone.
+    /// Run the simulator only.
     Simulate(cmd::simulate::Args),
-    /// What is wrong here and how to mend it.
+    /// Check this installation and show how to fix what is wrong.
     Doctor,
-    /// What a code means and what to do about it.
+    /// Explain an error code.
     Help(cmd::help::Args),
-    /// Shell completions.
+    /// Generate shell completions.
     Completions(cmd::completions::Args),
 }
 
 impl Cli {
     pub(crate) async fn run(self, out: Out) -> Result<Exit> {
-        let cx = Cx::new(out, self.home);
+        let cx = Context::new(out, self.home);
         match self.command {
             Command::Demo(args) => cmd::demo::run(&cx, args).await,
             Command::Init(args) => cmd::init::run(&cx, args).await,

@@ -19,9 +19,9 @@ pub(crate) use self::stage::Stage;
 /// Plays all acts.
 pub(crate) async fn run(out: Out, local_url: Option<BaseUrl>, yes: bool) -> Result<Exit> {
     out.line(
-        "Handshake, in five acts. Everything happens on this machine, in a temporary home that is",
+        "This is Handshake in five acts. Everything happens on this machine, in a temporary home that is",
     );
-    out.line("gone afterwards. The \"cloud\" is a simulator on a loopback port that plays a provider elsewhere.");
+    out.line("deleted afterwards. The \"cloud\" is a simulator on a loopback port that plays a remote provider.");
     let mut stage = Stage::set(out, local_url).await?;
     stage.ask = !yes && factor::at_terminal() && !out.json;
     acts::one(&mut stage).await?;
@@ -34,10 +34,10 @@ pub(crate) async fn run(out: Out, local_url: Option<BaseUrl>, yes: bool) -> Resu
         &json!({ "type": "summary", "checks": stage.checks, "failed": stage.failed, "ok": held }),
     );
     if held {
-        out.line(format!("\nAll {} checks held.", stage.checks));
+        out.line(format!("\nAll {} checks passed.", stage.checks));
     } else {
         out.line(format!(
-            "\n{} of {} checks did not hold.",
+            "\n{} of {} checks failed.",
             stage.failed, stage.checks
         ));
     }

@@ -1,4 +1,4 @@
-//! What a command ends in when it does not succeed: a code, a sentence, a next step, an exit status.
+//! What a command ends in when it does not succeed: a code, a message, a next step, an exit status.
 
 use handshake_core::{
     base_url::InvalidBaseUrl,
@@ -87,7 +87,7 @@ impl AppError {
 impl From<CallError> for AppError {
     fn from(error: CallError) -> Self {
         let message = match error.subject {
-            Some(subject) => format!("{} ({subject})", error.code.title()),
+            Some(subject) => format!("{}: {subject}", error.code.title()),
             None => error.code.title().to_owned(),
         };
         Self {

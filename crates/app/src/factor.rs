@@ -32,23 +32,23 @@ pub(crate) fn ask(question: &str) -> Result<Secret> {
 ///
 /// # Errors
 /// `HSK-403-FACTOR-REQUIRED` without a terminal, when the two differ, or when three were too weak.
-pub(crate) fn ask_new(what: &str) -> Result<Secret> {
-    let mut question = format!("Choose {what}: ");
+pub(crate) fn ask_new(name: &str) -> Result<Secret> {
+    let mut question = format!("Choose {name}: ");
     for _ in 0..3 {
         let once = typed(&question)?;
         if let Some(weakness) = strength::weakness(&once) {
-            question = format!("Not that one: {weakness}. Choose {what}: ");
+            question = format!("Too weak: {weakness}. Choose {name}: ");
             continue;
         }
-        let (once, twice) = (secret(once), ask("The same once more: ")?);
+        let (once, twice) = (secret(once), ask("Repeat it: ")?);
         return if once.same_as(&twice) {
             Ok(once)
         } else {
-            Err(required("the two entries differ; nothing was changed"))
+            Err(required("the two entries differ, so nothing was changed"))
         };
     }
     Err(
-        required("no passphrase was strong enough; nothing was changed")
+        required("no entry was strong enough, so nothing was changed")
             .next("use four or five random words"),
     )
 }
@@ -64,7 +64,7 @@ fn secret(text: Zeroizing<String>) -> Secret {
 fn typed(question: &str) -> Result<Zeroizing<String>> {
     if !at_terminal() {
         return Err(required(
-            "a person must enter the approval passphrase at a terminal",
+            "the approval passphrase must be entered at a terminal",
         ));
     }
     let tty = rustix::fs::open(
@@ -78,5 +78,5 @@ fn typed(question: &str) -> Result<Zeroizing<String>> {
     }
     rpassword::prompt_password(question)
         .map(Zeroizing::new)
-        .map_err(|_| required("nothing was entered"))
+        .map_err(|_| required("no passphrase was entered"))
 }

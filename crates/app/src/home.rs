@@ -73,9 +73,9 @@ pub(crate) fn default_path() -> Result<PathBuf> {
         .ok_or_else(|| {
             AppError::usage(
                 ErrorCode::InvalidConfig,
-                "no home: neither HOME nor HANDSHAKE_HOME is set",
+                "cannot find the home: neither HOME nor HANDSHAKE_HOME is set",
             )
-            .next("give one with --home DIR")
+            .next("name one with `--home DIR`")
         })
 }
 
@@ -86,13 +86,13 @@ fn untrusted(message: &str, path: &Path) -> AppError {
         format!("{message}: {}", path.display()),
     )
     .next(format!(
-        "handshake init --home {} at a terminal, if it is yours",
+        "run `handshake init --home {}` at a terminal if the home is yours",
         path.display()
     ))
 }
 
-fn failed(what: &'static str) -> impl Fn(std::io::Error) -> AppError {
-    move |_| AppError::new(ErrorCode::Storage, Phase::Storage, what)
+fn failed(message: &'static str) -> impl Fn(std::io::Error) -> AppError {
+    move |_| AppError::new(ErrorCode::Storage, Phase::Storage, message)
 }
 
 impl Home {
@@ -111,7 +111,7 @@ impl Home {
                 t.install_id == file.install_id && t.approval_key == *summary.approval_key.id()
             })
             .cloned()
-            .ok_or_else(|| untrusted("this home was not made or trusted by you", &path))?;
+            .ok_or_else(|| untrusted("this home was not created or trusted by you", &path))?;
         let boot_id = trust::boot_id();
         let run = if trusted.boot_id == boot_id {
             trusted.run
@@ -148,7 +148,10 @@ impl Home {
         if busy {
             return Err(AppError::usage(
                 ErrorCode::InvalidConfig,
-                format!("{} is not empty, so no home is made there", path.display()),
+                format!(
+                    "cannot create a home in a directory that is not empty: {}",
+                    path.display()
+                ),
             ));
         }
         let private = |dir: &Path| {
@@ -156,7 +159,7 @@ impl Home {
                 .recursive(true)
                 .mode(0o700)
                 .create(dir)
-                .map_err(failed("the home cannot be made"))
+                .map_err(failed("cannot create the home"))
         };
         private(&path)?;
         private(&path.join("run"))?;
@@ -185,22 +188,16 @@ impl Home {
             install_id: install_id.clone(),
             can_approve: making.approval.is_some(),
         })
-        .map_err(|_| {
-            AppError::new(
-                ErrorCode::Storage,
-                Phase::Storage,
-                "the home cannot be made",
-            )
-        })?;
+        .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "cannot create the home"))?;
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(path.join("home.json"))
-            .map_err(failed("the home cannot be made"))?;
+            .map_err(failed("cannot create the home"))?;
         file.write_all(&text)
             .and_then(|()| file.sync_all())
-            .map_err(failed("the home cannot be made"))?;
+            .map_err(failed("cannot create the home"))?;
         TrustList::load(config)?.put(TrustedHome {
             path: path.clone(),
             install_id: install_id.clone(),
@@ -226,7 +223,7 @@ impl Home {
         }
         let passphrase = if factor::at_terminal() {
             Some(factor::ask_new(
-                "an approval passphrase (you enter it for every approval)",
+                "an approval passphrase of at least 12 characters (asked for at every approval)",
             )?)
         } else {
             None
@@ -298,20 +295,29 @@ fn key_file(config: &Path, install_id: &str) -> PathBuf {
 }
 
 fn read_home_file(path: &Path) -> Result<HomeFile> {
-    let meta = fs::symlink_metadata(path).map_err(failed("the home cannot be read"))?;
-    let mine = meta.is_dir()
+    let meta = fs::symlink_metadata(path).map_err(failed("cannot read the home"))?;
+    let private = meta.is_dir()
         && meta.uid() == rustix::process::geteuid().as_raw()
         && meta.mode() & 0o077 == 0;
-    if !mine {
-        return Err(untrusted("this home is a link, or others may use it", path));
+    if !private {
+        return Err(untrusted(
+            "this home is a link, or other users can access it",
+            path,
+        ));
     }
-    let text = fs::read(path.join("home.json")).map_err(failed("the home cannot be read"))?;
-    serde_json::from_slice(&text)
-        .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "home.json is damaged"))
+    let text = fs::read(path.join("home.json")).map_err(failed("cannot read the home"))?;
+    serde_json::from_slice(&text).map_err(|_| {
+        AppError::new(
+            ErrorCode::Storage,
+            Phase::Storage,
+            "damaged file: home.json",
+        )
+    })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
-    let absolute = std::path::absolute(path).map_err(failed("the home has no absolute path"))?;
+    let absolute =
+        std::path::absolute(path).map_err(failed("cannot make the path of the home absolute"))?;
     // Trust goes by path, so one home has one path: through no link.
     let parent = absolute
         .parent()

@@ -4,7 +4,7 @@ mod approval;
 mod cli;
 mod clock;
 mod cmd;
-mod cx;
+mod context;
 mod demo;
 mod error;
 mod factor;
@@ -55,9 +55,9 @@ fn usage_error(usage: &clap::Error) -> ExitCode {
     if usage.use_stderr() && json {
         let error = error::AppError::usage(
             handshake_core::code::ErrorCode::InvalidRequest,
-            "the command line is not understood",
+            "invalid command line",
         )
-        .next("handshake help");
+        .next("run `handshake --help`");
         return ExitCode::from(Out::new(true).fail(&error) as u8);
     }
     // What clap prints repeats words of the command line; a broken pipe is no failure of ours.

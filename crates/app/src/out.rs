@@ -101,14 +101,14 @@ impl Out {
         }
     }
 
-    /// The end of a failed command.
+    /// The end of a failed command: `error: what happened: the thing named [CODE]`, `help: what to do`.
     pub(crate) fn fail(self, error: &AppError) -> Exit {
         if self.json {
             self.object(&serde_json::json!({ "error": error }));
         } else {
-            let mut text = format!("error: {}: {}", error.code, error.message);
+            let mut text = format!("error: {} [{}]", error.message, error.code);
             if let Some(step) = &error.next_step {
-                text.push_str(&format!("\n  next: {step}"));
+                text.push_str(&format!("\nhelp: {step}"));
             }
             write_line(&mut std::io::stderr().lock(), &printable(&text));
         }

@@ -42,7 +42,7 @@ pub(crate) fn load(home: &Path, key: &PublicKey) -> Result<Loaded> {
             return Err(AppError::new(
                 ErrorCode::Storage,
                 Phase::Storage,
-                "policy.toml cannot be read",
+                "cannot read policy.toml",
             ));
         }
     };
@@ -63,9 +63,9 @@ fn confirmed(home: &Path, key: &PublicKey) -> Result<Rules> {
         AppError::new(
             ErrorCode::HomeUntrusted,
             Phase::Storage,
-            "policy.confirmed.json is not what was confirmed",
+            "policy.confirmed.json was changed after it was confirmed",
         )
-        .next("handshake init at a terminal confirms policy.toml again")
+        .next("run `handshake init` at a terminal to confirm policy.toml again")
     };
     let confirmed: Confirmed = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
     let signature = unhex(&confirmed.signature).ok_or_else(damaged)?;
@@ -85,14 +85,14 @@ pub(crate) fn confirm(home: &Path, rules: &Rules, signature: &[u8; 64]) -> Resul
         AppError::new(
             ErrorCode::Storage,
             Phase::Storage,
-            "the policy cannot be written",
+            "cannot write policy.confirmed.json",
         )
     })?;
     let failed = |_| {
         AppError::new(
             ErrorCode::Storage,
             Phase::Storage,
-            "the policy cannot be written",
+            "cannot write policy.confirmed.json",
         )
     };
     let temporary = tempfile::NamedTempFile::new_in(home).map_err(failed)?;

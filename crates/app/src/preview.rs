@@ -2,7 +2,7 @@
 //! decoded as text.
 
 use handshake_core::finding::FindingLevel;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     approval::{Waiting, assurance_words},
@@ -12,8 +12,9 @@ use crate::{
 /// Runs of text longer than this are folded, with their length; `consent show --raw` shows all.
 const FOLD: usize = 4096;
 
-fn word(value: &impl serde::Serialize) -> String {
-    json!(value).as_str().unwrap_or("?").replace('_', " ")
+/// A published name as people write it.
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// Shows the preview.
@@ -21,7 +22,7 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
     let plan = &waiting.record.plan;
     let ext = &plan.ext;
     let to = &ext.destination;
-    out.heading("What will leave this machine");
+    out.heading("What would leave this machine");
     let model = to.model_id.as_ref().map_or("-", |model| model.as_str());
     let facts = [
         ("to", format!("{}{}", to.origin, to.path)),
@@ -31,23 +32,30 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
                 "{} (revision {}, {}, {})",
                 to.provider_id,
                 to.revision,
-                word(&to.tier),
-                word(&to.reach)
+                to.tier.as_str(),
+                to.reach.as_str()
             ),
         ),
         ("model", model.to_owned()),
         (
             "bytes",
             format!(
-                "{} in all, {} new in {} of {} parts",
+                "{} in total, {} new in {} of {} parts",
                 plan.max_bytes, ext.new_bytes, ext.new_blocks, ext.blocks
             ),
         ),
         (
-            "asked by",
+            "requested by",
             format!("{} in session {}", ext.principal, ext.session_id),
         ),
-        ("because", list(ext.asked_because.iter().map(word))),
+        (
+            "asked because",
+            list(
+                ext.asked_because
+                    .iter()
+                    .map(|reason| spaced(reason.as_str())),
+            ),
+        ),
         (
             "messages",
             list(
@@ -56,16 +64,22 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
                     .map(|(who, n)| format!("{n} from {who}")),
             ),
         ),
-        ("kinds", list(ext.kinds.iter().map(word))),
+        (
+            "kinds",
+            list(ext.kinds.iter().map(|kind| spaced(kind.as_str()))),
+        ),
         (
             "findings",
-            list(
-                ext.findings
-                    .iter()
-                    .map(|f| format!("{} × {} ({})", f.count, word(&f.class), word(&f.level))),
-            ),
+            list(ext.findings.iter().map(|f| {
+                format!(
+                    "{} × {} ({})",
+                    f.count,
+                    spaced(f.class.as_str()),
+                    f.level.as_str()
+                )
+            })),
         ),
-        ("not inspectable", ext.uninspectable.to_string()),
+        ("uninspectable", ext.uninspectable.to_string()),
         ("reaches further", list(ext.second_hand.iter().cloned())),
         ("client metadata", list(ext.client_metadata.iter().cloned())),
         ("approval", assurance_words(assurance).to_owned()),
@@ -80,7 +94,7 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
     {
         out.mark(
             false,
-            "something in it needs your eyes; approve it only for this one call",
+            "something in it needs your attention: approve it for this call only",
         );
     }
     out.heading("Content");
@@ -141,7 +155,7 @@ fn fold(text: &str) -> String {
         .rev()
         .collect();
     format!(
-        "{head}\n  … {} bytes folded (handshake consent show --raw ID) …\n{tail}",
+        "{head}\n  … {} bytes not shown (see `handshake consent show --raw ID`) …\n{tail}",
         text.len() - head.len() - tail.len()
     )
 }

@@ -25,8 +25,8 @@ pub(crate) async fn record(app: &App, scope: EventScope, body: Body) -> Result<(
     Ok(())
 }
 
-/// The person at this terminal.
-pub(crate) fn mine() -> EventScope {
+/// An event of the person at this terminal.
+pub(crate) fn by_person() -> EventScope {
     EventScope {
         principal: Some(person()),
         ..EventScope::default()
@@ -37,7 +37,7 @@ pub(crate) fn mine() -> EventScope {
 pub(crate) fn about(provider: &ProviderId) -> EventScope {
     EventScope {
         provider_id: Some(provider.clone()),
-        ..mine()
+        ..by_person()
     }
 }
 

@@ -23,7 +23,7 @@ use serde_json::json;
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     wire::{App, Wiring},
 };
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
 }
 
 /// Listens until Ctrl-C.
-pub(crate) async fn run(cx: &Cx, listen: SocketAddr, allow_host: Vec<String>) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String>) -> Result<Exit> {
     if !listen.ip().is_loopback() {
         return Err(AppError::usage(
             ErrorCode::InvalidConfig,

@@ -133,13 +133,13 @@ fn people(out: Out, event: &TurnEvent) {
     match event {
         TurnEvent::AwaitingConsent { request_id, .. } => {
             out.note(format!(
-                "Waiting for a person: handshake approve {request_id}  (in another terminal)"
+                "Waiting for approval: run `handshake approve {request_id}` in another terminal"
             ));
         }
         TurnEvent::ToolResult { ok, error, .. } => match error {
             None => out.note(format!(
-                "  tool answered ({})",
-                if *ok { "ok" } else { "not ok" }
+                "  tool result: {}",
+                if *ok { "ok" } else { "error" }
             )),
             Some(code) => out.note(format!("  tool denied: {code}")),
         },
@@ -148,7 +148,7 @@ fn people(out: Out, event: &TurnEvent) {
         }
         TurnEvent::Chat(ChatEvent::ToolCall(call)) => {
             out.note(format!(
-                "  calls {} {}",
+                "  tool call: {} {}",
                 call.tool_id,
                 Value::Object(call.arguments.clone())
             ));
@@ -156,10 +156,7 @@ fn people(out: Out, event: &TurnEvent) {
         TurnEvent::Chat(ChatEvent::Finished { finish_reason, .. }) => {
             out.text("\n");
             if *finish_reason != FinishReason::Stop {
-                out.note(format!(
-                    "(ended: {})",
-                    json!(finish_reason).as_str().unwrap_or("")
-                ));
+                out.note(format!("(finish reason: {})", finish_reason.as_str()));
             }
         }
         _ => {}

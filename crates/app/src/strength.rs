@@ -22,7 +22,7 @@ const WORDS: [&str; 8] = [
 pub(crate) fn weakness(text: &str) -> Option<&'static str> {
     let chars: Vec<char> = text.chars().collect();
     if chars.len() < LEAST {
-        return Some("it needs 12 characters or more");
+        return Some("it has fewer than 12 characters");
     }
     // "again again" and "again-again" are as good as "againagain".
     let letters: Vec<char> = chars
@@ -37,14 +37,14 @@ pub(crate) fn weakness(text: &str) -> Option<&'static str> {
         return Some("it repeats itself");
     }
     if 2 * steps(&chars) > chars.len() {
-        return Some("it follows the alphabet or counts");
+        return Some("it follows the alphabet or a number sequence");
     }
     let mut rest = text.to_lowercase();
     for word in WORDS {
         rest = rest.replace(word, "");
     }
     if rest.chars().count() < LEAST / 2 {
-        return Some("it is made of words that everybody tries first");
+        return Some("it consists of the words that are guessed first");
     }
     None
 }

@@ -19,14 +19,14 @@ pub(crate) struct Builtins;
 /// The entries of the built-in tools.
 const ENTRIES: &str = r#"[
   { "tool_id": "math.add", "tool_version": "1.0.0", "name": "Add",
-    "description": "Adds two whole numbers.",
+    "description": "Add two integers.",
     "side_effect": "READ", "idempotency": "IDEMPOTENT", "determinism": "DETERMINISTIC",
     "availability": "OFFLINE_OK", "risk_level": "LOW",
     "input_schema": { "type": "object", "additionalProperties": false, "required": ["a", "b"],
       "properties": { "a": { "type": "integer" }, "b": { "type": "integer" } } },
     "output_label": { "sensitivity": "low", "exportable": true } },
   { "tool_id": "text.count", "tool_version": "1.0.0", "name": "Count",
-    "description": "Counts the characters, words and lines of a text.",
+    "description": "Count the characters, words and lines of a text.",
     "side_effect": "READ", "idempotency": "IDEMPOTENT", "determinism": "DETERMINISTIC",
     "availability": "OFFLINE_OK", "risk_level": "LOW",
     "input_schema": { "type": "object", "additionalProperties": false, "required": ["text"],
@@ -50,7 +50,7 @@ impl ToolExecutor for Builtins {
         let error = result.is_none().then(|| ToolError {
             code: HTC_INVALID.to_owned(),
             kind: ToolErrorKind::Validation,
-            message: "the tool cannot be run with these arguments".to_owned(),
+            message: "the tool does not accept these arguments".to_owned(),
             retryable: false,
             details: Vec::new(),
         });

@@ -67,9 +67,9 @@ impl TrustList {
                         AppError::new(
                             ErrorCode::HomeUntrusted,
                             Phase::Storage,
-                            "the list of trusted homes is damaged or not private",
+                            "the list of trusted homes is damaged, or other users can access it",
                         )
-                        .next(format!("look at {}; its mode must be 0600", path.display()))
+                        .next(format!("check {}: its mode must be 0600", path.display()))
                     })?
             }
         };
@@ -99,7 +99,7 @@ impl TrustList {
             AppError::new(
                 ErrorCode::Storage,
                 Phase::Storage,
-                "the list of trusted homes cannot be written",
+                "cannot write the list of trusted homes",
             )
         };
         let dir = self.path.parent().unwrap_or(Path::new("/"));
@@ -112,7 +112,7 @@ impl TrustList {
             AppError::new(
                 ErrorCode::Storage,
                 Phase::Storage,
-                "the list cannot be written",
+                "cannot write the list of trusted homes",
             )
         })?;
         let temporary = self

@@ -73,13 +73,9 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
             Weight::Cloud => Err(AppError::new(
                 ErrorCode::FactorRequired,
                 Phase::Gate,
-                format!(
-                    "{short}: nobody can approve in this home, which was made without a terminal"
-                ),
+                format!("cannot {short}: this home has no approval passphrase"),
             )
-            .next(
-                "handshake init --home DIR at a terminal makes a home with an approval passphrase",
-            )),
+            .next("run `handshake init --home DIR` at a terminal to create a home that has one")),
         };
     }
     // Chosen a moment ago, in this process, twice: asking a third time would tell nothing more.
@@ -90,11 +86,13 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
         return Err(AppError::new(
             ErrorCode::FactorRequired,
             Phase::Gate,
-            format!("{short}: this needs the approval passphrase"),
+            format!("the approval passphrase is required to {short}"),
         ));
     }
     // In the question itself: whoever answers it has read what it is about, whatever else is printed.
-    let passphrase = factor::ask(&printable(&format!("{words}.\nApproval passphrase: ")))?;
+    let passphrase = factor::ask(&printable(&format!(
+        "About to {words}\nApproval passphrase: "
+    )))?;
     app.vault.check_factor(Some(&passphrase))?;
     Ok(Permit(()))
 }
@@ -103,14 +101,14 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
 ///
 /// # Errors
 /// `HSK-403-FACTOR-REQUIRED` for a wrong one.
-pub(crate) fn given(app: &App, passphrase: &Secret) -> Result<Permit> {
+pub(crate) fn with_passphrase(app: &App, passphrase: &Secret) -> Result<Permit> {
     app.vault.check_factor(Some(passphrase))?;
     Ok(Permit(()))
 }
 
 /// A person's word at the terminal, for trusting a home: its own passphrase would only say that whoever made it
 /// trusts it.
-pub(crate) fn said() -> Permit {
+pub(crate) fn confirmed_in_person() -> Permit {
     Permit(())
 }
 
@@ -122,7 +120,7 @@ impl Permit {
     pub(crate) async fn record<T: Serialize>(
         &self,
         app: &App,
-        what: WidenKind,
+        kind: WidenKind,
         scope: EventScope,
         before: Option<&T>,
         after: &T,
@@ -139,7 +137,7 @@ impl Permit {
             app,
             scope,
             Body::Widened {
-                what,
+                what: kind,
                 before,
                 after,
             },

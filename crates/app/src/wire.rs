@@ -217,7 +217,7 @@ pub(crate) fn adapters(
         AppError::new(
             ErrorCode::Storage,
             Phase::Connect,
-            "the transport cannot be set up",
+            "cannot set up the transport",
         )
     })?;
     let all: [Arc<dyn AdapterFactory>; 2] = [

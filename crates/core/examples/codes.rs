@@ -10,8 +10,10 @@ use handshake_core::code::{ErrorClass, ErrorCode};
 
 fn main() {
     println!("# Error codes\n");
-    println!("A code is never reused and never changes its meaning. Generated; do not edit.\n");
-    println!("| code | class | HTTP | meaning | next step |");
+    println!(
+        "A code is never reused and never changes its meaning. This file is generated; do not edit it.\n"
+    );
+    println!("| code | class | HTTP | what happened | what to do |");
     println!("|---|---|---|---|---|");
     for code in ErrorCode::ALL {
         println!(
@@ -23,7 +25,7 @@ fn main() {
         );
     }
     println!(
-        "\nAliases of older documents: `CX-MM-CONSENT-MISSING` is `{}`, `CX-MM-001` is `{}`.",
+        "\nAliases from older documents: `CX-MM-CONSENT-MISSING` is `{}`, `CX-MM-001` is `{}`.",
         ErrorCode::CloudConsentRequired,
         ErrorCode::NotReady
     );

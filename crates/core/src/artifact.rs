@@ -23,7 +23,7 @@ pub struct ArtifactMeta {
     pub content_hash: Digest,
     /// Its size in bytes.
     pub bytes: u64,
-    /// Its label; `None` means that nobody labelled it.
+    /// Its label; `None` means that it is not labelled.
     pub label: Option<Label>,
     /// What it is made of: members of a bundle, rows of a dataset slice.
     #[serde(default)]

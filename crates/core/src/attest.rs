@@ -13,14 +13,14 @@ pub struct PublicKey {
 
 /// A key or signature that is malformed or does not verify.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the signature or key is not valid")]
+#[error("invalid signature or key")]
 pub struct BadSignature;
 
 impl PublicKey {
     /// Reads 32 bytes.
     ///
     /// # Errors
-    /// [`BadSignature`] for bytes that are no point, or a weak one.
+    /// [`BadSignature`] for bytes that are not a curve point, or a weak one.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadSignature> {
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadSignature)?;
         if key.is_weak() {

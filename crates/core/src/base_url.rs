@@ -42,7 +42,7 @@ pub enum Host {
 
 /// Why a base URL was refused. Holds no part of the URL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("base_url refused: {reason}")]
+#[error("invalid base_url: {reason}")]
 pub struct InvalidBaseUrl {
     /// The rule that it breaks.
     pub reason: &'static str,

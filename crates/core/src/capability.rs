@@ -34,7 +34,7 @@ pub enum Support {
     Yes,
     /// It cannot.
     No,
-    /// Nobody said.
+    /// Not known.
     #[default]
     Unknown,
 }
@@ -69,7 +69,7 @@ pub enum Feature {
     SupportsThinking,
     /// Tool call ids must be rewritten for this family.
     RequiresToolIdSanitization,
-    /// Thinking blocks stand in the text and must be told apart.
+    /// Thinking blocks are part of the text and must be separated from it.
     RequiresThinkingBlockScrubbing,
     /// The native endpoint streams.
     NativeStreamEndpoint,
@@ -112,7 +112,7 @@ pub enum Limit {
     MaxOutputTokens,
 }
 
-/// Who said so, strongest first.
+/// Where an answer comes from, strongest source first.
 #[derive(
     Clone,
     Copy,
@@ -138,7 +138,7 @@ pub enum Provenance {
     Probe,
 }
 
-/// What one source says. Silence is absence, never `No`.
+/// What one source reports. Silence is absence, never `No`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
@@ -197,7 +197,7 @@ impl Capabilities {
     }
 }
 
-/// What is known about one model at one time. Content-addressed; its hash stands on every trace.
+/// What is known about one model at one time. Content-addressed; every trace carries its hash.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CapabilitySnapshot {

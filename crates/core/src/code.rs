@@ -1,10 +1,10 @@
-//! The one table of error codes. A code is never reused and never changes its meaning.
+//! The table of error codes. A code is never reused and never changes its meaning.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of failure a code is, and so what a caller can do about it.
+/// The kind of failure, which determines what a caller can do about it.
 #[derive(
     Clone,
     Copy,
@@ -20,17 +20,17 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
-    /// May pass when tried again later.
+    /// May succeed when tried again later.
     Transient,
-    /// Will fail again until something is changed.
+    /// Will fail again until something changes.
     Permanent,
     /// Refused by a rule or by a person.
     Policy,
-    /// A peer broke its protocol.
+    /// A peer violated its protocol.
     Protocol,
     /// The model or provider lacks, or is not known to have, a feature.
     Capability,
-    /// Somebody cancelled.
+    /// Cancelled by the caller.
     Cancelled,
 }
 
@@ -95,7 +95,7 @@ macro_rules! codes {
                 match self { $( Self::$variant => $word, )* }
             }
 
-            /// The HTTP status that fits.
+            /// The matching HTTP status.
             #[must_use]
             pub const fn http_status(self) -> u16 {
                 match self { $( Self::$variant => $status, )* }
@@ -107,13 +107,13 @@ macro_rules! codes {
                 match self { $( Self::$variant => ErrorClass::$class, )* }
             }
 
-            /// One sentence for a person.
+            /// What happened, for a person: lower case, without a full stop.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $( Self::$variant => $title, )* }
             }
 
-            /// What to do next; empty where nothing helps.
+            /// What to do about it, in the imperative; empty where nothing helps.
             #[must_use]
             pub const fn next_step(self) -> &'static str {
                 match self { $( Self::$variant => $next, )* }
@@ -123,66 +123,66 @@ macro_rules! codes {
 }
 
 codes! {
-    InvalidBaseUrl = 400, "HSK-400-INVALID-BASE-URL", Permanent, "The base_url is not in its canonical form or not allowed.", "handshake provider check-url URL explains the rule";
-    InvalidConfig = 400, "HSK-400-INVALID-CONFIG", Permanent, "A configuration value is missing, unknown or contradictory.", "correct the named field";
-    InvalidEvent = 400, "HSK-400-INVALID-EVENT", Permanent, "An event has an unknown type or field.", "";
-    InvalidRequest = 400, "HSK-400-INVALID-REQUEST", Permanent, "The request is malformed or holds a field that is refused.", "correct the named field";
-    ProviderRejected = 400, "HSK-400-PROVIDER-REJECTED", Permanent, "The provider rejected the request.", "handshake explain --request FILE shows the bytes";
-    ProviderAuth = 401, "HSK-401-PROVIDER-AUTH", Permanent, "The provider did not accept the credentials.", "handshake secret set NAME --origin URL";
-    BudgetExceeded = 402, "HSK-402-BUDGET-EXCEEDED", Policy, "The answer exceeded max_tokens.", "raise max_tokens or ask for less";
-    ProviderQuota = 402, "HSK-402-PROVIDER-QUOTA", Permanent, "The provider's quota is exhausted.", "check the account at the provider";
-    SsrfBlocked = 403, "HSK-403-SSRF-BLOCKED", Policy, "The destination address is not allowed.", "handshake provider check-url URL --resolve";
-    TierMismatch = 403, "HSK-403-TIER-MISMATCH", Policy, "The declared tier is not the tier that the call would have.", "call a cloud model at its own provider; enrol a local server that forwards with --reach relay";
-    GovernanceLocked = 403, "HSK-403-GOVERNANCE-LOCKED", Policy, "Cloud calls are locked.", "activate a work profile whose automation_level is not LOCKED";
-    CloudEscalationDenied = 403, "HSK-403-CLOUD-ESCALATION-DENIED", Policy, "Policy or a person denied this cloud call.", "use a local model, or ask the operator";
-    CloudConsentRequired = 403, "HSK-403-CLOUD-CONSENT-REQUIRED", Policy, "This cloud call needs the consent of a person.", "handshake consent list, then handshake consent approve ID";
-    CloudConsentMismatch = 403, "HSK-403-CLOUD-CONSENT-MISMATCH", Policy, "The consent at hand is for something else.", "handshake consent approve ID for the new request";
-    ContactNotGranted = 403, "HSK-403-CONTACT-NOT-GRANTED", Policy, "No person granted contact with this origin.", "handshake provider check ID --grant";
-    SecretUnbound = 403, "HSK-403-SECRET-UNBOUND", Policy, "The secret is not bound to this origin, or its value changed.", "handshake secret set NAME --origin URL";
-    HomeUntrusted = 403, "HSK-403-HOME-UNTRUSTED", Policy, "This home was not made or trusted by this user.", "handshake init --home DIR at a terminal";
-    LeakageBlocked = 403, "HSK-403-LEAKAGE-BLOCKED", Policy, "The request holds something that must not leave the machine.", "remove it, or use a local model";
-    LeakageUndecided = 403, "HSK-403-LEAKAGE-UNDECIDED", Policy, "The leakage check did not finish, so nothing was sent.", "make the request smaller, or use a local model";
-    ToolDenied = 403, "HSK-403-TOOL-DENIED", Policy, "The tool gate denied the call.", "grant the capability to the session";
-    FactorRequired = 403, "HSK-403-FACTOR-REQUIRED", Policy, "This needs the approval factor.", "run it at a terminal and enter the approval passphrase";
-    Provider404 = 404, "HSK-404-PROVIDER", Permanent, "No such provider.", "handshake provider list";
-    Model404 = 404, "HSK-404-MODEL", Permanent, "No such model, or it is not enabled.", "handshake provider models ID, then handshake provider enable ID MODEL";
-    Profile404 = 404, "HSK-404-PROFILE", Permanent, "No such work profile.", "handshake profile list";
-    Timeout = 408, "HSK-408-TIMEOUT", Transient, "The provider did not answer in time.", "";
-    CapabilityConflict = 409, "HSK-409-CAPABILITY-CONFLICT", Capability, "The operator says yes and the server says no.", "handshake provider models ID --capabilities";
-    StateHash = 409, "HSK-409-STATE-HASH", Permanent, "The persisted state is not what was hashed.", "";
-    SessionBusy = 409, "HSK-409-SESSION-BUSY", Transient, "Another call of this session is executing.", "wait for it, or cancel it";
-    Revision = 409, "HSK-409-REVISION", Permanent, "The record changed meanwhile.", "read it again";
-    ContextWindow = 413, "HSK-413-CONTEXT-WINDOW", Permanent, "The request does not fit the model's context window.", "shorten the conversation or choose a larger model";
-    MaxBytes = 413, "HSK-413-MAX-BYTES", Policy, "The request is larger than allowed.", "";
-    StreamLimit = 413, "HSK-413-STREAM-LIMIT", Protocol, "The answer exceeded a size limit.", "";
-    ToolCallParse = 422, "HSK-422-TOOL-CALL-PARSE", Protocol, "A tool call was malformed, unknown or missing.", "";
-    StructuredOutputInvalid = 422, "HSK-422-STRUCTURED-OUTPUT-INVALID", Protocol, "The answer does not match the schema.", "";
-    TruncatedToolTurn = 422, "HSK-422-TRUNCATED-TOOL-TURN", Protocol, "The answer was cut while calling tools; no call of it may run.", "raise max_tokens";
-    SchemaKeyword = 422, "HSK-422-SCHEMA-KEYWORD", Permanent, "The JSON schema uses something that is not supported.", "";
-    VaultLocked = 423, "HSK-423-VAULT-LOCKED", Policy, "The vault is locked.", "enter the passphrase at a terminal";
-    RateLimit = 429, "HSK-429-RATE-LIMIT", Transient, "The provider asks to slow down.", "";
-    ConsentFlood = 429, "HSK-429-CONSENT-FLOOD", Policy, "Too many requests for consent are waiting or were just denied.", "decide the pending ones: handshake consent list";
-    Cancelled = 499, "HSK-499-CANCELLED", Cancelled, "The call was cancelled.", "";
-    Storage = 500, "HSK-500-STORAGE", Permanent, "Local storage failed or is damaged.", "handshake doctor";
-    StreamingUnsupported = 501, "HSK-501-STREAMING-UNSUPPORTED", Capability, "The model does not stream.", "ask with stream false";
-    ToolCallingUnsupported = 501, "HSK-501-TOOL-CALLING-UNSUPPORTED", Capability, "The model does not call tools.", "choose another model, or turn tool emulation on";
-    StructuredOutputUnsupported = 501, "HSK-501-STRUCTURED-OUTPUT-UNSUPPORTED", Capability, "The model does not produce structured output.", "choose another model";
-    MultiTurnUnsupported = 501, "HSK-501-MULTI-TURN-UNSUPPORTED", Capability, "The model does not hold conversations.", "choose another model";
-    VisionUnsupported = 501, "HSK-501-VISION-UNSUPPORTED", Capability, "The model does not take images.", "choose another model";
-    ThinkingUnsupported = 501, "HSK-501-THINKING-UNSUPPORTED", Capability, "The model does not think aloud.", "leave reasoning out";
-    ParameterUnsupported = 501, "HSK-501-PARAMETER-UNSUPPORTED", Capability, "The provider does not take a parameter of this request.", "leave the named parameter out";
-    CapabilityUnknown = 501, "HSK-501-CAPABILITY-UNKNOWN", Capability, "Nobody knows whether the model can do this.", "handshake provider models ID --capabilities, or declare it on the provider";
-    Provider = 502, "HSK-502-PROVIDER", Transient, "The provider failed.", "";
-    Protocol = 502, "HSK-502-PROTOCOL", Protocol, "The provider's answer breaks its protocol.", "";
-    StreamTruncated = 502, "HSK-502-STREAM-TRUNCATED", Protocol, "The answer ended without evidence that it was complete.", "";
-    UnexpectedContent = 502, "HSK-502-UNEXPECTED-CONTENT", Protocol, "Something that is not the provider's API answered.", "check the base_url";
-    NotReady = 503, "HSK-503-NOT-READY", Transient, "The provider is not ready.", "handshake provider check ID";
-    ToolLoopBound = 507, "HSK-507-TOOL-LOOP-BOUND", Policy, "The tool loop reached its bound.", "";
-    SwapFailed = 503, "CX-MM-003", Permanent, "The model swap failed or timed out.", "";
+    InvalidBaseUrl = 400, "HSK-400-INVALID-BASE-URL", Permanent, "base_url is not canonical or not allowed", "run `handshake provider check-url URL` to see which rule it breaks";
+    InvalidConfig = 400, "HSK-400-INVALID-CONFIG", Permanent, "invalid configuration", "correct the setting named in the message";
+    InvalidEvent = 400, "HSK-400-INVALID-EVENT", Permanent, "unknown event type or field", "";
+    InvalidRequest = 400, "HSK-400-INVALID-REQUEST", Permanent, "invalid request", "correct the field named in the message";
+    ProviderRejected = 400, "HSK-400-PROVIDER-REJECTED", Permanent, "the provider rejected the request", "run `handshake explain --request FILE` to see what would be sent";
+    ProviderAuth = 401, "HSK-401-PROVIDER-AUTH", Permanent, "the provider rejected the credentials", "run `handshake secret set NAME --origin URL` to store a valid key";
+    BudgetExceeded = 402, "HSK-402-BUDGET-EXCEEDED", Policy, "the answer exceeded max_tokens", "raise max_tokens, or ask for a shorter answer";
+    ProviderQuota = 402, "HSK-402-PROVIDER-QUOTA", Permanent, "the provider's quota is used up", "check your account with the provider";
+    SsrfBlocked = 403, "HSK-403-SSRF-BLOCKED", Policy, "destination address not allowed", "run `handshake provider check-url URL --resolve` to see how its addresses are classified";
+    TierMismatch = 403, "HSK-403-TIER-MISMATCH", Policy, "the declared tier differs from the tier of the call", "call a cloud model through its own provider; register a local server that forwards requests with `--reach relay`";
+    GovernanceLocked = 403, "HSK-403-GOVERNANCE-LOCKED", Policy, "cloud calls are locked", "activate a work profile whose automation_level is not LOCKED, and remove `locked = true` from policy.toml if it is there";
+    CloudEscalationDenied = 403, "HSK-403-CLOUD-ESCALATION-DENIED", Policy, "this cloud call was denied by policy or by a person", "use a local model, or ask the operator";
+    CloudConsentRequired = 403, "HSK-403-CLOUD-CONSENT-REQUIRED", Policy, "this cloud call needs a person's consent", "run `handshake consent list`, then `handshake consent approve ID`";
+    CloudConsentMismatch = 403, "HSK-403-CLOUD-CONSENT-MISMATCH", Policy, "the consent given does not match this request", "run `handshake consent list` and decide on the current request";
+    ContactNotGranted = 403, "HSK-403-CONTACT-NOT-GRANTED", Policy, "contact with this origin has not been granted", "run `handshake provider check ID --grant`";
+    SecretUnbound = 403, "HSK-403-SECRET-UNBOUND", Policy, "the secret is not bound to this origin, or its value has changed", "run `handshake secret set NAME --origin URL`, or `handshake secret bind REF --origin URL` for a secret outside the vault";
+    HomeUntrusted = 403, "HSK-403-HOME-UNTRUSTED", Policy, "this home was not created or trusted by this user", "run `handshake init --home DIR` at a terminal if the home is yours";
+    LeakageBlocked = 403, "HSK-403-LEAKAGE-BLOCKED", Policy, "the request holds something that must not leave this machine", "remove it, or use a local model";
+    LeakageUndecided = 403, "HSK-403-LEAKAGE-UNDECIDED", Policy, "the leakage check did not finish, so nothing was sent", "shorten the request, or use a local model";
+    ToolDenied = 403, "HSK-403-TOOL-DENIED", Policy, "the tool gate denied the call", "grant the session the capability that the tool needs";
+    FactorRequired = 403, "HSK-403-FACTOR-REQUIRED", Policy, "the approval passphrase is required", "enter the approval passphrase at a terminal";
+    Provider404 = 404, "HSK-404-PROVIDER", Permanent, "no such provider", "run `handshake provider list`";
+    Model404 = 404, "HSK-404-MODEL", Permanent, "no such model, or the model is not enabled", "run `handshake provider models ID`, then `handshake provider enable ID MODEL`";
+    Profile404 = 404, "HSK-404-PROFILE", Permanent, "no such work profile, or none is active", "name a model as PROVIDER/MODEL, or run `handshake profile list` and `handshake profile activate ID`";
+    Timeout = 408, "HSK-408-TIMEOUT", Transient, "the provider did not answer in time", "try again later, or run `handshake provider check ID`";
+    CapabilityConflict = 409, "HSK-409-CAPABILITY-CONFLICT", Capability, "the declared capability contradicts the server", "run `handshake provider models ID --capabilities` to compare them";
+    StateHash = 409, "HSK-409-STATE-HASH", Permanent, "the stored state does not match its hash", "";
+    SessionBusy = 409, "HSK-409-SESSION-BUSY", Transient, "another call is running in this session", "wait for it to finish, or cancel it";
+    Revision = 409, "HSK-409-REVISION", Permanent, "the record changed in the meantime", "read it again, then repeat the change";
+    ContextWindow = 413, "HSK-413-CONTEXT-WINDOW", Permanent, "the request does not fit the model's context window", "shorten the conversation, or choose a model with a larger window";
+    MaxBytes = 413, "HSK-413-MAX-BYTES", Policy, "the request is larger than allowed", "shorten the request";
+    StreamLimit = 413, "HSK-413-STREAM-LIMIT", Protocol, "the answer exceeded a size limit", "ask for a shorter answer";
+    ToolCallParse = 422, "HSK-422-TOOL-CALL-PARSE", Protocol, "a tool call was malformed, unknown or missing", "try again, or choose another model";
+    StructuredOutputInvalid = 422, "HSK-422-STRUCTURED-OUTPUT-INVALID", Protocol, "the answer does not match the schema", "try again, simplify the schema, or choose another model";
+    TruncatedToolTurn = 422, "HSK-422-TRUNCATED-TOOL-TURN", Protocol, "the answer was cut off during a tool call, so none of its tool calls may run", "raise max_tokens";
+    SchemaKeyword = 422, "HSK-422-SCHEMA-KEYWORD", Permanent, "the JSON schema uses an unsupported keyword", "remove the unsupported keyword from the schema";
+    VaultLocked = 423, "HSK-423-VAULT-LOCKED", Policy, "the vault is locked", "restore the key file, or enter the vault passphrase at a terminal";
+    RateLimit = 429, "HSK-429-RATE-LIMIT", Transient, "the provider's rate limit was reached", "wait, then try again";
+    ConsentFlood = 429, "HSK-429-CONSENT-FLOOD", Policy, "too many consent requests are pending or were just denied", "run `handshake consent list` and decide the pending requests; after a denial, wait before asking again";
+    Cancelled = 499, "HSK-499-CANCELLED", Cancelled, "the call was cancelled", "";
+    Storage = 500, "HSK-500-STORAGE", Permanent, "local storage failed or is damaged", "run `handshake doctor`";
+    StreamingUnsupported = 501, "HSK-501-STREAMING-UNSUPPORTED", Capability, "the model does not support streaming", "set stream to false";
+    ToolCallingUnsupported = 501, "HSK-501-TOOL-CALLING-UNSUPPORTED", Capability, "the model does not support tools", "choose a model that supports tools: run `handshake provider models --capabilities`";
+    StructuredOutputUnsupported = 501, "HSK-501-STRUCTURED-OUTPUT-UNSUPPORTED", Capability, "the model does not support structured output", "choose another model: run `handshake provider models --capabilities`";
+    MultiTurnUnsupported = 501, "HSK-501-MULTI-TURN-UNSUPPORTED", Capability, "the model does not support multi-turn conversations", "choose another model: run `handshake provider models --capabilities`";
+    VisionUnsupported = 501, "HSK-501-VISION-UNSUPPORTED", Capability, "the model does not support images", "choose another model: run `handshake provider models --capabilities`";
+    ThinkingUnsupported = 501, "HSK-501-THINKING-UNSUPPORTED", Capability, "the model does not support reasoning", "remove the reasoning setting from the request";
+    ParameterUnsupported = 501, "HSK-501-PARAMETER-UNSUPPORTED", Capability, "the provider does not support a parameter of this request", "remove the parameter named in the message";
+    CapabilityUnknown = 501, "HSK-501-CAPABILITY-UNKNOWN", Capability, "capability unknown", "run `handshake provider models ID --capabilities`, then declare it with `handshake provider enable ID MODEL --capability NAME=yes`";
+    Provider = 502, "HSK-502-PROVIDER", Transient, "the provider failed", "try again later";
+    Protocol = 502, "HSK-502-PROTOCOL", Protocol, "the provider's answer violates its protocol", "check the provider's kind and dialect";
+    StreamTruncated = 502, "HSK-502-STREAM-TRUNCATED", Protocol, "the answer ended without a sign that it was complete", "try again";
+    UnexpectedContent = 502, "HSK-502-UNEXPECTED-CONTENT", Protocol, "the answer did not come from the provider's API", "check the provider's base_url";
+    NotReady = 503, "HSK-503-NOT-READY", Transient, "the provider is not ready", "run `handshake provider check ID`";
+    ToolLoopBound = 507, "HSK-507-TOOL-LOOP-BOUND", Policy, "the tool loop reached its limit", "";
+    SwapFailed = 503, "CX-MM-003", Permanent, "the model swap failed or timed out", "";
 }
 
 impl ErrorCode {
-    /// The code with this text, an alias of older documents included.
+    /// The code with this text; aliases from older documents are accepted.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -241,6 +241,31 @@ mod tests {
             if let Some(rest) = code.as_str().strip_prefix("HSK-") {
                 assert_eq!(rest[..3].parse(), Ok(code.http_status()), "{code}");
             }
+        }
+    }
+
+    /// `error: TITLE: SUBJECT [CODE]` and `help: NEXT STEP` are put together from these.
+    #[test]
+    fn titles_and_next_steps_are_fragments() {
+        for code in ErrorCode::ALL {
+            for text in [code.title(), code.next_step()] {
+                assert!(!text.ends_with(['.', '!', ' ']), "{code}: {text}");
+                assert!(!text.starts_with(char::is_uppercase), "{code}: {text}");
+                assert_eq!(text.matches('`').count() % 2, 0, "{code}: {text}");
+            }
+            assert!(!code.title().is_empty(), "{code}");
+        }
+    }
+
+    #[test]
+    fn d5_no_next_step_offers_tool_emulation() {
+        let step = ErrorCode::ToolCallingUnsupported.next_step();
+        assert!(
+            step.contains("handshake provider models --capabilities"),
+            "{step}"
+        );
+        for code in ErrorCode::ALL {
+            assert!(!code.next_step().contains("emulat"), "{code}");
         }
     }
 

@@ -13,7 +13,7 @@ pub struct Digest([u8; 32]);
 
 /// A text that is not 64 lower-case hex digits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a digest must be 64 lower-case hex digits")]
+#[error("invalid digest: expected 64 lower-case hex digits")]
 pub struct InvalidDigest;
 
 impl Digest {
@@ -175,10 +175,10 @@ impl fmt::Display for KeyedHash {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotCanonical {
     /// A float, or an integer beyond 2^53 that RFC 8785 would alter silently.
-    #[error("canonical JSON holds integers up to 2^53 and no floats; use a decimal string")]
+    #[error("canonical JSON cannot hold floats or integers beyond 2^53: use a decimal string")]
     Number,
     /// A value that serde cannot serialise.
-    #[error("the value cannot be written as JSON")]
+    #[error("cannot write the value as JSON")]
     Unserialisable,
 }
 

@@ -35,7 +35,7 @@ pub enum Method {
     Post,
 }
 
-/// A header of the manifest: a value, or the place where the secret goes.
+/// A header of the manifest: a value, or a placeholder for the secret.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum HeaderValue {
@@ -45,14 +45,14 @@ pub enum HeaderValue {
     Secret {
         /// Where the secret lives.
         secret_ref: SecretRef,
-        /// What stands before it, `Bearer ` for example. Not part of the manifest's hash: it is fixed by
+        /// The text before it, such as `Bearer `. Not part of the manifest's hash: it is fixed by
         /// the header and the dialect.
         #[serde(skip)]
         prefix: &'static str,
     },
 }
 
-/// Everything that goes on the wire, but `host`, `content-length` and the secret's value.
+/// Everything that goes on the wire except `host`, `content-length` and the secret's value.
 #[derive(Clone, PartialEq)]
 pub struct Envelope {
     /// The method.
@@ -99,7 +99,7 @@ const FORBIDDEN_HEADERS: &[&str] = &[
 
 /// An envelope that breaks a rule of its manifest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the envelope breaks a rule: {0}")]
+#[error("invalid envelope: {0}")]
 pub struct InvalidEnvelope(pub &'static str);
 
 impl Envelope {
@@ -129,7 +129,7 @@ impl Envelope {
             .filter(|v| matches!(v, HeaderValue::Secret { .. }))
             .count();
         if secrets > 1 {
-            return Err(InvalidEnvelope("at most one header holds a secret"));
+            return Err(InvalidEnvelope("more than one header holds a secret"));
         }
         for (name, value) in &self.headers {
             let named = !name.is_empty()
@@ -137,12 +137,12 @@ impl Envelope {
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
             if !named || FORBIDDEN_HEADERS.contains(&name.as_str()) {
-                return Err(InvalidEnvelope("a header may not be set by an adapter"));
+                return Err(InvalidEnvelope("adapters must not set this header"));
             }
             if let HeaderValue::Plain(text) = value
                 && !text.bytes().all(|b| (0x20..=0x7e).contains(&b))
             {
-                return Err(InvalidEnvelope("header values are visible ASCII"));
+                return Err(InvalidEnvelope("header values must be visible ASCII"));
             }
         }
         let segments_ok = self.path.starts_with('/')
@@ -155,11 +155,11 @@ impl Envelope {
             });
         if !segments_ok || !self.path.starts_with(self.base_url.path()) {
             return Err(InvalidEnvelope(
-                "the path is the base URL's path and plain segments below it",
+                "the path must be the base URL's path followed by plain segments",
             ));
         }
         if self.method == Method::Get && !self.body.is_empty() {
-            return Err(InvalidEnvelope("a GET has no body"));
+            return Err(InvalidEnvelope("a GET request must not have a body"));
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Envelope {
             "revision": self.revision,
             "model_id": self.model_id,
         });
-        canonical_json(&value).expect("a manifest holds strings and small integers")
+        canonical_json(&value).expect("a manifest holds only strings and small integers")
     }
 
     /// `SHA-256("hsk.envelope.v1\0" ‖ salt ‖ u32be(len m) ‖ m ‖ body)`.

@@ -20,7 +20,7 @@ pub struct CallError {
     pub http_status: Option<u16>,
     /// How long the provider asks to wait.
     pub retry_after: Option<Duration>,
-    /// The name of the field, parameter, feature or step at fault: our own words, never the provider's.
+    /// The field, parameter, feature or step at fault: our own words, never the provider's.
     pub subject: Option<&'static str>,
     /// The member of the caller's own request that is at fault, bounded and printable. Shown to that caller, never
     /// recorded.
@@ -45,7 +45,7 @@ impl CallError {
         }
     }
 
-    /// The same failure, naming what it is about.
+    /// Names what the failure is about.
     #[must_use]
     pub fn about(mut self, subject: &'static str) -> Self {
         self.subject = Some(subject);
@@ -71,21 +71,21 @@ impl CallError {
         self
     }
 
-    /// The same failure in another class.
+    /// Sets the class.
     #[must_use]
     pub fn class(mut self, class: ErrorClass) -> Self {
         self.class = class;
         self
     }
 
-    /// The same failure with the HTTP status that showed it.
+    /// Sets the HTTP status that indicated it.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.http_status = Some(status);
         self
     }
 
-    /// The same failure with the wait that the provider asked for.
+    /// Sets the wait that the provider asked for.
     #[must_use]
     pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
@@ -95,10 +95,10 @@ impl CallError {
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.code.title())?;
+        f.write_str(self.code.title())?;
         match self.subject {
-            Some(subject) => write!(f, " ({subject})"),
-            None => Ok(()),
+            Some(subject) => write!(f, ": {subject} [{}]", self.code),
+            None => write!(f, " [{}]", self.code),
         }
     }
 }

@@ -59,13 +59,13 @@ pub enum FindingClass {
 pub enum FindingLevel {
     /// Worth knowing.
     Warn,
-    /// A person must look at this very call.
+    /// A person must approve this call itself.
     Ask,
-    /// Not consentable.
+    /// Cannot be approved.
     Block,
 }
 
-/// How sure the rule is.
+/// How certain the rule is.
 #[derive(
     Clone,
     Copy,
@@ -85,7 +85,7 @@ pub enum Confidence {
     Low,
     /// Likely.
     Medium,
-    /// As good as certain.
+    /// Practically certain.
     High,
 }
 
@@ -99,7 +99,7 @@ pub struct LeakageFinding {
     pub class: FindingClass,
     /// What it means for the call.
     pub level: FindingLevel,
-    /// How sure.
+    /// How certain the rule is.
     pub confidence: Confidence,
     /// Where: JSON pointer of the leaf or key. Absent for enrolled secrets, which give no position away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ pub struct LeakageFinding {
     /// One past the last byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<u64>,
-    /// How the text was decoded to see it, outermost first: `base64`, `percent`, … Empty: as it stands.
+    /// How the text was decoded to see it, outermost first: `base64`, `percent`, … Empty: not decoded.
     #[serde(default)]
     pub views: Vec<String>,
 }
@@ -148,13 +148,13 @@ impl Findings {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ValidatorError {
     /// The work budget ran out.
-    #[error("the work budget of the leakage check ran out")]
+    #[error("leakage check exceeded its work budget")]
     Budget,
     /// Something could not be decoded or resolved.
-    #[error("a part could not be inspected")]
+    #[error("part of the request could not be inspected")]
     Undecodable,
     /// The validator itself failed.
-    #[error("the validator failed")]
+    #[error("leakage validator failed")]
     Failed,
 }
 

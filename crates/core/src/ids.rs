@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 /// An identifier whose text does not have the required form. Holds no part of the rejected text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{kind} must match {expected}")]
+#[error("invalid {kind}: expected {expected}")]
 pub struct InvalidId {
     /// Which identifier was expected.
     pub kind: &'static str,
-    /// Its form, as a regular expression.
+    /// Its form: a regular expression, or a word for it.
     pub expected: &'static str,
 }
 
@@ -82,7 +82,7 @@ macro_rules! text_id {
 }
 
 macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
         #[derive(
             Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
@@ -96,10 +96,10 @@ macro_rules! uuid_id {
             /// Wraps a UUID.
             ///
             /// # Errors
-            /// [`InvalidId`] for the nil UUID, which always means that somebody forgot to set it.
+            /// [`InvalidId`] for the nil UUID, which always means that it was never set.
             pub fn new(uuid: Uuid) -> Result<Self, InvalidId> {
                 if uuid.is_nil() {
-                    Err(InvalidId { kind: stringify!($name), expected: "a non-nil UUID" })
+                    Err(InvalidId { kind: $kind, expected: "a UUID" })
                 } else {
                     Ok(Self(uuid))
                 }
@@ -129,7 +129,7 @@ macro_rules! uuid_id {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 Uuid::parse_str(text)
-                    .map_err(|_| InvalidId { kind: stringify!($name), expected: "a non-nil UUID" })
+                    .map_err(|_| InvalidId { kind: $kind, expected: "a UUID" })
                     .and_then(Self::new)
             }
         }
@@ -233,39 +233,39 @@ text_id! {
 
 uuid_id! {
     /// One trace: everything that one request of a caller caused.
-    TraceId
+    TraceId, "trace id"
 }
 uuid_id! {
     /// One request for consent.
-    RequestId
+    RequestId, "request id"
 }
 uuid_id! {
     /// One projection plan.
-    PlanId
+    PlanId, "plan id"
 }
 uuid_id! {
     /// One consent receipt.
-    ReceiptId
+    ReceiptId, "receipt id"
 }
 uuid_id! {
     /// One logical use of a receipt: one call, whatever its number of attempts.
-    UseId
+    UseId, "use id"
 }
 uuid_id! {
     /// One message.
-    MessageId
+    MessageId, "message id"
 }
 uuid_id! {
     /// One tool call, by our own id.
-    ToolCallId
+    ToolCallId, "tool call id"
 }
 uuid_id! {
     /// One recorded event.
-    EventId
+    EventId, "event id"
 }
 uuid_id! {
     /// One request to swap a session's model.
-    SwapId
+    SwapId, "swap id"
 }
 
 /// `provider_id/model_id`, split at the first `/` only: model ids may hold `/` themselves.
@@ -288,8 +288,8 @@ impl FromStr for ModelRef {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let (provider, model) = text.split_once('/').ok_or(InvalidId {
-            kind: "model ref",
-            expected: "provider_id/model_id",
+            kind: "model",
+            expected: "PROVIDER/MODEL",
         })?;
         Ok(Self {
             provider: ProviderId::new(provider)?,

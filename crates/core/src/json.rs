@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 
 /// Bytes that are not one strict JSON value. Repeats nothing of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not one JSON value without duplicate keys (line {line}, column {column})")]
+#[error("invalid JSON, or a duplicate key, at line {line}, column {column}")]
 pub struct NotStrict {
     /// Where reading stopped, from 1.
     pub line: usize,

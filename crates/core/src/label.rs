@@ -24,7 +24,7 @@ pub enum Sensitivity {
     Medium,
     /// Must not leave.
     High,
-    /// Nobody said. Blocks.
+    /// Unknown. Blocks.
     Unknown,
 }
 
@@ -66,7 +66,7 @@ pub struct Label {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum LabelBlock {
-    /// Nobody labelled it, or it could not be resolved.
+    /// It is not labelled, or it could not be resolved.
     Unknown,
     /// It is classified high.
     High,
@@ -80,7 +80,7 @@ impl Label {
         sensitivity: Sensitivity::Low,
         exportable: true,
     };
-    /// Content that nobody labelled.
+    /// Content without a label.
     pub const UNKNOWN: Self = Self {
         sensitivity: Sensitivity::Unknown,
         exportable: false,

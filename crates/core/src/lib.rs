@@ -32,3 +32,4 @@ pub mod tier;
 pub mod time;
 pub mod tool;
 pub mod upstream;
+mod words;

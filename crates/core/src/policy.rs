@@ -26,20 +26,20 @@ pub enum AutomationLevel {
     /// A person decides everything.
     #[default]
     FullHuman,
-    /// A person decides what matters. `ASSISTED` and `SUPERVISED` of older profiles are read as this.
+    /// A person decides what matters. `ASSISTED` and `SUPERVISED` from older profiles are read as this.
     #[serde(alias = "ASSISTED", alias = "SUPERVISED")]
     Hybrid,
-    /// Work goes on by itself. Cloud consent is still a person's.
+    /// Work continues by itself. Cloud consent still needs a person.
     Autonomous,
     /// No prompt and no transmission to Cloud. Local is untouched.
     Locked,
 }
 
-/// What the pinned work profile says about this call.
+/// The rules of the pinned work profile for this call.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Governance {
-    /// How far work may go without a person.
+    /// How far work may proceed without a person.
     pub automation_level: AutomationLevel,
     /// Whether Cloud may be asked for at all.
     pub allow_cloud_escalation: bool,

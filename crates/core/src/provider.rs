@@ -21,7 +21,7 @@ pub struct ProviderRecord {
     pub provider_kind: Token,
     /// The declared tier. Checked against the effective one, never believed.
     pub tier: ModelTier,
-    /// Where it is.
+    /// The URL of its API.
     pub base_url: BaseUrl,
     /// Whether it forwards.
     #[serde(default)]
@@ -29,10 +29,10 @@ pub struct ProviderRecord {
     /// The dialect of its kind, where the kind has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<Token>,
-    /// The model to use where a caller names none.
+    /// The model to use when a request names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_model: Option<ModelId>,
-    /// Where its secret lives.
+    /// The reference to its secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
     /// When it was registered.
@@ -51,12 +51,12 @@ pub struct ProviderRecord {
 pub struct ProviderDraft {
     /// The stable id.
     pub provider_id: ProviderId,
-    /// Which adapter speaks to it.
+    /// The adapter that serves it.
     pub provider_kind: Token,
     /// The declared tier; derived from the URL and the reach when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<ModelTier>,
-    /// Where it is.
+    /// The URL of its API.
     pub base_url: BaseUrl,
     /// Whether it forwards.
     #[serde(default)]
@@ -64,10 +64,10 @@ pub struct ProviderDraft {
     /// The dialect of its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<Token>,
-    /// The model to use where a caller names none.
+    /// The model to use when a request names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_model: Option<ModelId>,
-    /// Where its secret lives.
+    /// The reference to its secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
@@ -105,7 +105,7 @@ impl ProviderDraft {
             return Err(InvalidProvider {
                 code: ErrorCode::InvalidConfig,
                 field: "reach",
-                reason: "a relay is a server on this machine; a server elsewhere is cloud and direct",
+                reason: "a relay must run on this machine; register a remote server as cloud and direct",
             });
         }
         if self.tier.is_some_and(|declared| declared != derived) {
@@ -114,7 +114,7 @@ impl ProviderDraft {
                 field: "tier",
                 reason: match derived {
                     ModelTier::Local => {
-                        "a direct server on loopback is local; declare `reach: relay` if it forwards"
+                        "a direct server on loopback is local; declare `reach: relay` if it forwards requests"
                     }
                     ModelTier::Cloud => "only a direct server on loopback is local",
                 },
@@ -161,7 +161,7 @@ impl ProviderRecord {
             return Err(InvalidProvider {
                 code: ErrorCode::InvalidConfig,
                 field: "provider_id",
-                reason: "an id never changes; add a provider and remove this one",
+                reason: "an id cannot change; add a new provider and remove this one",
             });
         }
         let mut next = draft.into_record(now)?;

@@ -11,7 +11,7 @@ use crate::{
     ids::{ModelId, Token, ToolName},
 };
 
-/// How thinking is told apart from text.
+/// How thinking is separated from text.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema,
 )]
@@ -44,7 +44,7 @@ pub struct ReplySpec {
     pub tool_choice: Option<ToolChoice>,
     /// Whether a schema was asked for.
     pub structured: bool,
-    /// How thinking is told apart.
+    /// How thinking is separated from text.
     pub reasoning: ReasoningPolicy,
     /// The dialect.
     pub dialect: Token,

@@ -41,7 +41,7 @@ impl Secret {
         self.0.expose_secret().len()
     }
 
-    /// Whether there are no bytes at all.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -70,10 +70,10 @@ pub enum SecretRef {
     Client,
 }
 
-/// A text that is not a secret reference. It may be a key that somebody pasted, so it is not repeated.
+/// A text that is not a secret reference. It may be a pasted key, so it is not repeated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "secret_ref must be vault:NAME, keyring:NAME, env:NAME, file:PATH or client: (never the key itself)"
+    "invalid secret_ref: expected vault:NAME, keyring:NAME, env:NAME, file:PATH or client:, never the key itself"
 )]
 pub struct InvalidSecretRef;
 

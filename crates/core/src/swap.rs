@@ -146,10 +146,10 @@ impl ModelSwapRequest {
             field: "request",
             reason,
         };
-        let value =
-            read_strict(bytes).map_err(|_| invalid("is one JSON object without duplicate keys"))?;
+        let value = read_strict(bytes)
+            .map_err(|_| invalid("must be one JSON object without duplicate keys"))?;
         let request: Self = serde_json::from_value(value)
-            .map_err(|_| invalid("has exactly the fields of hsk.model_swap@0.4, well formed"))?;
+            .map_err(|_| invalid("must have exactly the fields of hsk.model_swap@0.4"))?;
         request.check()?;
         Ok(request)
     }
@@ -169,7 +169,7 @@ impl ModelSwapRequest {
         ensure(
             self.target_model_id != self.current_model_id,
             "target_model_id",
-            "is another model",
+            "must differ from current_model_id",
         )?;
         let reason_ok = !self.reason.trim().is_empty()
             && self.reason.len() <= 512
@@ -177,7 +177,7 @@ impl ModelSwapRequest {
         ensure(
             reason_ok,
             "reason",
-            "has 1 to 512 bytes without control characters",
+            "must be 1 to 512 bytes without control characters",
         )?;
         let mut refs: Vec<_> = self.state_persist_refs.iter().collect();
         refs.sort();
@@ -187,17 +187,17 @@ impl ModelSwapRequest {
         ensure(
             unique,
             "state_persist_refs",
-            "names 1 to 4096 artefacts, each once",
+            "must list 1 to 4096 artefacts without duplicates",
         )?;
         ensure(
             (1..=3_600_000).contains(&self.timeout_ms),
             "timeout_ms",
-            "is from 1 to 3600000",
+            "must be from 1 to 3600000",
         )?;
         let notes = self.metadata.as_ref().map_or(0, |notes| {
             serde_json::to_vec(notes).map_or(usize::MAX, |bytes| bytes.len())
         });
-        ensure(notes <= 16 * 1024, "metadata", "has at most 16 KiB")
+        ensure(notes <= 16 * 1024, "metadata", "must be at most 16 KiB")
     }
 }
 

@@ -22,11 +22,11 @@ use crate::net::AddressClass;
 pub enum ModelTier {
     /// The model runs on this machine.
     Local,
-    /// Everything else, and whatever cannot be determined.
+    /// The model runs elsewhere, or where it runs cannot be determined.
     Cloud,
 }
 
-/// Whether a server forwards what it gets. Only a person can attest `Relay` or its absence.
+/// Whether a server forwards requests. Only a person can attest `Relay` or its absence.
 #[derive(
     Clone,
     Copy,
@@ -43,14 +43,14 @@ pub enum ModelTier {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
-    /// The server answers itself.
+    /// The server answers requests itself.
     #[default]
     Direct,
-    /// The server, on this machine, forwards elsewhere.
+    /// A server on this machine that forwards requests elsewhere.
     Relay,
 }
 
-/// Where one model of a provider runs, as far as its server says.
+/// Where a model of a provider runs, according to its server.
 #[derive(
     Clone,
     Copy,
@@ -71,7 +71,7 @@ pub enum Residence {
     Local,
     /// The server forwards this model off the machine.
     Forwarded,
-    /// Nobody said. Counts as forwarded.
+    /// Unknown. Counts as forwarded.
     #[default]
     Unknown,
 }

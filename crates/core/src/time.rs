@@ -11,7 +11,7 @@ pub struct UtcTime(i64);
 
 /// A text that is not an RFC 3339 UTC time with `Z`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a time must be RFC 3339 in UTC, ending in `Z`")]
+#[error("invalid time: expected RFC 3339 in UTC, ending in `Z`")]
 pub struct InvalidTime;
 
 impl UtcTime {

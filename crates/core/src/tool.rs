@@ -91,7 +91,7 @@ upper_enum! {
     }
 }
 
-/// A tool of the registry. The only place where its schema stands.
+/// A tool of the registry. The only place that holds its schema.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolEntry {
@@ -288,7 +288,7 @@ pub enum ToolErrorKind {
     Tool,
     /// It could not be reached.
     Transport,
-    /// Somebody cancelled.
+    /// Cancelled.
     Canceled,
     /// A rule said no.
     Policy,

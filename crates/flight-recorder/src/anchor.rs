@@ -1,4 +1,4 @@
-//! Anchors: what somebody noted outside the machine that holds the log.
+//! Anchors: log heads written down outside the machine that holds the log.
 
 use std::str::FromStr;
 
@@ -29,7 +29,7 @@ pub enum Anchor {
 
 /// A text that is not an anchor.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("an anchor is SIZE:HASH with 12 to 64 lower-case hex digits of the head hash")]
+#[error("invalid anchor: expected SIZE:HASH with 12 to 64 lower-case hex digits of the head hash")]
 pub struct InvalidAnchor;
 
 impl Anchor {

@@ -49,7 +49,7 @@ pub enum ExportError {
     #[error("the export directory exists and is not empty")]
     NotEmpty,
     /// A file could not be written.
-    #[error("{file} cannot be written")]
+    #[error("cannot write {file}")]
     Io {
         /// Which file of the export.
         file: &'static str,

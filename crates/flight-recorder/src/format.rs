@@ -10,7 +10,7 @@ pub const MAX_LINE: usize = 1 << 20;
 
 /// A line that the writer would not have produced. Holds nothing of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the line is not in the format of an export")]
+#[error("not an export line")]
 pub struct MalformedLine;
 
 impl Leaf {

@@ -17,7 +17,7 @@ hex_text!(PublicKey);
 
 /// Bytes or a text that is not a usable public key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not an Ed25519 public key in 64 lower-case hex digits")]
+#[error("expected an Ed25519 public key of 64 lower-case hex digits")]
 pub struct InvalidKey;
 
 impl PublicKey {
@@ -138,7 +138,7 @@ pub enum SignError {
     #[error("the signer did not sign with the named key")]
     WrongSigner,
     /// The time is not RFC 3339 UTC, or a size or epoch is impossible.
-    #[error("a signed record needs an RFC 3339 time in UTC and sizes that do not fall")]
+    #[error("a signed record needs an RFC 3339 time in UTC and sizes that do not decrease")]
     Invalid,
 }
 

@@ -17,7 +17,7 @@ pub struct LogId(String);
 
 /// A text that is not a log id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a log id is 1 to 128 characters of A-Z a-z 0-9 . _ : / -")]
+#[error("invalid log id: expected 1 to 128 characters of A-Z a-z 0-9 . _ : / -")]
 pub struct InvalidLogId;
 
 impl LogId {
@@ -103,10 +103,10 @@ pub struct Leaf {
 #[non_exhaustive]
 pub enum AppendError {
     /// Larger than [`MAX_PAYLOAD`].
-    #[error("the payload is larger than {MAX_PAYLOAD} bytes")]
+    #[error("payload larger than {MAX_PAYLOAD} bytes")]
     TooLarge,
     /// Not one JSON object without raw line breaks, so an export could not hold its exact bytes.
-    #[error("the payload is not one JSON object on one line")]
+    #[error("payload is not one JSON object on one line")]
     NotOneObject,
     /// The sequence numbers are used up.
     #[error("the log is full")]

@@ -1,4 +1,4 @@
-//! Lines of a file that somebody else may have made: bounded, never more than one in memory.
+//! Lines of an untrusted file: bounded, never more than one in memory.
 
 use std::io::{self, BufRead};
 

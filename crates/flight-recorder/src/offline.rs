@@ -1,4 +1,4 @@
-//! Reads an export that somebody else may have made, and hands it to the verifier.
+//! Reads an untrusted export and passes it to the verifier.
 
 use std::{
     fs::File,
@@ -27,7 +27,7 @@ const MAX_RECORDS: usize = 1_000_000;
 #[non_exhaustive]
 pub enum VerifyError {
     /// A file is missing, unreadable or not a regular file.
-    #[error("{file} cannot be read")]
+    #[error("cannot read {file}")]
     Unreadable {
         /// Which file of the export.
         file: &'static str,
@@ -36,10 +36,10 @@ pub enum VerifyError {
         source: io::Error,
     },
     /// The export names a format that this program does not know.
-    #[error("the export has a format that this program does not know")]
+    #[error("unknown export format")]
     UnknownFormat,
     /// More records than this program reads.
-    #[error("{file} holds more than {MAX_RECORDS} records")]
+    #[error("more than {MAX_RECORDS} records in {file}")]
     TooMany {
         /// Which file of the export.
         file: &'static str,
@@ -145,7 +145,7 @@ fn read_leaves(
     Ok(())
 }
 
-/// The manifest is not signed, but whoever altered the log and forgot it is found out here.
+/// The manifest is not signed, but altering the log without updating it is detected here.
 fn compare_manifest(manifest: &Manifest, verifier: &mut Verifier) {
     if verifier.is_broken() {
         return;

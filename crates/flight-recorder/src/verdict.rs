@@ -121,7 +121,7 @@ pub enum Status {
     /// Nothing contradicts anything, and an outside anchor confirms the leaves up to
     /// [`Verdict::anchored_size`]. What comes after is unanchored.
     Intact,
-    /// Nothing contradicts anything, but nothing from outside confirms it: whoever could write the files
+    /// Nothing contradicts anything, but nothing external confirms it: anyone who could write the files
     /// and held the current key could have made all of it.
     SelfConsistentOnly,
     /// Something was altered.

@@ -47,7 +47,7 @@ enum Says {
 /// let genesis = LogHead::genesis(&log_id);
 /// let (leaf, head) = append(&genesis, br#"{"type":"provider_registered"}"#.to_vec())?;
 ///
-/// // Somebody noted the head elsewhere.
+/// // The head was written down elsewhere.
 /// let trust = Trust { roots: vec![], anchors: vec![head.short_anchor().parse()?] };
 /// let mut verifier = Verifier::new(trust, Some(log_id), &[], vec![]);
 /// verifier.push(&leaf);

@@ -67,7 +67,7 @@ impl Engine {
         self.matcher.rules.iter().map(RuleInfo::from).collect()
     }
 
-    /// What one rule is. `None`: there is no such rule.
+    /// Describes a rule. `None` if there is no such rule.
     #[must_use]
     pub fn explain(&self, rule: &str) -> Option<RuleInfo> {
         self.matcher
@@ -94,7 +94,7 @@ impl Engine {
         self.scan(text.as_bytes(), &Enrolment::default(), false, &mut budget)
     }
 
-    /// Scans messages, or any other JSON value, as they would stand in a request.
+    /// Scans messages, or any other JSON value, as they would appear in a request.
     ///
     /// # Errors
     /// As [`Engine::scan_text`].

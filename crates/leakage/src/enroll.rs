@@ -21,15 +21,15 @@ const MIN_BITS: f32 = 40.0;
 const FRAGMENT_BITS: f32 = 64.0;
 const BLOCK: usize = 6;
 
-/// Why a value was not enrolled. Says nothing of the value.
+/// Why a value was not enrolled. Reveals nothing about the value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
     /// Shorter than [`MIN_BYTES`].
-    #[error("a value of fewer than 12 bytes would be found in ordinary text")]
+    #[error("a value of fewer than 12 bytes would match ordinary text")]
     TooShort,
-    /// Too regular to be told from ordinary text.
-    #[error("the value is too regular to be told from ordinary text")]
+    /// Too regular to be distinguished from ordinary text.
+    #[error("the value is too regular to be distinguished from ordinary text")]
     TooRegular,
 }
 

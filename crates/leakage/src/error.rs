@@ -5,21 +5,21 @@
 #[non_exhaustive]
 pub enum PackError {
     /// The file is not TOML of the documented form.
-    #[error("the rule pack cannot be read: {0}")]
+    #[error("cannot read the rule pack: {0}")]
     Syntax(String),
     /// A rule's id is not a rule id.
-    #[error("rule id {0:?} is not valid")]
+    #[error("invalid rule id: {0:?}")]
     Id(String),
-    /// Two rules share an id.
-    #[error("rule {0} is there twice")]
+    /// Two rules have the same id.
+    #[error("duplicate rule: {0}")]
     Duplicate(String),
     /// An anchor is missing, shorter than three bytes or not ASCII.
-    #[error("rule {0} needs ASCII anchors of three bytes or more")]
+    #[error("rule without ASCII anchors of at least three bytes: {0}")]
     Anchor(String),
     /// The pattern does not compile within its size limit.
-    #[error("the pattern of rule {0} does not compile within its limit")]
+    #[error("pattern does not compile within its size limit: rule {0}")]
     Pattern(String),
     /// The automaton over all anchors could not be built.
-    #[error("the anchors of the rule pack are too many")]
+    #[error("too many anchors in the rule pack")]
     TooLarge,
 }

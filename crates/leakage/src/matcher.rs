@@ -45,15 +45,15 @@ pub(crate) struct Found {
 }
 
 #[derive(Clone, Copy)]
-enum Turn {
+enum Writing {
     Plain,
     Reversed,
     Rot13,
 }
 
-struct Use {
+struct AnchorUse {
     rule: usize,
-    turn: Turn,
+    writing: Writing,
     /// The anchor as it must stand; `None`: in any case.
     exact: Option<Box<[u8]>>,
 }
@@ -61,14 +61,14 @@ struct Use {
 /// The compiled rules behind their anchors.
 pub(crate) struct Matcher {
     automaton: AhoCorasick,
-    uses: Vec<Vec<Use>>,
+    uses: Vec<Vec<AnchorUse>>,
     pub(crate) rules: Vec<Rule>,
 }
 
 /// How strictly the surroundings of a token are read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mode {
-    /// The text as somebody wrote it: word boundaries hold.
+    /// The text as written: word boundaries apply.
     Written,
     /// Put together from pieces: no boundary is left, so the value itself must look machine-made.
     Pieced,
@@ -76,21 +76,25 @@ pub(crate) enum Mode {
 
 impl Matcher {
     pub(crate) fn new(rules: Vec<Rule>) -> Result<Self, PackError> {
-        let mut by_text: BTreeMap<Vec<u8>, Vec<Use>> = BTreeMap::new();
+        let mut by_text: BTreeMap<Vec<u8>, Vec<AnchorUse>> = BTreeMap::new();
         for (rule, each) in rules.iter().enumerate() {
             for anchor in &each.spec.anchors {
                 let bytes = anchor.as_bytes();
-                let mut add = |turn, text: Vec<u8>| {
+                let mut add = |writing, text: Vec<u8>| {
                     let exact = (!each.spec.ci).then(|| text.clone().into_boxed_slice());
                     by_text
                         .entry(text.to_ascii_lowercase())
                         .or_default()
-                        .push(Use { rule, turn, exact });
+                        .push(AnchorUse {
+                            rule,
+                            writing,
+                            exact,
+                        });
                 };
-                add(Turn::Plain, bytes.to_vec());
+                add(Writing::Plain, bytes.to_vec());
                 if each.spec.pieces && !each.spec.ci && is_telling(bytes) {
-                    add(Turn::Reversed, bytes.iter().rev().copied().collect());
-                    add(Turn::Rot13, bytes.iter().map(|b| rot13(*b)).collect());
+                    add(Writing::Reversed, bytes.iter().rev().copied().collect());
+                    add(Writing::Rot13, bytes.iter().map(|b| rot13(*b)).collect());
                 }
             }
         }
@@ -123,10 +127,12 @@ impl Matcher {
                 {
                     continue;
                 }
-                match each.turn {
-                    Turn::Reversed => found.reversed |= is_body(data[..hit.start()].iter().rev()),
-                    Turn::Rot13 => found.rot13 |= is_body(data[hit.end()..].iter()),
-                    Turn::Plain => self.at(
+                match each.writing {
+                    Writing::Reversed => {
+                        found.reversed |= is_body(data[..hit.start()].iter().rev())
+                    }
+                    Writing::Rot13 => found.rot13 |= is_body(data[hit.end()..].iter()),
+                    Writing::Plain => self.at(
                         each.rule,
                         data,
                         hit.start(),

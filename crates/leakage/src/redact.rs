@@ -55,7 +55,7 @@ impl Redactor {
             .engine
             .scan(clean.as_bytes(), &enrolment, false, &mut budget)
         {
-            Ok(left) => match left.iter().find(|f| f.level > FindingLevel::Warn) {
+            Ok(remaining) => match remaining.iter().find(|f| f.level > FindingLevel::Warn) {
                 Some(finding) => Cow::Owned(tag(finding.class, finding.rule.as_str())),
                 None => clean,
             },

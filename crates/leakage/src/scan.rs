@@ -93,7 +93,7 @@ impl<'a> Scan<'a> {
         let walk = tree::walk(&root);
         if envelope {
             for pointer in &walk.token_ids {
-                let id = own_rule("token-ids");
+                let id = built_in_rule("token-ids");
                 self.push(
                     id,
                     FindingClass::Uninspectable,
@@ -302,7 +302,7 @@ impl<'a> Scan<'a> {
             .is_empty()
             .then_some((hit.start as u64, hit.end as u64));
         let (id, class) = (rule.id.clone(), rule.spec.class);
-        self.push_sure(
+        self.push_with_confidence(
             id,
             class,
             hit.level,
@@ -318,7 +318,7 @@ impl<'a> Scan<'a> {
             // One finding without place, count or name: more would let a reader search for the value.
             self.enrolled = true;
             self.push(
-                own_rule("enrolled"),
+                built_in_rule("enrolled"),
                 FindingClass::Enrolled,
                 FindingLevel::Block,
                 None,
@@ -337,11 +337,11 @@ impl<'a> Scan<'a> {
         span: Option<(u64, u64)>,
         chain: &[&'static str],
     ) {
-        self.push_sure(rule, class, level, Confidence::High, pointer, span, chain);
+        self.push_with_confidence(rule, class, level, Confidence::High, pointer, span, chain);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one finding")]
-    fn push_sure(
+    fn push_with_confidence(
         &mut self,
         rule: RuleId,
         class: FindingClass,
@@ -386,7 +386,7 @@ fn is_token(byte: u8) -> bool {
 }
 
 /// The id of a rule that is code rather than pattern.
-fn own_rule(id: &str) -> RuleId {
+fn built_in_rule(id: &str) -> RuleId {
     RuleId::new(id).expect("a literal of the right form")
 }
 

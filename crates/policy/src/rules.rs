@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
-    /// Nothing may leave.
+    /// Whether cloud calls are locked: nothing may leave.
     pub locked: bool,
-    /// Cloud may be asked for at all.
+    /// Whether cloud calls may be requested at all.
     pub cloud: bool,
     /// Hosts on private networks that may be dialled, by exact spelling.
     pub private_hosts: BTreeSet<String>,
-    /// The least assurance of a receipt: `A0` to `A3`.
+    /// The lowest accepted assurance of a receipt: `A0` to `A3`.
     pub min_assurance: Assurance,
-    /// The largest body in bytes.
+    /// The largest request body in bytes.
     pub max_body_bytes: u64,
     /// `refuse` or `ask`.
     pub second_hand: SecondHand,
@@ -30,7 +30,7 @@ pub struct Rules {
     pub max_context_tokens: u64,
     /// Retries.
     pub retry: RetryRules,
-    /// Providers whose models may have tools emulated where they lack them.
+    /// Providers whose models may have tools emulated. Must be empty: emulation is not available in this version.
     pub emulate_tools: BTreeSet<String>,
     /// Leakage rules that are switched off. Never the enrolled ones.
     pub disabled_rules: BTreeSet<String>,
@@ -77,7 +77,7 @@ impl Default for Rules {
 
 /// A `policy.toml` that cannot be used. Names the field, never its value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("policy.toml: {field}: {reason}")]
+#[error("invalid policy.toml: {field}: {reason}")]
 pub struct InvalidRules {
     /// The field at fault, as far as it is known.
     pub field: String,
@@ -101,7 +101,7 @@ impl Rules {
     pub fn read(text: &str) -> Result<Self, InvalidRules> {
         let table: toml::Table = toml::from_str(text).map_err(|_| InvalidRules {
             field: "(file)".to_owned(),
-            reason: "it is not TOML",
+            reason: "not valid TOML",
         })?;
         // One field at a time, so that the message can name it without repeating what was written.
         for (field, value) in &table {
@@ -121,18 +121,25 @@ impl Rules {
         }
         let rules: Self = table.try_into().map_err(|_| InvalidRules {
             field: "(file)".to_owned(),
-            reason: "it is not a set of rules",
+            reason: "not a set of rules",
         })?;
+        // Accepted without effect, the setting would promise what every adapter refuses.
+        if !rules.emulate_tools.is_empty() {
+            return Err(InvalidRules {
+                field: "emulate_tools".to_owned(),
+                reason: "tool emulation is not available in this version",
+            });
+        }
         if rules.retry.max_attempts == 0 || rules.retry.max_attempts > 10 {
             return Err(InvalidRules {
                 field: "retry".to_owned(),
-                reason: "max_attempts is 1 to 10",
+                reason: "max_attempts must be 1 to 10",
             });
         }
         if rules.retry.base_ms > rules.retry.cap_ms || rules.retry.cap_ms > 600_000 {
             return Err(InvalidRules {
                 field: "retry".to_owned(),
-                reason: "base_ms is at most cap_ms, which is at most 600000",
+                reason: "base_ms must be at most cap_ms, and cap_ms at most 600000",
             });
         }
         Ok(rules)
@@ -153,7 +160,7 @@ impl Rules {
         ])
     }
 
-    /// These rules, but nowhere wider than `confirmed`: what counts of a file that nobody confirmed.
+    /// These rules, but nowhere wider than `confirmed`: the part of an unconfirmed file that is in force.
     #[must_use]
     pub fn narrowed_to(&self, confirmed: &Self) -> Self {
         Self {

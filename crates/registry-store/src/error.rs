@@ -11,7 +11,7 @@ use rusqlite::ErrorCode as Sqlite;
 #[non_exhaustive]
 pub enum OpenError {
     /// A file cannot be made, read or locked.
-    #[error("{what} cannot be used")]
+    #[error("cannot use {what}")]
     Io {
         /// Which one, by its role.
         what: &'static str,
@@ -20,19 +20,21 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// Others than its owner may use it, or somebody else owns it. 0600 in 0700 is required.
-    #[error("{0} must belong to this user and to nobody else")]
+    #[error("{0} must be accessible only to its owner, who must be this user")]
     Permissions(&'static str),
     /// It is a link, or no plain file or directory.
-    #[error("{0} is a link, or not what it should be")]
+    #[error("{0} is a link, or not of the expected kind")]
     Kind(&'static str),
     /// It lies on a network file system, where locks and syncs do not hold.
-    #[error("the database lies on a network file system")]
+    #[error("the database is on a network file system")]
     NetworkFilesystem,
     /// It is not a database of this program (or a backup, which is not opened in place).
-    #[error("this is not a database of this program")]
+    #[error("the file is not a database of this program")]
     Foreign,
     /// A newer version of this program wrote it.
-    #[error("the database has version {found}, and this program knows versions up to {known}")]
+    #[error(
+        "the database was written by a newer version of this program: its version is {found}, the newest known is {known}"
+    )]
     Newer {
         /// Its version.
         found: u32,
@@ -43,19 +45,19 @@ pub enum OpenError {
     #[error("the database is damaged")]
     Damaged,
     /// It belongs to another install.
-    #[error("the database belongs to another install")]
+    #[error("the database belongs to another installation")]
     OtherInstall,
     /// Its log is signed by another key than the one given.
-    #[error("the log is signed by another key")]
+    #[error("the log is signed with another key")]
     RecorderKey,
     /// Another process keeps it locked.
-    #[error("another process keeps the database locked")]
+    #[error("another process is holding the database lock")]
     Busy,
     /// The linked SQLite has a known bug that damages databases.
     #[error("the linked SQLite is older than 3.51.3")]
     Engine,
     /// The storage failed.
-    #[error("the storage failed")]
+    #[error("storage failure")]
     Failed,
 }
 

@@ -1,9 +1,9 @@
-//! A chat request, told without any wire.
+//! A chat request, independent of the wire format.
 
 use serde_json::Value;
 use sha2::Digest as _;
 
-/// A chat request, told without any wire.
+/// A chat request, independent of the wire format.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
     /// The model's name as the request spells it.

@@ -18,7 +18,7 @@ use crate::{
     ollama, openai,
 };
 
-/// The `date` of every answer: there is no clock in them.
+/// The `date` of every answer: answers do not depend on a clock.
 const DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 
 /// A request with its body, as the wires see it.
@@ -163,7 +163,7 @@ pub(crate) fn finish(wire: Wire, reply: Reply, render: impl FnOnce(&Reply) -> An
     }
 }
 
-/// What stands in the place of the whole answer.
+/// What replaces the whole answer.
 fn replacement(wire: Wire, reply: &Reply) -> Option<Answer> {
     if let Some(raw) = &reply.raw {
         return Some(Answer {

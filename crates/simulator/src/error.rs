@@ -16,9 +16,9 @@ pub enum SimError {
         source: std::io::Error,
     },
     /// The listener has no local address, which only a broken host shows.
-    #[error("the listener has no local address")]
+    #[error("cannot read the listener's local address")]
     LocalAddr(#[source] std::io::Error),
-    /// The script cannot be served as it stands.
+    /// The script cannot be served.
     #[error(transparent)]
     Script(#[from] ScriptError),
 }
@@ -28,7 +28,7 @@ pub enum SimError {
 #[non_exhaustive]
 pub enum ScriptError {
     /// Not the JSON of a script; holds the place, never the text.
-    #[error("not a script: line {line}, column {column}: {reason}")]
+    #[error("invalid script: line {line}, column {column}: {reason}")]
     Json {
         /// Line, from one.
         line: usize,
@@ -38,10 +38,10 @@ pub enum ScriptError {
         reason: String,
     },
     /// Two models have one name.
-    #[error("model {0:?} is listed twice")]
+    #[error("duplicate model: {0:?}")]
     DuplicateModel(String),
     /// A status outside 200..=599, a bad header or content type.
-    #[error("rule {rule}: {reason}")]
+    #[error("invalid rule {rule}: {reason}")]
     Rule {
         /// Index of the rule, from zero.
         rule: usize,

@@ -101,7 +101,7 @@ pub enum Fault {
         message: String,
     },
     /// The arguments of a call stop after so many bytes. On Ollama, where arguments are objects,
-    /// the daemon drops such a call without a word, and so does this.
+    /// the daemon drops such a call silently, and so does this.
     CutArguments {
         /// Which call, from zero.
         call: usize,
@@ -230,25 +230,25 @@ impl Fault {
                 ..
             } => {
                 if !(200..=599).contains(status) {
-                    return Err("status is not in 200..=599");
+                    return Err("status must be in 200..=599");
                 }
                 if !retry_after.as_deref().is_none_or(header) {
-                    return Err("retry_after is no header value");
+                    return Err("retry_after is not a valid header value");
                 }
                 if !content_type.as_deref().is_none_or(header) {
-                    return Err("content type is no header value");
+                    return Err("content type is not a valid header value");
                 }
             }
             Self::Redirect { location } if !header(location) => {
-                return Err("location is no header value");
+                return Err("location is not a valid header value");
             }
             Self::ContentType { value } if !header(value) => {
-                return Err("content type is no header value");
+                return Err("content type is not a valid header value");
             }
-            Self::Rechunk { size: 0 } => return Err("size is zero"),
-            Self::Comments { every: 0 } => return Err("every is zero"),
+            Self::Rechunk { size: 0 } => return Err("size must not be zero"),
+            Self::Comments { every: 0 } => return Err("every must not be zero"),
             Self::OversizeLine { bytes, .. } if *bytes > MAX_LINE => {
-                return Err("line is longer than 128 MiB");
+                return Err("line must be at most 128 MiB long");
             }
             _ => {}
         }

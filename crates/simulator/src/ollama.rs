@@ -15,7 +15,7 @@ use crate::frame::{self, Answer};
 /// Content type of every answer that is not a stream.
 const JSON: &str = "application/json; charset=utf-8";
 
-/// The instant of every answer: there is no clock in them.
+/// The time of every answer: answers do not depend on a clock.
 const CREATED_AT: &str = "2026-01-01T00:00:00Z";
 
 /// Answers a request.

@@ -18,7 +18,7 @@ use crate::frame::{self, Answer};
 /// Content type of every answer that is not a stream.
 const JSON: &str = "application/json";
 
-/// The second of every answer: there is no clock in them.
+/// The time of every answer: answers do not depend on a clock.
 const CREATED: u64 = 1_767_225_600;
 
 /// The wire this module speaks.

@@ -6,7 +6,7 @@ use crate::ask::{Ask, Seed};
 use crate::script::model::Model;
 use crate::{CallSpec, Fault, Reply, ToolIdRule, UsageSpec, answer, conform, tokens};
 
-/// What stands for the last user or tool text in a script.
+/// The placeholder for the last user or tool text in a script.
 const LAST: &str = "{{last}}";
 
 /// Content of an answer.

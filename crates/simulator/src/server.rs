@@ -156,7 +156,7 @@ impl Simulator {
         self.shared.log.all()
     }
 
-    /// How many requests were received in all.
+    /// Total number of requests received.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.shared.log.total()
@@ -169,7 +169,7 @@ impl Simulator {
         self.counters.bytes.load(Ordering::Acquire)
     }
 
-    /// Connections accepted in all, also those that sent nothing.
+    /// Total number of connections accepted, including those that sent nothing.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.counters.accepted.load(Ordering::Acquire)
@@ -181,7 +181,7 @@ impl Simulator {
         *self.counters.open.borrow()
     }
 
-    /// Waits until `count` requests were received in all. Bound it with a timeout.
+    /// Waits until `count` requests have been received in total. Bound it with a timeout.
     pub async fn wait_for_requests(&self, count: u64) {
         self.shared.log.reached(count).await;
     }

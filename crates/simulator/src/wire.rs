@@ -1,4 +1,4 @@
-//! The two wires, told apart by path.
+//! The two wire formats, distinguished by path.
 
 use serde::{Deserialize, Serialize};
 

@@ -83,7 +83,7 @@ impl Capture {
     /// Asserts that nobody connected and nothing was received.
     ///
     /// # Panics
-    /// When somebody did.
+    /// When a connection was made or a byte was received.
     pub fn assert_untouched(&self) {
         assert_eq!(self.connections(), 0, "somebody connected");
         assert_eq!(self.shared.bytes().len(), 0, "something was sent");

@@ -39,19 +39,19 @@ impl Default for FrameLimits {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FrameError {
     /// A line is longer than allowed.
-    #[error("a line is too long")]
+    #[error("line too long")]
     LineTooLong,
     /// An event is longer than allowed.
-    #[error("an event is too long")]
+    #[error("event too long")]
     EventTooLong,
     /// The whole is longer than allowed.
-    #[error("the answer is too long")]
+    #[error("answer too long")]
     TotalTooLong,
     /// A line is not UTF-8.
-    #[error("a line is not utf-8")]
+    #[error("line is not valid UTF-8")]
     NotUtf8,
     /// A line of JSON stands where a field of an event stream is expected.
-    #[error("a line is not an event stream field")]
+    #[error("line is not an event stream field")]
     NotSse,
 }
 

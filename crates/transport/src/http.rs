@@ -41,7 +41,7 @@ pub const FIXED_HEADERS: [(&str, &str); 2] = [("accept", "*/*"), ("accept-encodi
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TransportError {
     /// The TLS library refuses its own defaults.
-    #[error("tls could not be set up")]
+    #[error("cannot set up TLS")]
     Tls,
 }
 

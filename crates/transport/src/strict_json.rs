@@ -12,16 +12,16 @@ pub const MAX_STRICT_BYTES: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum StrictJsonError {
     /// It is not exactly one JSON text.
-    #[error("not exactly one json text")]
+    #[error("expected exactly one JSON value")]
     NotJson,
     /// An object holds a key twice.
-    #[error("an object holds a key twice")]
+    #[error("duplicate key in an object")]
     DuplicateKey,
     /// It is JSON, but not an object.
-    #[error("not a json object")]
+    #[error("expected a JSON object")]
     NotObject,
     /// It is larger than [`MAX_STRICT_BYTES`].
-    #[error("the json text is too large")]
+    #[error("JSON text too large")]
     TooLarge,
 }
 

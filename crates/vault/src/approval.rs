@@ -23,15 +23,15 @@ use crate::{
 };
 
 /// How many wrong factors in a row lock approvals.
-pub const MAX_WRONG_TRIES: u32 = 5;
+pub const MAX_FAILED_ATTEMPTS: u32 = 5;
 
-/// For how long.
-pub const WRONG_TRIES_PAUSE: Duration = Duration::from_secs(60);
+/// How long approvals stay locked after that.
+pub const LOCKOUT: Duration = Duration::from_secs(60);
 
-/// Wrong tries of this process. Another process has its own count; there the cost of the derivation is what
+/// Failed attempts in this process. Another process has its own count; there the cost of the derivation is what
 /// slows a guesser.
 #[derive(Debug, Default)]
-pub(crate) struct Tries {
+pub(crate) struct FailedAttempts {
     wrong: u32,
     /// On the monotonic clock.
     locked_until: Option<Duration>,
@@ -47,7 +47,7 @@ impl Vault {
     }
 
     /// Wraps the approval key under another passphrase. The old factor is needed; under A0 there is none,
-    /// and the key is under A1 from then on. There is no way back to A0.
+    /// and the key is under A1 from then on. It cannot go back to A0.
     ///
     /// # Errors
     /// [`VaultError::Factor`], [`VaultError::LockedOut`], [`VaultError::WeakPassphrase`].
@@ -72,12 +72,12 @@ impl Vault {
 
     fn approval_seed(&self, factor: Option<&Secret>) -> Result<Key, VaultError> {
         // Held during the derivation: parallel guesses are counted one after the other.
-        let mut tries = self.tries();
+        let mut attempts = self.failed_attempts();
         let now = self.clock.monotonic();
-        if tries.locked_until.is_some_and(|until| now < until) {
+        if attempts.locked_until.is_some_and(|until| now < until) {
             return Err(VaultError::LockedOut);
         }
-        tries.locked_until = None;
+        attempts.locked_until = None;
         let approval = self.current()?.header.approval.clone();
         let outcome = match (approval.assurance(), factor) {
             (Assurance::A0, _) => {
@@ -88,13 +88,13 @@ impl Vault {
             (_, None) => return Err(VaultError::Factor),
         };
         match &outcome {
-            Ok(_) => tries.wrong = 0,
+            Ok(_) => attempts.wrong = 0,
             Err(VaultError::Factor) => {
-                tries.wrong += 1;
-                if tries.wrong >= MAX_WRONG_TRIES {
-                    *tries = Tries {
+                attempts.wrong += 1;
+                if attempts.wrong >= MAX_FAILED_ATTEMPTS {
+                    *attempts = FailedAttempts {
                         wrong: 0,
-                        locked_until: Some(now + WRONG_TRIES_PAUSE),
+                        locked_until: Some(now + LOCKOUT),
                     };
                 }
             }
@@ -103,8 +103,10 @@ impl Vault {
         outcome
     }
 
-    fn tries(&self) -> MutexGuard<'_, Tries> {
-        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed_attempts(&self) -> MutexGuard<'_, FailedAttempts> {
+        self.failed_attempts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use crate::{codec::MAX_FILE, error::VaultError};
 
-/// Which file it was and how it looked; another stamp means that somebody wrote it.
+/// Identifies a file and its state; a different stamp means that the file was written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Stamp {
     device: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Stamp {
     changed: (i64, i64),
 }
 
-/// Opens a file without following a link, waiting for nobody, and only if it is this user's alone.
+/// Opens a file without following a link and without blocking, and only if it belongs to this user alone.
 pub(crate) fn open_private(path: &Path) -> Result<File, VaultError> {
     let flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
@@ -94,7 +94,7 @@ pub(crate) struct WriteLock(
 
 impl WriteLock {
     /// Waits for other writers of any process.
-    pub(crate) fn take(path: &Path) -> Result<Self, VaultError> {
+    pub(crate) fn acquire(path: &Path) -> Result<Self, VaultError> {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -12,61 +12,61 @@ use handshake_core::{
 #[non_exhaustive]
 pub enum VaultError {
     /// No slot opens with what was given.
-    #[error("the vault does not open with this passphrase or key file")]
+    #[error("cannot open the vault with this passphrase or key file")]
     Locked,
     /// The file is not a vault, or its bytes were changed.
     #[error("the vault is damaged")]
     Damaged,
     /// The file is older than what this process has already seen of it.
-    #[error("the vault was put back to an older state")]
+    #[error("the vault was restored to an older state")]
     RolledBack,
     /// The file was made by a newer version.
-    #[error("the vault was made by a newer version of this program")]
+    #[error("the vault was written by a newer version of this program")]
     NewerFormat,
     /// A file is not owned by this user alone, or is a link.
-    #[error("the file must be a regular file that only its owner can read, and no link")]
+    #[error("the file must be a regular file, not a link, that only its owner can read")]
     NotPrivate,
-    /// There is a vault already.
-    #[error("there is a vault already")]
+    /// The vault already exists.
+    #[error("the vault already exists")]
     Exists,
     /// The file cannot be read or written.
-    #[error("the vault file cannot be read or written")]
+    #[error("cannot read or write the vault file")]
     Io(#[source] io::Error),
     /// What was written could not be read back.
-    #[error("the vault could not be read back after writing")]
+    #[error("cannot read the vault back after writing it")]
     ReadBack,
     /// A name is not 1 to 128 characters of `A-Z a-z 0-9 . _ -`.
-    #[error("a secret's name is 1 to 128 characters of A-Z a-z 0-9 . _ -")]
+    #[error("invalid name of a secret: expected 1 to 128 characters of A-Z a-z 0-9 . _ -")]
     InvalidName,
     /// A value is not 8 to 8192 visible ASCII characters.
-    #[error("a secret is 8 to 8192 visible ASCII characters without spaces")]
+    #[error("invalid secret: expected 8 to 8192 visible ASCII characters without spaces")]
     InvalidValue,
     /// No such secret.
     #[error("no such secret")]
     UnknownSecret,
     /// No such slot, or it is the last one.
-    #[error("no such slot, or the only one left")]
+    #[error("no such slot, or it is the only one left")]
     UnknownSlot,
     /// A passphrase that is too easy to guess.
-    #[error("a passphrase needs 8 characters or more, and not the same few")]
+    #[error("weak passphrase: expected at least 8 characters that do not repeat")]
     WeakPassphrase,
     /// Key derivation parameters out of range.
-    #[error("the key derivation parameters are out of range")]
+    #[error("key derivation parameters out of range")]
     InvalidKdf,
     /// The approval factor is missing or wrong.
-    #[error("the approval factor is missing or wrong")]
+    #[error("approval passphrase missing or incorrect")]
     Factor,
     /// Too many wrong approval factors.
-    #[error("too many wrong tries; wait a minute")]
+    #[error("too many failed attempts; try again in 1 minute")]
     LockedOut,
     /// The named successor is not the prepared one.
-    #[error("no such recorder key is prepared")]
+    #[error("no such recorder key has been prepared")]
     UnknownEpoch,
-    /// The reference cannot be bound: its place is not usable.
-    #[error("the secret's place is not usable")]
+    /// The reference cannot be bound: its value cannot be read.
+    #[error("the secret cannot be read from where its reference points")]
     Unusable,
     /// This build has no keychain.
-    #[error("this build has no keychain; use vault:, env: or file:")]
+    #[error("this build has no keychain: use vault:, env: or file:")]
     NoKeychain,
 }
 

@@ -1,4 +1,4 @@
-//! Key files: a slot for machines where nobody types a passphrase. Whatever can read the file can read
+//! Key files: a slot for machines where nobody enters a passphrase. Whatever can read the file can read
 //! every secret of the vault, and says so wherever slots are listed.
 
 use std::{io::Read as _, path::Path};

@@ -15,7 +15,7 @@ mod sealer;
 mod store;
 mod vault;
 
-pub use approval::{ApprovalSigner, MAX_WRONG_TRIES, WRONG_TRIES_PAUSE};
+pub use approval::{ApprovalSigner, LOCKOUT, MAX_FAILED_ATTEMPTS};
 pub use error::VaultError;
 pub use header::{SlotId, SlotKind};
 pub use index::SecretInfo;

@@ -14,7 +14,7 @@ use handshake_core::{
 };
 
 use crate::{
-    approval::Tries,
+    approval::FailedAttempts,
     codec::{self, Hex, to_hex},
     crypto::Key,
     disk::{self, Stamp},
@@ -85,7 +85,7 @@ pub struct Vault {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     state: Mutex<State>,
-    pub(crate) tries: Mutex<Tries>,
+    pub(crate) failed_attempts: Mutex<FailedAttempts>,
 }
 
 pub(crate) struct State {
@@ -145,7 +145,7 @@ impl Vault {
             keys,
         };
 
-        let lock = disk::WriteLock::take(path)?;
+        let lock = disk::WriteLock::acquire(path)?;
         if path.symlink_metadata().is_ok() {
             return Err(VaultError::Exists);
         }
@@ -204,7 +204,7 @@ impl Vault {
         entropy: Arc<dyn Entropy>,
         state: State,
     ) -> Self {
-        let (state, tries) = (Mutex::new(state), Mutex::new(Tries::default()));
+        let (state, failed_attempts) = (Mutex::new(state), Mutex::new(FailedAttempts::default()));
         Self {
             path: path.to_owned(),
             vault_id,
@@ -212,7 +212,7 @@ impl Vault {
             clock,
             entropy,
             state,
-            tries,
+            failed_attempts,
         }
     }
 
@@ -240,7 +240,7 @@ impl Vault {
         change: impl FnOnce(&mut Header, &mut Index) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
         let mut state = self.last_known();
-        let _lock = disk::WriteLock::take(&self.path)?;
+        let _lock = disk::WriteLock::acquire(&self.path)?;
         self.reload(&mut state)?;
         let (mut header, mut index) = (state.header.clone(), state.index.clone());
         let outcome = change(&mut header, &mut index)?;

@@ -8,44 +8,44 @@ use handshake_runtime::{CallOptions, ConsentMode, History, ToolUse, tools::Grant
 use crate::{
     clock::{OsEntropy, SystemClock},
     cmd::request::Asked,
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     stream,
     wire::Wiring,
 };
 
-/// A governed call.
+/// Send a chat request.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake chat --model ollama/qwen3:8b 'Say hello'\n  handshake chat --model ollama/qwen3:8b --session notes 'And again'\n  echo '[\"math.add\"]' > tools.json; handshake chat --model ollama/qwen3:8b --tools tools.json '2+3?'"
+    after_help = "Examples:\n  handshake chat --model ollama/qwen3:8b 'Say hello'\n  handshake chat --model ollama/qwen3:8b --session notes 'And again'\n  echo '[\"math.add\"]' > tools.json; handshake chat --model ollama/qwen3:8b --tools tools.json '2+3?'"
 )]
 pub(crate) struct Args {
-    /// What to say.
+    /// Message to send.
     prompt: Option<String>,
-    /// The role of the active work profile whose model is called.
+    /// Call the model that the active work profile assigns to this role.
     #[arg(long, conflicts_with = "model")]
     role: Option<String>,
-    /// The model, as PROVIDER/MODEL.
+    /// Call this model, given as PROVIDER/MODEL.
     #[arg(long)]
     model: Option<String>,
-    /// Keeps the conversation under this name.
+    /// Keep the conversation in a session of this name.
     #[arg(long)]
     session: Option<String>,
-    /// A request as JSON: model or role, messages, tools, params, structured_output_schema.
+    /// Read the request from a JSON file: model or role, messages, tools, params, structured_output_schema.
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
-    /// The tools that the model may call: a JSON array of built-in tool ids (math.add, text.count).
+    /// Let the model call these tools: a JSON array of built-in tool ids (math.add, text.count).
     #[arg(long, value_name = "FILE")]
     tools: Option<PathBuf>,
-    /// The JSON schema that the answer must match.
+    /// Require the answer to match this JSON schema.
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
-    /// How long to wait for a person, in seconds; 0 answers at once.
+    /// Wait this many seconds for approval; 0 does not wait.
     #[arg(long, default_value_t = 540, value_name = "SECONDS")]
     wait: u64,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let asked = Asked {
         role: args.role.as_deref(),
         model: args.model.as_deref(),

@@ -7,11 +7,11 @@ use crate::{
     error::{Exit, Result},
 };
 
-/// Shell completions.
+/// Generate shell completions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  handshake completions bash > /etc/bash_completion.d/handshake")]
 pub(crate) struct Args {
-    /// The shell.
+    /// Shell to generate completions for.
     shell: clap_complete::Shell,
 }
 

@@ -8,44 +8,44 @@ use serde_json::json;
 
 use crate::{
     approval::{self, Allow},
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     factor, preview,
 };
 
-/// Approvals.
+/// Approve, deny and review cloud calls.
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Example:\n  handshake consent list\n  handshake consent approve 3f0c…\n  handshake consent approve --lease 3f0c…"
+    after_help = "Examples:\n  handshake consent list\n  handshake consent approve 3f0c…\n  handshake consent approve --lease 3f0c…"
 )]
 pub(crate) enum Command {
-    /// What waits for a decision, and the receipts that live.
+    /// List pending approvals and valid receipts.
     List,
-    /// What a waiting call holds.
+    /// Show what a pending call would send.
     Show(ShowArgs),
-    /// Shows the preview, asks for the passphrase, and lets the call go.
+    /// Show the preview, ask for the passphrase and let the call proceed.
     Approve(ApproveArgs),
-    /// Denies a waiting call.
+    /// Deny a pending call.
     Deny(IdArgs),
-    /// Withdraws a receipt.
+    /// Revoke a receipt.
     Revoke(IdArgs),
-    /// Discloses the salt of a waiting call's hashes, so that its content can be proved.
+    /// Reveal the salt of a pending call's hashes, so that its content can be proved.
     Reveal(IdArgs),
 }
 
 /// Which one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct IdArgs {
-    /// The id, from `handshake consent list`.
+    /// Id from `handshake consent list`.
     id: String,
 }
 
 /// What to show.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// The id of the waiting call.
+    /// Id of the pending call, from `handshake consent list`.
     id: String,
-    /// The whole body, unfolded.
+    /// Show the whole body.
     #[arg(long)]
     raw: bool,
 }
@@ -53,14 +53,14 @@ pub(crate) struct ShowArgs {
 /// What to approve.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApproveArgs {
-    /// The id of the waiting call.
+    /// Id of the pending call, from `handshake consent list`.
     id: String,
-    /// More of the same within limits: 200 calls, 64 KiB new each, 2 MiB in all, 30 minutes idle, 8 hours.
+    /// Also approve similar calls: up to 200 calls, 64 KiB new per call, 2 MiB in total, 30 minutes idle, 8 hours.
     #[arg(long)]
     lease: bool,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     let app = cx.app().await?;
     let out = cx.out;
     match command {
@@ -80,7 +80,7 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                 }));
             }
             if pending.is_empty() {
-                out.line("Nothing waits.");
+                out.line("No pending approvals.");
             } else {
                 let rows: Vec<Vec<String>> = pending
                     .iter()
@@ -96,7 +96,7 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                     })
                     .collect();
                 out.table(
-                    &["request", "model", "size", "asked by", "state", "until"],
+                    &["REQUEST", "MODEL", "SIZE", "REQUESTED BY", "STATE", "UNTIL"],
                     &rows,
                 );
             }
@@ -110,15 +110,15 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                     vec![
                         r.receipt.consent_receipt_id.to_string(),
                         r.receipt.ext.destination.provider_id.to_string(),
-                        json!(r.receipt.ext.scope).as_str().unwrap_or("").to_owned(),
-                        format!("{} uses", r.uses),
+                        r.receipt.ext.scope.as_str().to_owned(),
+                        r.uses.to_string(),
                         r.receipt.ext.expires_at.to_string(),
                     ]
                 })
                 .collect();
             if !rows.is_empty() {
                 out.heading("Receipts");
-                out.table(&["receipt", "provider", "scope", "used", "until"], &rows);
+                out.table(&["RECEIPT", "PROVIDER", "SCOPE", "USES", "UNTIL"], &rows);
             }
             Ok(if pending.is_empty() {
                 Exit::Done
@@ -149,14 +149,14 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                 Allow::Once
             };
             if args.lease {
-                out.line("\n  A lease: more of the same without asking, up to 200 calls, 64 KiB new each, 2 MiB");
+                out.line("\n  With a lease, similar calls are not asked about again: up to 200 calls, 64 KiB new per call,");
                 out.line(
-                    "  in all, 30 minutes idle, 8 hours. It asks again for anything new in kind.",
+                    "  2 MiB in total, 30 minutes idle, 8 hours. Anything new in kind is asked about again.",
                 );
             }
-            let passphrase = factor::ask("\nApproval passphrase (empty to leave it): ")?;
+            let passphrase = factor::ask("\nApproval passphrase (leave empty to cancel): ")?;
             if passphrase.is_empty() {
-                out.line("Left as it is.");
+                out.line("Not approved. The call is still pending.");
                 return Ok(Exit::Waiting);
             }
             let receipt =
@@ -164,8 +164,11 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             let head = app.store.log_head().await?;
             out.object(&json!({ "receipt": receipt, "anchor": head.short_anchor() }));
             out.line(format!("Approved. Receipt {}.", receipt.consent_receipt_id));
+            if !waiting.record.live {
+                out.note("note: no caller is waiting for this call any more");
+            }
             out.line(format!(
-                "Log anchor, worth noting down: {}",
+                "Log anchor (write it down): {}",
                 head.short_anchor()
             ));
             Ok(Exit::Done)

@@ -18,33 +18,33 @@ use serde_json::{Value, json};
 use crate::{
     clock::SystemClock,
     cmd::request::read,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
     stream, wire,
 };
 
-/// Decodes a recorded answer.
+/// Decode a recorded provider answer.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake decode --kind openai_compat --dialect openrouter < answer.sse\n  handshake decode --jsonl recordings.jsonl"
+    after_help = "Examples:\n  handshake decode --kind openai_compat --dialect openrouter < answer.sse\n  handshake decode --jsonl recordings.jsonl"
 )]
 pub(crate) struct Args {
-    /// A file; standard input without one.
+    /// File to read [default: standard input].
     file: Option<PathBuf>,
-    /// The kind of provider: ollama, openai_compat.
+    /// Kind of provider: ollama or openai_compat.
     #[arg(long, required_unless_present = "jsonl")]
     kind: Option<String>,
-    /// The dialect of the kind.
+    /// Dialect of the provider.
     #[arg(long)]
     dialect: Option<String>,
-    /// The media type of the answer; guessed from its first bytes without it.
+    /// Media type of the answer [default: guessed from its first bytes].
     #[arg(long)]
     content_type: Option<String>,
-    /// The HTTP status of the answer.
+    /// HTTP status of the answer.
     #[arg(long, default_value_t = 200)]
     status: u16,
-    /// One JSON object a line: {id,kind,dialect,status,content_type,body | body_base64,chunk?}.
+    /// Read one JSON object per line: {id,kind,dialect,status,content_type,body | body_base64,chunk?}.
     #[arg(long)]
     jsonl: bool,
 }
@@ -94,18 +94,22 @@ struct Recording<'a> {
 
 type Decoded = (Vec<ChatEvent>, std::result::Result<(), CallError>);
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let adapters = wire::adapters(Arc::new(NoSecrets), Arc::new(SystemClock::new(0)))?;
     let bytes = read(args.file.as_deref().unwrap_or(std::path::Path::new("-")))?;
     let factory = |kind: &str| {
         let known = Token::new(kind).ok().and_then(|kind| adapters.get(&kind));
         known.ok_or_else(|| {
-            AppError::usage(ErrorCode::InvalidConfig, "there is no adapter of this kind")
+            AppError::usage(
+                ErrorCode::InvalidConfig,
+                "no adapter for this kind of provider",
+            )
         })
     };
     if args.jsonl {
-        let text = String::from_utf8(bytes)
-            .map_err(|_| AppError::usage(ErrorCode::InvalidRequest, "the input is not UTF-8"))?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            AppError::usage(ErrorCode::InvalidRequest, "the input is not valid UTF-8")
+        })?;
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             one_line(line, &args, &factory);
         }
@@ -146,21 +150,21 @@ fn one_line<'f>(
     let out = Out::new(true);
     let bad = |text: &str| AppError::usage(ErrorCode::InvalidRequest, text);
     let Ok(line) = serde_json::from_str::<Line>(line) else {
-        return out.object(&json!({ "error": bad("the line is not a recording") }));
+        return out.object(&json!({ "error": bad("not a recording") }));
     };
     let decoded = (|| {
         let body = match (&line.body, &line.body_base64) {
             (Some(text), None) => text.clone().into_bytes(),
             (None, Some(text)) => base64::engine::general_purpose::STANDARD
                 .decode(text)
-                .map_err(|_| bad("body_base64 is not base64"))?,
-            _ => return Err(bad("a recording has body or body_base64")),
+                .map_err(|_| bad("body_base64 is not valid base64"))?,
+            _ => return Err(bad("a recording must have either body or body_base64")),
         };
         let kind = line
             .kind
             .as_deref()
             .or(args.kind.as_deref())
-            .ok_or_else(|| bad("a recording has a kind"))?;
+            .ok_or_else(|| bad("a recording must have a kind"))?;
         decode(
             &**factory(kind)?,
             &Recording {

@@ -3,24 +3,24 @@
 use handshake_core::base_url::BaseUrl;
 
 use crate::{
-    cx::Cx,
+    context::Context,
     demo,
     error::{Exit, Result},
 };
 
-/// The whole mission on a fresh machine, in a temporary home of its own.
+/// Run the guided demo in a temporary home.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  handshake demo\n  handshake demo --yes-demo")]
+#[command(after_help = "Examples:\n  handshake demo\n  handshake demo --yes-demo")]
 pub(crate) struct Args {
-    /// A real Ollama to use for the local acts, instead of the one at its usual address.
+    /// Use the Ollama server at this URL for the local acts [default: its usual address].
     #[arg(long, value_name = "URL")]
     local_url: Option<String>,
-    /// The demo's own key approves, without asking at the terminal.
+    /// Approve with the demo's own key instead of asking at the terminal.
     #[arg(long)]
     yes_demo: bool,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let local_url = args.local_url.as_deref().map(BaseUrl::parse).transpose()?;
     demo::run(cx.out, local_url, args.yes_demo).await
 }

@@ -1,8 +1,9 @@
-//! `handshake doctor`: what is wrong here, and how to mend it. Changes nothing, contacts no cloud.
+//! `handshake doctor`: checks the installation and shows how to fix it. Changes nothing, contacts no cloud.
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use handshake_core::{
+    code::ErrorCode,
     event::HealthState,
     ports::{ContactGrants, ProviderStore, Signer},
     provider::ProviderRecord,
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     cmd::{init::differing, provider},
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     home::Home,
     policy_file,
@@ -72,9 +73,11 @@ impl Findings {
     }
 
     fn failed(&mut self, check: &'static str, error: AppError) {
-        self.wrong(check, format!("{}: {}", error.code, error.message));
+        self.wrong(check, format!("{} [{}]", error.message, error.code));
         // Doctor is what its own next step would be.
-        let step = error.next_step.filter(|step| step != "handshake doctor");
+        let step = error
+            .next_step
+            .filter(|step| step != ErrorCode::Storage.next_step());
         if let Some(step) = step {
             self.next(step);
         }
@@ -87,7 +90,7 @@ impl Findings {
     }
 }
 
-pub(crate) async fn run(cx: &Cx) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context) -> Result<Exit> {
     let mut findings = Findings::default();
     inside(&mut findings, &cx.home_path()?).await;
     machine::look(&mut findings);
@@ -106,13 +109,13 @@ pub(crate) async fn run(cx: &Cx) -> Result<Exit> {
                 .mark(false, format!("{}: {}", check.check, check.message)),
         }
         if let Some(step) = &check.next_step {
-            cx.out.line(format!("       next: {step}"));
+            cx.out.line(format!("       help: {step}"));
         }
     }
     cx.out.line(if ok {
-        "\nNothing is wrong here."
+        "\nNo problems found."
     } else {
-        "\nSomething is wrong here."
+        "\nProblems found."
     });
     Ok(if ok { Exit::Done } else { Exit::Failed })
 }
@@ -123,8 +126,8 @@ async fn inside(findings: &mut Findings, path: &Path) {
         Ok(Some(home)) => home,
         Ok(None) => {
             findings
-                .wrong("home", format!("there is none at {}", path.display()))
-                .next("handshake init");
+                .wrong("home", format!("no home at {}", path.display()))
+                .next("run `handshake init`");
             return;
         }
         Err(error) => {
@@ -135,11 +138,11 @@ async fn inside(findings: &mut Findings, path: &Path) {
     findings.ok("home", format!("{} is trusted", home.path.display()));
     permissions(findings, &home.path);
     if home.can_approve {
-        findings.ok("approval", "approving takes the approval passphrase");
+        findings.ok("approval", "approvals need the approval passphrase");
     } else {
         findings.remark(
             "approval",
-            "this home has no approval passphrase: nobody can approve a cloud call in it",
+            "this home has no approval passphrase, so cloud calls cannot be approved",
         );
     }
     if !vault(findings, &home) {
@@ -148,11 +151,11 @@ async fn inside(findings: &mut Findings, path: &Path) {
     match App::wire(home, Wiring::default()).await {
         Ok(app) => open(findings, &app).await,
         Err(error) => {
-            let damaged = error.code == handshake_core::code::ErrorCode::Storage;
+            let damaged = error.code == ErrorCode::Storage;
             findings.failed("database", error);
             if damaged {
                 findings.next(
-                    "stop everything that uses this home, then put back a backup of handshake.db",
+                    "check the free space and the permissions of the disk; if handshake.db is damaged, stop everything that uses this home and restore a backup",
                 );
             }
         }
@@ -161,28 +164,26 @@ async fn inside(findings: &mut Findings, path: &Path) {
 
 /// Nobody else may read or write anything in the home.
 fn permissions(findings: &mut Findings, home: &Path) {
-    let mine = rustix::process::geteuid().as_raw();
+    let account = rustix::process::geteuid().as_raw();
     let mut open = Vec::new();
     let entries = fs::read_dir(home).into_iter().flatten().flatten();
     for entry in entries {
-        let private = fs::symlink_metadata(entry.path())
-            .is_ok_and(|meta| meta.uid() == mine && meta.mode() & 0o077 == 0 && !meta.is_symlink());
+        let private = fs::symlink_metadata(entry.path()).is_ok_and(|meta| {
+            meta.uid() == account && meta.mode() & 0o077 == 0 && !meta.is_symlink()
+        });
         if !private {
             open.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
     if open.is_empty() {
-        findings.ok(
-            "permissions",
-            "everything in the home belongs to you and to nobody else",
-        );
+        findings.ok("permissions", "only you can access the files in the home");
     } else {
         open.sort();
         findings.wrong(
             "permissions",
-            format!("others may use, or own, {}", open.join(", ")),
+            format!("other users can access, or own: {}", open.join(", ")),
         );
-        findings.next(format!("chmod -R go= {}", home.display()));
+        findings.next(format!("run `chmod -R go= {}`", home.display()));
     }
 }
 
@@ -190,17 +191,25 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
     let vault = match home.vault() {
         Ok(vault) => vault,
         Err(error) => {
+            let unusable = error.code == ErrorCode::Storage;
             findings.failed("vault", error);
+            if unusable {
+                let file = home.path.join("vault.hskv");
+                findings.next(format!(
+                    "run `chmod 600 {0}` if other users can access it, or restore a backup if it is missing or damaged",
+                    file.display()
+                ));
+            }
             return false;
         }
     };
-    findings.ok("vault", "it opens");
+    findings.ok("vault", "the vault opens");
     match vault.keys_readable_by_account() {
         Ok(true) => findings.remark(
             "keys",
-            "keys readable by this account: a key file opens the vault for every program that you run",
+            "keys readable by this account: any program you run can open the vault with the key file",
         ),
-        Ok(false) => findings.ok("keys", "no key file opens the vault"),
+        Ok(false) => findings.ok("keys", "the vault does not open with a key file"),
         Err(error) => findings.failed("keys", error.into()),
     }
     match policy_file::load(
@@ -211,26 +220,23 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
             let wider = differing(&loaded.written, &loaded.in_force);
             findings.remark(
                 "policy",
-                format!("not confirmed, and so not in force: {}", wider.join(", ")),
+                format!("not confirmed, so not in force: {}", wider.join(", ")),
             );
-            findings.next("handshake init at a terminal confirms it");
+            findings.next("run `handshake init` at a terminal to confirm it");
         }
         Ok(loaded) => {
             let off = loaded.in_force.disabled_rules.len();
             let locked = if loaded.in_force.locked {
-                "; everything is locked"
+                "; cloud calls are locked"
             } else {
                 ""
             };
             let off = if off > 0 {
-                format!("; {off} leakage rules are switched off")
+                format!("; leakage rules switched off: {off}")
             } else {
                 String::new()
             };
-            findings.ok(
-                "policy",
-                format!("what is written is confirmed{locked}{off}"),
-            );
+            findings.ok("policy", format!("policy.toml is confirmed{locked}{off}"));
         }
         Err(error) => findings.failed("policy", error),
     }
@@ -238,16 +244,16 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
 }
 
 async fn open(findings: &mut Findings, app: &App) {
-    findings.ok("database", "it opens");
+    findings.ok("database", "the database opens");
     log(findings, app).await;
     let rules = app.engine.rules().len();
     let enrolled = app.enrolment.current().len();
     if rules == 0 {
-        findings.wrong("leakage", "no rule is loaded");
+        findings.wrong("leakage", "no leakage rules are loaded");
     } else {
         findings.ok(
             "leakage",
-            format!("{rules} rules, {enrolled} secrets that requests are searched for"),
+            format!("rules: {rules}; secrets that requests are searched for: {enrolled}"),
         );
     }
     secrets(findings, app);
@@ -259,9 +265,10 @@ async fn open(findings: &mut Findings, app: &App) {
         }
     };
     if records.is_empty() {
-        findings.remark("providers", "none is registered");
-        findings
-            .next("handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434");
+        findings.remark("providers", "no providers are registered");
+        findings.next(
+            "run `handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434`",
+        );
     }
     for record in records {
         one_provider(findings, app, &Arc::new(record)).await;
@@ -274,18 +281,12 @@ async fn open(findings: &mut Findings, app: &App) {
 async fn log(findings: &mut Findings, app: &App) {
     match app.store.verify_log(Vec::new()).await {
         Ok(verdict) if verdict.tampering.is_empty() => {
-            findings.ok(
-                "log",
-                format!("{} events, and their chain holds", verdict.size),
-            );
+            findings.ok("log", format!("intact; events: {}", verdict.size));
         }
         Ok(verdict) => {
             findings
-                .wrong(
-                    "log",
-                    format!("it was altered after event {}", verdict.size),
-                )
-                .next("handshake log verify");
+                .wrong("log", format!("altered after event {}", verdict.size))
+                .next("run `handshake log verify`");
         }
         Err(error) => findings.failed("log", error.into()),
     }
@@ -294,7 +295,7 @@ async fn log(findings: &mut Findings, app: &App) {
             findings.remark(
                 "log",
                 format!(
-                    "{} gaps: events that a crash or a flood took, each recorded",
+                    "gaps where events were lost to a crash or to overload, each recorded: {}",
                     gaps.len()
                 ),
             );
@@ -313,7 +314,7 @@ fn secrets(findings: &mut Findings, app: &App) {
                 if let Err(refused) = weak.add(&value) {
                     findings.remark(
                         "secrets",
-                        format!("requests are not searched for {name}: {refused}"),
+                        format!("requests cannot be searched for {name}: {refused}"),
                     );
                 }
             }
@@ -330,7 +331,7 @@ async fn one_provider(findings: &mut Findings, app: &App, record: &Arc<ProviderR
     {
         findings.wrong(
             "provider",
-            format!("{id}: its secret {secret_ref} is {state}"),
+            format!("{id}: the secret {secret_ref} is {state}"),
         );
         findings.next(provider::how_to_bind(secret_ref, &record.base_url.origin()));
     }
@@ -341,13 +342,13 @@ async fn one_provider(findings: &mut Findings, app: &App, record: &Arc<ProviderR
             .await
             .unwrap_or(false);
         let granted = if granted {
-            "contact is granted"
+            "contact granted"
         } else {
-            "contact is not granted"
+            "contact not granted"
         };
         findings.ok(
             "provider",
-            format!("{id}: cloud, not contacted here; {granted}"),
+            format!("{id}: cloud, not contacted by this check; {granted}"),
         );
         return;
     }
@@ -360,25 +361,26 @@ async fn one_provider(findings: &mut Findings, app: &App, record: &Arc<ProviderR
     };
     let health = registry::check(app.runtime.ports(), record, governance).await;
     match (health.state, health.code) {
-        (HealthState::Ready, _) => {
-            findings.ok("provider", format!("{id}: ready, {} models", health.models))
-        }
+        (HealthState::Ready, _) => findings.ok(
+            "provider",
+            format!("{id}: ready; models: {}", health.models),
+        ),
         (HealthState::Reachable, _) => {
             findings.ok(
                 "provider",
-                format!("{id}: reachable, {} models, none is loaded", health.models),
+                format!("{id}: reachable; models: {}, none loaded", health.models),
             );
         }
         (_, code) => {
             let why = code
-                .map(|code| format!(": {code} {}", code.title()))
+                .map(|code| format!(": {} [{code}]", code.title()))
                 .unwrap_or_default();
             findings.wrong(
                 "provider",
-                format!("{id} does not answer at {}{why}", record.base_url),
+                format!("{id}: no answer at {}{why}", record.base_url),
             );
             findings.next(format!(
-                "start it, or handshake provider edit {id} --base-url URL"
+                "start the server, or run `handshake provider edit {id} --base-url URL`"
             ));
         }
     }

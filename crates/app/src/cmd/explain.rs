@@ -9,30 +9,30 @@ use serde_json::{Value, json};
 use crate::{
     clock::{OsEntropy, SystemClock},
     cmd::request::Asked,
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
 };
 
-/// What would happen to a request.
+/// Show what would happen to a request, without using the network.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake explain --request request.json\n  handshake explain --model openai/gpt-5 'Hello'"
+    after_help = "Examples:\n  handshake explain --request request.json\n  handshake explain --model openai/gpt-5 'Hello'"
 )]
 pub(crate) struct Args {
-    /// What to say.
+    /// Message to send.
     prompt: Option<String>,
-    /// A request as JSON.
+    /// Read the request from a JSON file.
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
-    /// The role of the active work profile.
+    /// Use the model that the active work profile assigns to this role.
     #[arg(long, conflicts_with = "model")]
     role: Option<String>,
-    /// The model, as PROVIDER/MODEL.
+    /// Use this model, given as PROVIDER/MODEL.
     #[arg(long)]
     model: Option<String>,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let asked = Asked {
         role: args.role.as_deref(),
         model: args.model.as_deref(),
@@ -74,10 +74,9 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         out.line(format!("    {reason}"));
     }
     out.heading("Request");
-    let method = json!(explained.envelope.method);
     out.line(format!(
         "  {} {}{}  ({} bytes)",
-        method.as_str().unwrap_or(""),
+        explained.envelope.method.as_str(),
         explained.envelope.origin(),
         explained.envelope.path,
         explained.envelope.body.len()
@@ -88,7 +87,7 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     ));
     out.heading("Gate");
     if explained.gate.assumed.is_some() {
-        out.line("  (the name was not looked up; a public address is assumed)");
+        out.line("  (host name not looked up: a public address is assumed)");
     }
     for step in &explained.gate.expected.steps {
         let name = json!(step.step);
@@ -101,10 +100,13 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         }
     }
     let verdict = match explained.gate.expected.outcome {
-        Outcome::Allow => "It would be sent.".to_owned(),
-        Outcome::AskPerson => "A person would be asked first.".to_owned(),
-        Outcome::Deny(_, code) => format!("It would be denied: {code} {}", code.title()),
-        Outcome::NeedsFact(_) => "It cannot be said without the network.".to_owned(),
+        Outcome::Allow => "Result: the request would be sent.".to_owned(),
+        Outcome::AskPerson => "Result: a person would be asked first.".to_owned(),
+        Outcome::Deny(_, code) => format!(
+            "Result: the request would be denied: {} [{code}]",
+            code.title()
+        ),
+        Outcome::NeedsFact(_) => "Result: unknown without using the network.".to_owned(),
     };
     out.line(format!("\n{verdict}"));
     Ok(Exit::Done)

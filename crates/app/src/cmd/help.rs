@@ -6,26 +6,26 @@ use serde_json::json;
 
 use crate::{
     cli::Cli,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
 };
 
-/// What a code means.
+/// Explain an error code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  handshake help HSK-403-LEAKAGE-BLOCKED")]
 pub(crate) struct Args {
-    /// The code; without one, the commands are listed.
+    /// Code to explain [default: list the commands].
     code: Option<String>,
 }
 
-pub(crate) fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) fn run(cx: &Context, args: Args) -> Result<Exit> {
     let Some(text) = args.code else {
         cx.out.line(Cli::command().render_long_help().to_string());
         return Ok(Exit::Done);
     };
     let code = ErrorCode::parse(&text.to_ascii_uppercase()).ok_or_else(|| {
-        AppError::usage(ErrorCode::InvalidRequest, "there is no such code")
-            .next("see docs/codes.md")
+        AppError::usage(ErrorCode::InvalidRequest, format!("no such code: {text}"))
+            .next("copy the code from the end of the error message, such as HSK-404-PROVIDER")
     })?;
     cx.out.object(&json!({
         "code": code, "class": code.class(), "http_status": code.http_status(),
@@ -33,7 +33,7 @@ pub(crate) fn run(cx: &Cx, args: Args) -> Result<Exit> {
     }));
     cx.out.line(format!("{code}\n  {}", code.title()));
     if !code.next_step().is_empty() {
-        cx.out.line(format!("  next: {}", code.next_step()));
+        cx.out.line(format!("  help: {}", code.next_step()));
     }
     Ok(Exit::Done)
 }

@@ -18,24 +18,24 @@ use handshake_vault::{ApprovalSigner, KdfParams, Vault};
 use serde_json::{Value, json};
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     factor,
     home::{Home, Making},
     out::printable,
     policy_file::{self, POLICY_DOMAIN},
-    record::mine,
+    record::by_person,
     trust, widen,
     wire::{App, Wiring},
 };
 
-/// Makes the home. On a home that is there: says what it is, confirms a changed policy.toml, trusts it.
+/// Create the home. In an existing home, confirm a changed policy.toml; trust a home from elsewhere.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake init\n  handshake init --home ./scratch --headless\n\nAt a terminal you choose the approval passphrase, which you enter for every approval. Without one, nobody can\napprove anything in that home, and it calls local models only. It can be run again at any time."
+    after_help = "Examples:\n  handshake init\n  handshake init --home ./scratch --headless\n\nAt a terminal you choose an approval passphrase of at least 12 characters, which every approval asks for. In a home without one nothing can be approved, so only local models work. Running it again changes nothing."
 )]
 pub(crate) struct Args {
-    /// No approval passphrase: nobody can ever approve anything in this home.
+    /// Create a home without an approval passphrase, in which nothing can ever be approved.
     #[arg(long)]
     headless: bool,
 }
@@ -51,7 +51,7 @@ enum Policy {
     Unconfirmed(Vec<String>),
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let path = cx.home_path()?;
     let (home, made, trusted_now) = match Home::open(&path) {
         Ok(Some(home)) => (home, false, false),
@@ -70,19 +70,19 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     if trusted_now {
         // The person's word stands in the log of the home that it is about.
         let after = json!({ "approval_key": vault.summary()?.approval_key.id() });
-        widen::said()
-            .record(&app, WidenKind::Home, mine(), None, &after)
+        widen::confirmed_in_person()
+            .record(&app, WidenKind::Home, by_person(), None, &after)
             .await?;
     }
     if let Some(passphrase) = passphrase {
-        let permit = widen::given(&app, &passphrase)?;
+        let permit = widen::with_passphrase(&app, &passphrase)?;
         let after = json!({ "policy": app.policy.rules().digest() });
         permit
-            .record(&app, WidenKind::Policy, mine(), Some(&before), &after)
+            .record(&app, WidenKind::Policy, by_person(), Some(&before), &after)
             .await?;
     }
     app.finish().await?;
-    tell(cx, &app, made, trusted_now, &policy)?;
+    report(cx, &app, made, trusted_now, &policy)?;
     Ok(Exit::Done)
 }
 
@@ -106,8 +106,8 @@ fn trust_it(path: &Path, error: AppError) -> Result<Home> {
     };
     let mut stderr = std::io::stderr().lock();
     let question = format!(
-        "{}.\nIts approval key is {}. Whoever made it knows its approval passphrase, and what its providers are.\n\
-         Type the word trust to trust it, anything else to leave it: ",
+        "{}.\nIts approval key is {}. Whoever created it knows its approval passphrase and chose its providers.\n\
+         Type `trust` to trust it, or anything else to cancel: ",
         error.message,
         summary.approval_key.id()
     );
@@ -130,11 +130,11 @@ fn elsewhere(home: &Home, error: AppError) -> AppError {
         return error;
     }
     let step = format!(
-        "put the key file of the account that made it at {}",
+        "copy the key file of the account that created it to {}",
         home.key_file().display()
     );
     AppError {
-        message: "the key file that opens this home's vault is not here".to_owned(),
+        message: "the key file that opens this home's vault is missing".to_owned(),
         ..error
     }
     .next(step)
@@ -148,7 +148,7 @@ fn confirmed_digest(home: &Path) -> Value {
 
 /// Looks at `policy.toml`; at a terminal a person confirms what it allows beyond what was confirmed. Gives the
 /// passphrase back where that happened.
-fn policy(cx: &Cx, home: &Home, vault: &Arc<Vault>) -> Result<(Policy, Option<Secret>)> {
+fn policy(cx: &Context, home: &Home, vault: &Arc<Vault>) -> Result<(Policy, Option<Secret>)> {
     let signer = ApprovalSigner::new(Arc::clone(vault));
     let (written, wider) = match policy_file::load(&home.path, &signer.public_key()) {
         Ok(loaded) if !loaded.unconfirmed => return Ok((Policy::Confirmed, None)),
@@ -188,7 +188,7 @@ fn written(home: &Path) -> Result<Rules> {
         Err(_) => Err(AppError::new(
             ErrorCode::Storage,
             Phase::Storage,
-            "policy.toml cannot be read",
+            "cannot read policy.toml",
         )),
     }
 }
@@ -207,7 +207,7 @@ pub(crate) fn differing(written: &Rules, other: &Rules) -> Vec<String> {
         .collect()
 }
 
-fn tell(cx: &Cx, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> Result<()> {
+fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> Result<()> {
     let (home, out) = (&app.home, cx.out);
     let readable = app.vault.keys_readable_by_account()?;
     let (word, wider) = match policy {
@@ -225,37 +225,39 @@ fn tell(cx: &Cx, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> R
     }
     let at = home.path.display();
     match (made, trusted_now) {
-        (true, _) => out.line(format!("Made the home {at}:")),
-        (_, true) => out.line(format!("The home {at} is trusted now:")),
-        _ => out.line(format!("The home {at} is there already:")),
+        (true, _) => out.line(format!("Created the home {at}:")),
+        (_, true) => out.line(format!("The home {at} is now trusted:")),
+        _ => out.line(format!("The home {at} already exists:")),
     }
-    out.line("  handshake.db   providers, work profiles, approvals and the log; prompts that wait are sealed in it");
+    out.line("  handshake.db   providers, work profiles, approvals and the log; pending prompts are sealed in it");
     out.line("  vault.hskv     secrets and keys, encrypted");
-    out.line("  policy.toml    your rules, when you write some; what widens them is confirmed with this command");
-    out.line("Outside of it, so that a copied home is not trusted by itself:");
+    out.line("  policy.toml    your rules, if you write any; run this command to confirm a change that allows more");
+    out.line("Outside the home, so that a copy of it is not trusted:");
     out.line(format!("  {}", home.key_file().display()));
     if let Ok(dir) = trust::config_dir() {
         out.line(format!("  {}", dir.join("homes.json").display()));
     }
     if readable {
-        out.note("Keys readable by this account: the key file opens the vault for every program that you run.");
-        out.note("It does not approve anything: that takes the approval passphrase.");
+        out.note("Keys readable by this account: any program you run can open the vault with the key file.");
+        out.note("The key file cannot approve anything: that needs the approval passphrase.");
     }
     if !home.can_approve {
-        out.note("This home has no approval passphrase: nobody can approve a cloud call in it. Local models work.");
+        out.note("This home has no approval passphrase, so cloud calls cannot be approved. Local models work.");
     }
     match policy {
         Policy::Confirmed => {}
         Policy::NowConfirmed => out.line("policy.toml is confirmed."),
         Policy::Unconfirmed(wider) => {
-            out.note("policy.toml allows more than was confirmed, and does not count there:");
+            out.note(
+                "policy.toml allows more than was confirmed. These settings are not in force:",
+            );
             wider.iter().for_each(|line| out.note(format!("  {line}")));
-            out.note("  next: handshake init at a terminal");
+            out.note("help: run `handshake init` at a terminal");
         }
     }
     if made {
         out.note(
-            "  next: handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434",
+            "help: run `handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434`",
         );
     }
     Ok(())

@@ -9,30 +9,30 @@ use serde_json::{Value, json};
 
 use crate::{
     cmd::request::read,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
 };
 
-/// Leaks.
+/// Scan text for secrets and list the rules.
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Example:\n  handshake leak scan prompt.txt\n  handshake leak scan --jsonl texts.jsonl\n  handshake leak explain github-pat"
+    after_help = "Examples:\n  handshake leak scan prompt.txt\n  handshake leak scan --jsonl texts.jsonl\n  handshake leak explain github-token"
 )]
 pub(crate) enum Command {
-    /// Scans a text for what must not leave.
+    /// Scan a text for anything that must not leave this machine.
     Scan(ScanArgs),
-    /// The rules.
+    /// List the rules.
     Rules,
-    /// One rule.
+    /// Explain a rule.
     Explain(ExplainArgs),
 }
 
 /// What to scan.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ScanArgs {
-    /// A file; standard input without one.
+    /// File to scan [default: standard input].
     file: Option<PathBuf>,
-    /// One JSON object a line, {id,text} or {id,messages}; one answer a line.
+    /// Read one JSON object per line, {id,text} or {id,messages}, and answer each with a line.
     #[arg(long)]
     jsonl: bool,
 }
@@ -40,7 +40,7 @@ pub(crate) struct ScanArgs {
 /// Which rule.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArgs {
-    /// Its id, from `handshake leak rules`.
+    /// Id of the rule, from `handshake leak rules`.
     rule: String,
 }
 
@@ -54,14 +54,15 @@ struct Line {
     messages: Option<Value>,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     let engine = Engine::builtin();
     let out = cx.out;
     match command {
         Command::Scan(args) => {
             let bytes = read_all(args.file.as_deref())?;
-            let text = String::from_utf8(bytes)
-                .map_err(|_| AppError::usage(ErrorCode::InvalidRequest, "the text is not UTF-8"))?;
+            let text = String::from_utf8(bytes).map_err(|_| {
+                AppError::usage(ErrorCode::InvalidRequest, "the text is not valid UTF-8")
+            })?;
             if args.jsonl {
                 return lines(&engine, &text);
             }
@@ -69,12 +70,11 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             out.object(&answer(None, verdict, &findings));
             for finding in &findings {
                 let at = finding.pointer.as_deref().unwrap_or("");
-                let level = json!(finding.level);
                 out.mark(
                     finding.level < handshake_core::finding::FindingLevel::Block,
                     format!(
                         "{} {} {at} {}",
-                        level.as_str().unwrap_or(""),
+                        finding.level.as_str(),
                         finding.rule,
                         finding.views.join(">")
                     ),
@@ -95,21 +95,23 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             let rows: Vec<Vec<String>> = rules
                 .iter()
                 .map(|rule| {
-                    let level = json!(rule.level);
                     vec![
                         rule.id.to_string(),
                         rule.service.clone(),
-                        level.as_str().unwrap_or("").to_owned(),
+                        rule.level.as_str().to_owned(),
                     ]
                 })
                 .collect();
-            out.table(&["rule", "service", "level"], &rows);
+            out.table(&["RULE", "SERVICE", "LEVEL"], &rows);
             Ok(Exit::Done)
         }
         Command::Explain(args) => {
             let rule = engine.explain(&args.rule).ok_or_else(|| {
-                AppError::usage(ErrorCode::InvalidRequest, "there is no such rule")
-                    .next("handshake leak rules")
+                AppError::usage(
+                    ErrorCode::InvalidRequest,
+                    format!("no such rule: {}", args.rule),
+                )
+                .next("run `handshake leak rules`")
             })?;
             out.object(&rule);
             let value = json!(rule);
@@ -177,7 +179,7 @@ fn lines(engine: &Engine, text: &str) -> Result<Exit> {
         let Ok(line) = serde_json::from_str::<Line>(line) else {
             let error = AppError::usage(
                 ErrorCode::InvalidRequest,
-                "the line is not {id,text} or {id,messages}",
+                "expected {id,text} or {id,messages}",
             );
             json_out.object(&json!({ "error": error }));
             continue;
@@ -186,8 +188,10 @@ fn lines(engine: &Engine, text: &str) -> Result<Exit> {
             (Some(text), _) => engine.scan_text(text),
             (None, Some(messages)) => engine.scan_messages(messages),
             (None, None) => {
-                let error =
-                    AppError::usage(ErrorCode::InvalidRequest, "a line has text or messages");
+                let error = AppError::usage(
+                    ErrorCode::InvalidRequest,
+                    "the line has neither text nor messages",
+                );
                 json_out.object(&json!({ "id": line.id, "error": error }));
                 continue;
             }

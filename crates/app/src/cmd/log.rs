@@ -12,34 +12,34 @@ use handshake_policy::guard::SinkGuard;
 use serde_json::{Value, json};
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
 };
 
-/// The log.
+/// Read, verify and export the log.
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Example:\n  handshake log tail\n  handshake log verify\n  handshake log export /tmp/log && handshake-verify --root KEY /tmp/log"
+    after_help = "Examples:\n  handshake log tail\n  handshake log verify\n  handshake log export /tmp/log && handshake-verify --root KEY /tmp/log"
 )]
 pub(crate) enum Command {
-    /// The last events.
+    /// Show the latest events.
     Tail(TailArgs),
-    /// Verifies the log of this home, or an export.
+    /// Verify the log of this home, or an export.
     Verify(VerifyArgs),
-    /// Writes the log, its checkpoints and its keys into a new directory.
+    /// Export the log with its checkpoints and keys to a new directory.
     Export(ExportArgs),
-    /// Signs the head of the log.
+    /// Sign the head of the log.
     Checkpoint,
 }
 
 /// What to show.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TailArgs {
-    /// How many.
+    /// Number of events to show.
     #[arg(short = 'n', long, default_value_t = 20)]
     count: u32,
-    /// Goes on until Ctrl-C.
+    /// Show new events until Ctrl-C.
     #[arg(long)]
     follow: bool,
 }
@@ -47,12 +47,12 @@ pub(crate) struct TailArgs {
 /// What to verify.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// An export; the log of this home without one.
+    /// Directory of the export to verify [default: the log of this home].
     export: Option<PathBuf>,
-    /// What was noted down outside, as SIZE:HASH (twelve characters of the hash are enough).
+    /// Compare with an anchor that was written down elsewhere (twelve characters of the hash are enough).
     #[arg(long, value_name = "SIZE:HASH")]
     anchor: Vec<String>,
-    /// The public key with which the log began, 64 hex digits; needed for an export.
+    /// Public key that the log began with, 64 hex digits; required for an export.
     #[arg(long, value_name = "KEY")]
     root: Vec<String>,
 }
@@ -60,11 +60,11 @@ pub(crate) struct VerifyArgs {
 /// Where to write.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
-    /// A directory that is not there yet, or empty.
+    /// Directory to create, or an empty one.
     directory: PathBuf,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Tail(args) => tail(cx, &args).await,
         Command::Verify(args) => verify(cx, args).await,
@@ -85,12 +85,12 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
                 &json!({ "manifest": manifest, "root": root, "anchor": head.short_anchor() }),
             );
             cx.out
-                .line(format!("Exported to {}.", args.directory.display()));
+                .line(format!("Exported the log to {}.", args.directory.display()));
             cx.out.line(format!(
-                "  handshake-verify --root {root} {}",
+                "  verify it: handshake-verify --root {root} {}",
                 args.directory.display()
             ));
-            cx.out.line(format!("  anchor {}", head.short_anchor()));
+            cx.out.line(format!("  anchor:    {}", head.short_anchor()));
             Ok(Exit::Done)
         }
         Command::Checkpoint => {
@@ -101,7 +101,7 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
             cx.out
                 .object(&json!({ "checkpoint": checkpoint, "anchor": head.short_anchor() }));
             cx.out.line(format!(
-                "Signed. Anchor, worth noting down: {}",
+                "Signed the log. Anchor (write it down): {}",
                 head.short_anchor()
             ));
             Ok(Exit::Done)
@@ -109,7 +109,7 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
     }
 }
 
-async fn tail(cx: &Cx, args: &TailArgs) -> Result<Exit> {
+async fn tail(cx: &Context, args: &TailArgs) -> Result<Exit> {
     let app = cx.app().await?;
     let mut last = None;
     for event in app.store.log_tail(args.count).await? {
@@ -199,12 +199,15 @@ pub(crate) fn line(recorded: &RecordedEvent) -> String {
     )
 }
 
-async fn verify(cx: &Cx, args: VerifyArgs) -> Result<Exit> {
+async fn verify(cx: &Context, args: VerifyArgs) -> Result<Exit> {
     let bad = |text: &str| AppError::usage(ErrorCode::InvalidRequest, text);
     let anchors: Vec<Anchor> = args
         .anchor
         .iter()
-        .map(|text| text.parse().map_err(|_| bad("an anchor is SIZE:HASH")))
+        .map(|text| {
+            text.parse()
+                .map_err(|_| bad("invalid --anchor: expected SIZE:HASH"))
+        })
         .collect::<Result<_>>()?;
     let verdict = match args.export {
         None => {
@@ -214,15 +217,19 @@ async fn verify(cx: &Cx, args: VerifyArgs) -> Result<Exit> {
         }
         Some(directory) => {
             if args.root.is_empty() {
-                return Err(bad("give --root KEY: an export does not vouch for itself")
-                    .next("handshake log export prints the key"));
+                return Err(
+                    bad("--root KEY is required: an export cannot vouch for itself")
+                        .next("use the key that `handshake log export` printed"),
+                );
             }
             let roots = args
                 .root
                 .iter()
                 .map(|text| {
-                    let bytes = unhex(text).ok_or_else(|| bad("a key is 64 hex digits"))?;
-                    PublicKey::from_bytes(bytes).map_err(|_| bad("this is no public key"))
+                    let bytes =
+                        unhex(text).ok_or_else(|| bad("invalid --root: expected 64 hex digits"))?;
+                    PublicKey::from_bytes(bytes)
+                        .map_err(|_| bad("invalid --root: not a public key"))
                 })
                 .collect::<Result<_>>()?;
             verify_export(&directory, Trust { roots, anchors }).map_err(|error| {
@@ -239,11 +246,11 @@ pub(crate) fn report(out: Out, verdict: &Verdict) -> Exit {
     out.object(verdict);
     let anchored = match verdict.anchored_size {
         Some(size) => format!("anchored up to event {size}"),
-        None => "self-consistent only: nothing from outside was compared".to_owned(),
+        None => "self-consistent only: no anchor was compared".to_owned(),
     };
     match verdict.status {
         Status::Tampered => {
-            out.mark(false, "the log was tampered with");
+            out.mark(false, "the log has been tampered with");
             for found in &verdict.tampering {
                 out.line(format!(
                     "     {} at event {}",
@@ -257,7 +264,7 @@ pub(crate) fn report(out: Out, verdict: &Verdict) -> Exit {
             out.mark(
                 true,
                 format!(
-                    "{} events, in order and unaltered ({anchored})",
+                    "the log is in order and unaltered; events: {} ({anchored})",
                     verdict.size
                 ),
             );

@@ -14,33 +14,33 @@ use serde_json::json;
 
 use crate::{
     cmd::request::read,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
-    record::{mine, record},
+    record::{by_person, record},
     widen::{Weight, widen},
     wire::App,
 };
 
 mod explain;
 
-/// Work profiles.
+/// Manage work profiles.
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Example:\n  handshake profile apply profile.json\n  handshake profile activate careful-1\n  handshake profile explain --role worker"
+    after_help = "Examples:\n  handshake profile apply profile.json\n  handshake profile activate careful-1\n  handshake profile explain --role worker"
 )]
 pub(crate) enum Command {
-    /// Checks a profile, qualifies its model names and stores it. It is not active yet.
+    /// Check a profile and store it, without activating it.
     Apply(ApplyArgs),
-    /// All profiles.
+    /// List all profiles.
     #[command(after_help = "Example:\n  handshake profile list")]
     List,
-    /// One profile.
+    /// Show a profile.
     #[command(after_help = "Example:\n  handshake profile show careful-1")]
     Show(IdArgs),
-    /// Makes a profile the active one.
+    /// Activate a profile.
     #[command(after_help = "Example:\n  handshake profile activate careful-1")]
     Activate(IdArgs),
-    /// Which model a role gets, and why. No network.
+    /// Show which model a role gets, and why, without using the network.
     Explain(explain::Args),
 }
 
@@ -48,19 +48,19 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  handshake profile apply profile.json")]
 pub(crate) struct ApplyArgs {
-    /// The profile as JSON, hsk.work_profile@0.6 or @0.5; - for standard input.
+    /// JSON file with the profile, hsk.work_profile@0.6 or @0.5; - for standard input.
     file: PathBuf,
 }
 
 /// Which profile.
 #[derive(Debug, clap::Args)]
 pub(crate) struct IdArgs {
-    /// Its id.
+    /// Id of the profile.
     #[arg(value_name = "ID")]
     id: String,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Apply(args) => apply_file(cx, args).await,
         Command::List => list(cx).await,
@@ -79,7 +79,7 @@ pub(crate) async fn find(app: &App, id: &ProfileId) -> Result<WorkProfile> {
             AppError::new(
                 ErrorCode::Profile404,
                 Phase::Resolve,
-                format!("there is no work profile {id}"),
+                format!("no such work profile: {id}"),
             )
         })
 }
@@ -111,9 +111,12 @@ fn unresolved(error: ResolveError, view: &RegistryView) -> AppError {
         let names: Vec<String> = error.candidates.iter().map(ToString::to_string).collect();
         return AppError::usage(
             error.code,
-            format!("{subject} could be any of {}", names.join(", ")),
+            format!(
+                "ambiguous model name: {subject} could be any of {}",
+                names.join(", ")
+            ),
         )
-        .next("write the name of one of them, as PROVIDER/MODEL");
+        .next("write one of these names as PROVIDER/MODEL");
     }
     let provider = subject
         .split_once('/')
@@ -124,33 +127,29 @@ fn unresolved(error: ResolveError, view: &RegistryView) -> AppError {
         {
             AppError::usage(
                 ErrorCode::Provider404,
-                format!("{subject} names the provider {provider}, which is not registered"),
+                format!("no such provider: {provider}, named by {subject}"),
             )
             .next(format!(
-                "handshake provider add {provider} …, or correct the name"
+                "correct the name, or run `handshake provider add {provider} …`"
             ))
         }
         (ErrorCode::InvalidConfig, None) => AppError::usage(
             error.code,
-            format!("no registered provider is known to offer {subject}"),
+            format!("no registered provider is known to offer this model: {subject}"),
         )
-        .next("handshake provider models, or write the name as PROVIDER/MODEL"),
-        (code, _) => AppError::new(
-            code,
-            Phase::Resolve,
-            format!("{} ({subject})", code.title()),
-        ),
+        .next("run `handshake provider models`, or write the name as PROVIDER/MODEL"),
+        (code, _) => AppError::new(code, Phase::Resolve, format!("{}: {subject}", code.title())),
     }
 }
 
-async fn apply_file(cx: &Cx, args: ApplyArgs) -> Result<Exit> {
+async fn apply_file(cx: &Context, args: ApplyArgs) -> Result<Exit> {
     let read = WorkProfile::read(&read(&args.file)?).map_err(|error| {
-        let told = AppError::usage(ErrorCode::InvalidConfig, format!("work profile: {error}"));
+        let invalid = AppError::usage(ErrorCode::InvalidConfig, format!("invalid work profile: {error}"));
         match error.field {
-            "governance" => told.next(
-                "automation_level is FULL_HUMAN, HYBRID, AUTONOMOUS or LOCKED; allow_cloud_escalation is true or false",
+            "governance" => invalid.next(
+                "set automation_level to FULL_HUMAN, HYBRID, AUTONOMOUS or LOCKED, and allow_cloud_escalation to true or false",
             ),
-            _ => told,
+            _ => invalid,
         }
     })?;
     let app = cx.app().await?;
@@ -162,7 +161,7 @@ async fn apply_file(cx: &Cx, args: ApplyArgs) -> Result<Exit> {
         .map_err(|error| match error {
             StoreError::Conflict => AppError::usage(
                 ErrorCode::InvalidConfig,
-                format!("there is another work profile {id} already, and a profile never changes"),
+                format!("a different work profile with this id already exists, and profiles never change: {id}"),
             )
             .next("give the changed profile a new profile_id"),
             other => other.into(),
@@ -173,7 +172,7 @@ async fn apply_file(cx: &Cx, args: ApplyArgs) -> Result<Exit> {
     cx.out.line(format!("Stored the work profile {id}."));
     if !active {
         cx.out
-            .note(format!("  next: handshake profile activate {id}"));
+            .note(format!("help: run `handshake profile activate {id}`"));
     }
     Ok(Exit::Done)
 }
@@ -193,7 +192,7 @@ fn summary(profile: &WorkProfile, active: bool) -> serde_json::Value {
     })
 }
 
-async fn list(cx: &Cx) -> Result<Exit> {
+async fn list(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let active = ProfileStore::active(&app.store)
         .await?
@@ -202,7 +201,6 @@ async fn list(cx: &Cx) -> Result<Exit> {
     for profile in ProfileStore::list(&app.store).await? {
         let is_active = active.as_ref() == Some(&profile.profile_id);
         cx.out.object(&summary(&profile, is_active));
-        let level = json!(profile.governance.automation_level);
         rows.push(vec![
             if is_active {
                 "*".to_owned()
@@ -210,9 +208,9 @@ async fn list(cx: &Cx) -> Result<Exit> {
                 String::new()
             },
             profile.profile_id.to_string(),
-            level.as_str().unwrap_or_default().to_owned(),
+            profile.governance.automation_level.as_str().to_owned(),
             if profile.governance.allow_cloud_escalation {
-                "may ask".to_owned()
+                "with consent".to_owned()
             } else {
                 "never".to_owned()
             },
@@ -221,7 +219,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
     }
     if rows.is_empty() {
         cx.out
-            .line("There is no work profile: a person decides everything, and names the model.");
+            .line("There are no work profiles: name a model with each request, and approve every cloud call.");
     } else {
         cx.out
             .table(&["", "ID", "AUTOMATION", "CLOUD", "NAME"], &rows);
@@ -229,7 +227,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn show(cx: &Cx, id: &str) -> Result<Exit> {
+async fn show(cx: &Context, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let profile = find(&app, &ProfileId::new(id)?).await?;
     cx.out.object(&profile);
@@ -237,7 +235,7 @@ async fn show(cx: &Cx, id: &str) -> Result<Exit> {
         AppError::new(
             ErrorCode::Storage,
             Phase::Storage,
-            "the profile cannot be written as JSON",
+            "cannot write the profile as JSON",
         )
     })?;
     cx.out.line(text);
@@ -272,7 +270,7 @@ pub(crate) fn weight(profile: &WorkProfile) -> Weight {
     }
 }
 
-async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
+async fn activate(cx: &Context, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let next = find(&app, &ProfileId::new(id)?).await?;
     let active = ProfileStore::active(&app.store).await?;
@@ -283,19 +281,19 @@ async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
     if from.as_ref() == Some(&to) {
         cx.out
             .object(&json!({ "profile_id": to, "active": true, "from": from }));
-        cx.out.line(format!("{to} is active already."));
+        cx.out.line(format!("{to} is already active."));
         return Ok(Exit::Done);
     }
     let widened = widens(active.as_ref(), &next);
     if widened {
-        let words = format!("Activates {to}, which allows more than before");
+        let words = format!("activate the work profile {to}, which allows more than before");
         let change = (WidenKind::Profile, weight(&next), words.as_str());
-        widen(&app, change, mine(), active.as_ref(), &next).await?;
+        widen(&app, change, by_person(), active.as_ref(), &next).await?;
     }
     ProfileStore::activate(&app.store, &to).await?;
     record(
         &app,
-        mine(),
+        by_person(),
         Body::WorkProfileSelected {
             profile_id: to.clone(),
         },
@@ -304,7 +302,7 @@ async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
     if from.is_some() {
         record(
             &app,
-            mine(),
+            by_person(),
             Body::WorkProfileChanged {
                 from: from.clone(),
                 to: to.clone(),
@@ -315,7 +313,7 @@ async fn activate(cx: &Cx, id: &str) -> Result<Exit> {
     app.finish().await?;
     cx.out
         .object(&json!({ "profile_id": to, "active": true, "from": from, "widened": widened }));
-    cx.out.line(format!("{to} is active."));
+    cx.out.line(format!("{to} is now active."));
     Ok(Exit::Done)
 }
 

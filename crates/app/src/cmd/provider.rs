@@ -11,7 +11,7 @@ use handshake_core::{
 };
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     wire::App,
 };
@@ -26,51 +26,51 @@ mod models;
 mod show;
 mod url;
 
-/// Providers.
+/// Register providers and manage their models.
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Example:\n  handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434\n  handshake provider check ollama\n  handshake provider models ollama --capabilities"
+    after_help = "Examples:\n  handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434\n  handshake provider check ollama\n  handshake provider models ollama --capabilities"
 )]
 pub(crate) enum Command {
-    /// Registers a provider.
+    /// Register a provider.
     Add(add::Args),
-    /// All providers.
+    /// List all providers.
     #[command(after_help = "Example:\n  handshake provider list --json")]
     List,
-    /// One provider.
+    /// Show a provider.
     #[command(after_help = "Example:\n  handshake provider show ollama")]
     Show(IdArgs),
-    /// Changes a provider. What changes its bytes or its destination voids its receipts and grants.
+    /// Change a provider, which voids its receipts and grants.
     Edit(edit::Args),
-    /// Removes a provider, with what is known about its models, its grants and its receipts.
+    /// Remove a provider with its models, grants and receipts.
     #[command(after_help = "Example:\n  handshake provider remove ollama")]
     Remove(IdArgs),
-    /// Whether a provider is there: configured, reachable, ready. Never a completion.
+    /// Check whether a provider is reachable and ready, without sending a prompt.
     Check(check::Args),
-    /// The models of a provider.
+    /// List the models of a provider.
     Models(models::Args),
-    /// Enables a model, or says what it can do.
+    /// Enable a model, or declare what it can do.
     Enable(enable::Args),
-    /// Disables a model.
+    /// Disable a model.
     Disable(enable::DisableArgs),
-    /// Registers the providers of a file.
+    /// Register the providers listed in a file.
     Import(import::Args),
-    /// The providers as a file for `import`, without any secret.
+    /// Print the providers as a file for `import`, without secrets.
     #[command(after_help = "Example:\n  handshake provider export > providers.json")]
     Export,
-    /// What the rules say about a URL. No network, no home.
+    /// Check a URL against the rules, without a home or the network.
     CheckUrl(url::Args),
 }
 
 /// Which provider.
 #[derive(Debug, clap::Args)]
 pub(crate) struct IdArgs {
-    /// Its id.
+    /// Id of the provider.
     #[arg(value_name = "ID")]
     id: String,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Add(args) => add::run(cx, args).await,
         Command::List => show::list(cx).await,
@@ -97,7 +97,7 @@ pub(crate) async fn find(app: &App, id: &ProviderId) -> Result<ProviderRecord> {
             AppError::new(
                 ErrorCode::Provider404,
                 Phase::Resolve,
-                format!("no provider {id} is registered"),
+                format!("no such provider: {id}"),
             )
         })
 }
@@ -139,15 +139,24 @@ pub(crate) fn secret_state(app: &App, record: &ProviderRecord) -> Option<&'stati
 /// How a person binds a reference to an origin.
 pub(crate) fn how_to_bind(secret_ref: &SecretRef, origin: &Origin) -> String {
     match secret_ref {
-        SecretRef::Vault(name) => format!("handshake secret set {name} --origin {origin}"),
-        other => format!("handshake secret bind {other} --origin {origin}"),
+        SecretRef::Vault(name) => format!("run `handshake secret set {name} --origin {origin}`"),
+        other => format!("run `handshake secret bind {other} --origin {origin}`"),
     }
 }
 
-/// An enum's published word.
-fn word<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|v| v.as_str().map(str::to_owned))
-        .unwrap_or_default()
+/// What to do about a failure at this provider, with its own names filled in. `None` where nothing helps.
+pub(crate) fn help_for(record: &ProviderRecord, code: ErrorCode) -> Option<String> {
+    let id = &record.provider_id;
+    match (code, &record.secret_ref) {
+        (ErrorCode::SecretUnbound, Some(secret_ref)) => {
+            Some(how_to_bind(secret_ref, &record.base_url.origin()))
+        }
+        // The code's own step is `provider check`, which is where this is shown.
+        (ErrorCode::NotReady | ErrorCode::Timeout, _) => Some(format!(
+            "start the server, or run `handshake provider edit {id} --base-url URL`"
+        )),
+        _ => Some(code.next_step())
+            .filter(|step| !step.is_empty())
+            .map(|step| step.replace(" ID", &format!(" {id}"))),
+    }
 }

@@ -90,7 +90,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |_| {
         AppError::usage(
             ErrorCode::InvalidRequest,
-            format!("{} cannot be read", path.display()),
+            format!("cannot read {}", path.display()),
         )
     };
     let mut bytes = Vec::new();
@@ -106,24 +106,25 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(AppError::usage(
             ErrorCode::MaxBytes,
-            format!("{} is larger than 16 MiB", path.display()),
+            format!("file larger than 16 MiB: {}", path.display()),
         ));
     }
     Ok(bytes)
 }
 
 /// Reads a JSON file. The error names the place, never the content.
-pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
     serde_json::from_slice(&read(path)?).map_err(|error| {
         AppError::usage(
             ErrorCode::InvalidRequest,
             format!(
-                "{} is not {what} (line {}, column {})",
+                "{} is not {expected}: line {}, column {}",
                 path.display(),
                 error.line(),
                 error.column()
             ),
         )
+        .next("correct the file at that place")
     })
 }
 
@@ -152,7 +153,7 @@ impl Asked<'_> {
         let role = self.role.map(str::to_owned).or(file.role);
         let model_given = model.is_some() || role.is_some();
         let target = match (model, role) {
-            (Some(_), Some(_)) => return Err(bad("give a model or a role, not both")),
+            (Some(_), Some(_)) => return Err(bad("name a model or a role, not both")),
             (Some(model), None) => Target::Model(model.parse()?),
             (None, role) => Target::Role(role.as_deref().unwrap_or("frontend").parse()?),
         };
@@ -179,9 +180,7 @@ impl Asked<'_> {
             messages.push(Message::text(id(), Role::User, prompt, clock.now()));
         }
         if messages.is_empty() {
-            return Err(bad(
-                "there is nothing to say: give a PROMPT or --request FILE",
-            ));
+            return Err(bad("no message: give a PROMPT or --request FILE"));
         }
         let tools = self.tools(&file.tools)?;
         let definitions = tools
@@ -228,7 +227,7 @@ impl Asked<'_> {
                 return Err(AppError::new(
                     ErrorCode::ToolDenied,
                     Phase::Input,
-                    format!("nothing here runs the tool {}", entry.tool_id),
+                    format!("this program cannot run the tool {}", entry.tool_id),
                 ));
             }
             chosen
@@ -238,7 +237,7 @@ impl Asked<'_> {
         let by_id = |id: &ToolId, register: &mut dyn FnMut(_) -> Result<()>| match builtins.get(id)
         {
             Some(entry) => register(entry.clone()),
-            None => Err(bad(format!("there is no built-in tool {id}"))),
+            None => Err(bad(format!("no such built-in tool: {id}"))),
         };
         for id in named {
             by_id(id, &mut register)?;

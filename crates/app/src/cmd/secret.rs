@@ -11,10 +11,10 @@ use handshake_core::{
 use serde_json::json;
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
-    record::mine,
+    record::by_person,
     widen::{Weight, widen},
 };
 
@@ -22,77 +22,77 @@ mod value;
 
 use value::{read_value, weakness};
 
-/// Secrets.
+/// Manage the secrets in the vault.
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Example:\n  handshake secret set openai --origin https://api.openai.com\n  handshake secret bind env:OPENAI_API_KEY --origin https://api.openai.com\n  handshake secret list\n\nA value is typed at the terminal or comes in on standard input. It is never an argument, and never shown."
+    after_help = "Examples:\n  handshake secret set openai --origin https://api.openai.com\n  handshake secret bind env:OPENAI_API_KEY --origin https://api.openai.com\n  handshake secret list\n\nType the value at the terminal or pass it on standard input. It is never an argument, and never shown."
 )]
 pub(crate) enum Command {
-    /// Puts a secret into the vault, for one origin.
+    /// Store a secret in the vault, bound to one origin.
     Set(SetArgs),
-    /// Names, origins and times. Never a value.
+    /// List names, origins and times, never values.
     #[command(after_help = "Example:\n  handshake secret list --json")]
     List,
-    /// Removes a secret, or the binding of a reference.
+    /// Remove a secret, or the binding of a reference.
     Remove(RemoveArgs),
-    /// Gives a secret a new value, for the same origin.
+    /// Replace the value of a secret, for the same origin.
     Rotate(RotateArgs),
-    /// Binds env:NAME, file:PATH, client: or vault:NAME to an origin.
+    /// Bind env:NAME, file:PATH, client: or vault:NAME to an origin.
     Bind(BindArgs),
 }
 
-/// Puts a secret into the vault.
+/// Store a secret in the vault, bound to one origin.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake secret set openai --origin https://api.openai.com\n  pass show local | handshake secret set local --origin http://127.0.0.1:8080"
+    after_help = "Examples:\n  handshake secret set openai --origin https://api.openai.com\n  pass show local | handshake secret set local --origin http://127.0.0.1:8080"
 )]
 pub(crate) struct SetArgs {
-    /// Its name in vault:NAME.
+    /// Name of the secret, as in vault:NAME.
     name: String,
-    /// The only origin that may receive it.
+    /// The only origin it may be sent to.
     #[arg(long, value_name = "URL")]
     origin: String,
-    /// Taken only to be refused: an argument stays in the shell's history and is seen by every process.
+    /// Accepted only to be refused: an argument stays in the shell's history, and every process can see it.
     #[arg(hide = true)]
     value: Vec<String>,
 }
 
-/// Removes a secret.
+/// Remove a secret, or the binding of a reference.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake secret remove openai\n  handshake secret remove env:OPENAI_API_KEY"
+    after_help = "Examples:\n  handshake secret remove openai\n  handshake secret remove env:OPENAI_API_KEY"
 )]
 pub(crate) struct RemoveArgs {
-    /// Its name, or the reference.
+    /// Name of the secret, or a reference.
     name: String,
 }
 
-/// Gives a secret a new value.
+/// Replace the value of a secret, for the same origin.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  handshake secret rotate openai")]
 pub(crate) struct RotateArgs {
-    /// Its name.
+    /// Name of the secret.
     name: String,
-    /// Taken only to be refused.
+    /// Accepted only to be refused.
     #[arg(hide = true)]
     value: Vec<String>,
 }
 
-/// Binds a reference.
+/// Bind a reference to an origin.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake secret bind env:OPENAI_API_KEY --origin https://api.openai.com\n  handshake secret bind client: --origin https://api.anthropic.com"
+    after_help = "Examples:\n  handshake secret bind env:OPENAI_API_KEY --origin https://api.openai.com\n  handshake secret bind client: --origin https://api.anthropic.com"
 )]
 pub(crate) struct BindArgs {
-    /// The reference.
+    /// Reference: env:NAME, file:PATH, client: or vault:NAME.
     #[arg(value_name = "REF")]
     secret_ref: String,
-    /// The only origin that may receive it.
+    /// The only origin it may be sent to.
     #[arg(long, value_name = "URL")]
     origin: String,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Set(args) => set(cx, args).await,
         Command::List => list(cx).await,
@@ -112,17 +112,17 @@ fn not_on_the_command_line(value: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(
-        bad("a secret is never an argument: the shell and every process can see it")
-            .next("replace that key at its provider; then run it again without the value"),
+        bad("a secret must not be an argument: the shell keeps it and every process can see it")
+            .next("replace that key at its provider, then run the command without the value"),
     )
 }
 
 /// The origin of a URL, and whether it is this machine.
 fn origin(text: &str) -> Result<(Origin, Weight)> {
     let url = BaseUrl::parse(text).map_err(|error| {
-        let mut told = AppError::from(error);
-        told.message = told.message.replace("base_url", "--origin");
-        told
+        let mut refused = AppError::from(error);
+        refused.message = refused.message.replace("base_url", "--origin");
+        refused
     })?;
     let weight = match url.lexical_tier() {
         ModelTier::Local => Weight::Local,
@@ -136,7 +136,7 @@ fn place(secret_ref: &str, origin: &Origin) -> serde_json::Value {
     json!({ "secret_ref": secret_ref, "origin": origin })
 }
 
-async fn set(cx: &Cx, args: SetArgs) -> Result<Exit> {
+async fn set(cx: &Context, args: SetArgs) -> Result<Exit> {
     not_on_the_command_line(&args.value)?;
     let (origin, weight) = origin(&args.origin)?;
     let secret_ref = vault_ref(&args.name)?;
@@ -147,12 +147,12 @@ async fn set(cx: &Cx, args: SetArgs) -> Result<Exit> {
         .into_iter()
         .find(|known| known.name == args.name);
     let before = before.map(|known| place(&secret_ref, &known.origin));
-    let words = format!("Puts the secret {secret_ref} for {origin}");
+    let words = format!("store the secret {secret_ref} for {origin}");
     let after = place(&secret_ref, &origin);
     widen(
         &app,
         (WidenKind::Secret, weight, &words),
-        mine(),
+        by_person(),
         before.as_ref(),
         &after,
     )
@@ -167,14 +167,14 @@ async fn set(cx: &Cx, args: SetArgs) -> Result<Exit> {
         "updated_at": info.updated_at, "searched_for": weak.is_none(), "warning": weak,
     }));
     cx.out.line(format!(
-        "Stored {secret_ref} for {}. It is sent nowhere else.",
+        "Stored {secret_ref}. It can be sent only to {}.",
         info.origin
     ));
     warn(cx.out, weak.as_deref());
     Ok(Exit::Done)
 }
 
-async fn rotate(cx: &Cx, args: RotateArgs) -> Result<Exit> {
+async fn rotate(cx: &Context, args: RotateArgs) -> Result<Exit> {
     not_on_the_command_line(&args.value)?;
     let secret_ref = vault_ref(&args.name)?;
     let app = cx.app().await?;
@@ -185,13 +185,13 @@ async fn rotate(cx: &Cx, args: RotateArgs) -> Result<Exit> {
         .find(|known| known.name == args.name);
     let known = known.ok_or_else(|| unknown(&secret_ref))?;
     let (_, weight) = origin(known.origin.as_str())?;
-    let words = format!("Replaces the value of {secret_ref} for {}", known.origin);
+    let words = format!("replace the value of {secret_ref} for {}", known.origin);
     let place = place(&secret_ref, &known.origin);
     // Another value for the same origin is another account there: whose, a person has to say.
     widen(
         &app,
         (WidenKind::Secret, weight, &words),
-        mine(),
+        by_person(),
         Some(&place),
         &place,
     )
@@ -205,13 +205,15 @@ async fn rotate(cx: &Cx, args: RotateArgs) -> Result<Exit> {
         "secret_ref": secret_ref, "origin": info.origin, "version": info.version, "created_at": info.created_at,
         "updated_at": info.updated_at, "searched_for": weak.is_none(), "warning": weak,
     }));
-    cx.out
-        .line(format!("Rotated {secret_ref}: version {}.", info.version));
+    cx.out.line(format!(
+        "Replaced the value of {secret_ref}: version {}.",
+        info.version
+    ));
     warn(cx.out, weak.as_deref());
     Ok(Exit::Done)
 }
 
-async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
+async fn bind(cx: &Context, args: BindArgs) -> Result<Exit> {
     let secret_ref: SecretRef = args
         .secret_ref
         .parse()
@@ -225,12 +227,12 @@ async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
         .into_iter()
         .find(|binding| binding.secret_ref == secret_ref);
     let before = bound.map(|binding| place(&name, &binding.origin));
-    let words = format!("Binds {name} to {origin}");
+    let words = format!("bind {name} to {origin}");
     let after = place(&name, &origin);
     widen(
         &app,
         (WidenKind::Secret, weight, &words),
-        mine(),
+        by_person(),
         before.as_ref(),
         &after,
     )
@@ -238,8 +240,8 @@ async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
     let binding = app.secrets.bind(&secret_ref, &origin).map_err(|error| {
         let error = AppError::from(error);
         match secret_ref {
-            SecretRef::Env(_) => error.next("set the variable for this command: 8 visible ASCII characters or more"),
-            SecretRef::File(_) => error.next("the file lies in the home or the credentials directory, has mode 0600 and one line"),
+            SecretRef::Env(_) => error.next("set the variable for this command, to at least 8 visible ASCII characters"),
+            SecretRef::File(_) => error.next("put the file into the home or the credentials directory, with mode 0600 and one line"),
             _ => error,
         }
     })?;
@@ -256,13 +258,13 @@ async fn bind(cx: &Cx, args: BindArgs) -> Result<Exit> {
         "secret_ref": binding.secret_ref, "origin": binding.origin, "searched_for": weak.is_none(), "warning": weak,
     }));
     cx.out.line(format!(
-        "Bound {name} to {origin}. A changed value has to be bound again."
+        "Bound {name} to {origin}. Bind it again when its value changes."
     ));
     warn(cx.out, weak.as_deref());
     Ok(Exit::Done)
 }
 
-async fn list(cx: &Cx) -> Result<Exit> {
+async fn list(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let readable = app.vault.keys_readable_by_account()?;
     let mut rows = Vec::new();
@@ -296,7 +298,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
     if rows.is_empty() {
         cx.out.line("There are no secrets.");
         cx.out
-            .note("  next: handshake secret set NAME --origin URL");
+            .note("help: run `handshake secret set NAME --origin URL`");
     } else {
         cx.out.table(
             &["SECRET", "ORIGIN", "VERSION", "CREATED", "CHANGED"],
@@ -305,17 +307,17 @@ async fn list(cx: &Cx) -> Result<Exit> {
     }
     if readable {
         cx.out
-            .note("Keys readable by this account: every program that you run can open this vault.");
+            .note("Keys readable by this account: any program you run can open this vault.");
     }
     Ok(Exit::Done)
 }
 
-async fn remove(cx: &Cx, name: &str) -> Result<Exit> {
+async fn remove(cx: &Context, name: &str) -> Result<Exit> {
     let secret_ref: SecretRef = match name.parse() {
         Ok(secret_ref) => secret_ref,
         Err(_) => vault_ref(name)?
             .parse()
-            .map_err(|_| bad("NAME: is the name of a secret, or a reference"))?,
+            .map_err(|_| bad("invalid NAME: expected the name of a secret or a reference"))?,
     };
     let app = cx.app().await?;
     match &secret_ref {
@@ -341,12 +343,12 @@ async fn remove(cx: &Cx, name: &str) -> Result<Exit> {
     cx.out
         .object(&json!({ "secret_ref": secret_ref, "removed": true }));
     cx.out.line(format!(
-        "Removed {secret_ref}. Requests are not searched for its value any more."
+        "Removed {secret_ref}. Requests are no longer searched for its value."
     ));
     for record in ProviderStore::list(&app.store).await? {
         if record.secret_ref.as_ref() == Some(&secret_ref) {
             cx.out.note(format!(
-                "  the provider {} refers to it still",
+                "note: the provider {} still refers to it",
                 record.provider_id
             ));
         }
@@ -363,18 +365,20 @@ fn vault_ref(name: &str) -> Result<String> {
     if plain {
         Ok(format!("vault:{name}"))
     } else {
-        Err(bad("NAME: is 1 to 128 characters of A-Z a-z 0-9 . _ -"))
+        Err(bad(
+            "invalid NAME: expected 1 to 128 characters of A-Z a-z 0-9 . _ -",
+        ))
     }
 }
 
 fn unknown(secret_ref: &str) -> AppError {
-    bad(format!("there is no secret {secret_ref}")).next("handshake secret list")
+    bad(format!("no such secret: {secret_ref}")).next("run `handshake secret list`")
 }
 
 fn warn(out: Out, weak: Option<&str>) {
     if let Some(weak) = weak {
         out.note(format!(
-            "Warning: requests are not searched for this value: {weak}."
+            "warning: requests cannot be searched for this value: {weak}"
         ));
     }
 }

@@ -3,25 +3,25 @@
 use std::net::SocketAddr;
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     serve,
 };
 
-/// The gateway.
+/// Run the gateway for OpenAI clients on a loopback port.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  handshake token create my-editor\n  handshake serve\n  OPENAI_BASE_URL=http://127.0.0.1:4477/v1 OPENAI_API_KEY=hsk_… my-editor"
 )]
 pub(crate) struct Args {
-    /// Where to listen; loopback only.
+    /// Loopback address to listen on.
     #[arg(long, default_value = "127.0.0.1:4477", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Another Host that clients may name (for containers).
+    /// Also accept this Host header, for clients in containers.
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     serve::run(cx, args.listen, args.allow_host).await
 }

@@ -15,38 +15,38 @@ use serde_json::json;
 
 use crate::{
     cmd::request::person,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     wire::App,
 };
 
-/// Moves a session to another model.
+/// Move a session to another model with a freshly compiled context.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  handshake swap --session notes --to openai/gpt-5 --role worker --reason 'needs a larger model'"
 )]
 pub(crate) struct Args {
-    /// The session.
+    /// Session to move.
     #[arg(long)]
     session: String,
-    /// The model to move to, as PROVIDER/MODEL.
+    /// Model to move to.
     #[arg(long, value_name = "PROVIDER/MODEL")]
     to: String,
-    /// The model that the session uses; needed for a session that was never moved.
+    /// Model that the session uses now; required for a session that has never been moved.
     #[arg(long, value_name = "PROVIDER/MODEL")]
     from: Option<String>,
-    /// The role that is moved.
+    /// Role to move.
     #[arg(long, default_value = "worker")]
     role: String,
-    /// Why, for people. Stands in no event.
+    /// Reason for the move (not recorded in the log).
     #[arg(long)]
     reason: String,
-    /// The longest that it may take, in milliseconds.
+    /// Time limit in milliseconds.
     #[arg(long, default_value_t = 120_000)]
     timeout_ms: u64,
 }
 
-pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let app = cx.app().await?;
     let session = SessionId::new(&args.session)?;
     let to: ModelRef = args.to.parse()?;
@@ -74,14 +74,13 @@ pub(crate) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
                 "ok": ok, "session_id": session, "model": to,
                 "context_compile_ref": report.compiled.map(|meta| meta.artifact),
             }));
-            cx.out
-                .line(format!("The session {session} continues on {to}."));
+            cx.out.line(format!("Moved the session {session} to {to}."));
             Ok(Exit::Done)
         }
         Some(code) => Err(AppError::new(
             code,
             handshake_core::code::Phase::Check,
-            "the swap did not happen; the session is as it was",
+            "the session was not moved",
         )),
     }
 }
@@ -105,15 +104,16 @@ pub(crate) async fn swap(
     };
     let stored = app.store.load(session).await.map_err(failed)?;
     if stored.messages.is_empty() {
-        return Err(
-            AppError::usage(ErrorCode::InvalidRequest, "there is no such session")
-                .next("handshake chat --session NAME … begins one"),
-        );
+        return Err(AppError::usage(
+            ErrorCode::InvalidRequest,
+            format!("no such session: {session}"),
+        )
+        .next("start one with `handshake chat --session NAME`"));
     }
     let current = stored.model.clone().or(from).ok_or_else(|| {
         AppError::usage(
             ErrorCode::InvalidRequest,
-            "give --from: the session was never moved before",
+            "--from is required: the session has never been moved",
         )
     })?;
     let state = persist(&app.store, &stored.messages, stored.label)

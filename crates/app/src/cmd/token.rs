@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     cmd::{profile, provider},
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
-    record::mine,
+    record::by_person,
     widen::widen,
     wire::App,
 };
@@ -28,33 +28,33 @@ pub(crate) const PREFIX: &str = "hsk_";
 const DIGITS: usize = 43;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Client tokens.
+/// Manage client tokens for the gateway.
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Example:\n  handshake token create editor --models ollama/qwen3:8b\n  handshake token list\n  handshake token revoke editor"
+    after_help = "Examples:\n  handshake token create editor --models ollama/qwen3:8b\n  handshake token list\n  handshake token revoke editor"
 )]
 pub(crate) enum Command {
-    /// Makes a token and shows it, once.
+    /// Create a token and show it once.
     Create(CreateArgs),
-    /// All tokens, without themselves.
+    /// List tokens (values are never shown).
     #[command(after_help = "Example:\n  handshake token list --json")]
     List,
-    /// Revokes a token. Its name is not used again.
+    /// Revoke a token; its name cannot be used again.
     Revoke(RevokeArgs),
 }
 
-/// Makes a token.
+/// Create a token and show it once.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake token create editor\n  handshake token create tests --models ollama/qwen3:8b,ollama/llama3.2 --profile careful-1"
+    after_help = "Examples:\n  handshake token create editor\n  handshake token create tests --models ollama/qwen3:8b,ollama/llama3.2 --profile careful-1"
 )]
 pub(crate) struct CreateArgs {
-    /// The client's name: who asks, on every request for consent.
+    /// Name of the client, shown on every consent request.
     name: String,
-    /// The models that it opens; every enabled one without this.
+    /// Allow only these models [default: every enabled model].
     #[arg(long, value_delimiter = ',', value_name = "PROVIDER/MODEL,…")]
     models: Vec<String>,
-    /// The work profile that its calls run under; the active one without this.
+    /// Run its calls under this work profile [default: the active one].
     #[arg(long, value_name = "ID")]
     profile: Option<String>,
 }
@@ -63,11 +63,11 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  handshake token revoke editor")]
 pub(crate) struct RevokeArgs {
-    /// The client's name.
+    /// Name of the client.
     name: String,
 }
 
-pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Create(args) => create(cx, args).await,
         Command::List => list(cx).await,
@@ -75,7 +75,7 @@ pub(crate) async fn run(cx: &Cx, command: Command) -> Result<Exit> {
     }
 }
 
-async fn create(cx: &Cx, args: CreateArgs) -> Result<Exit> {
+async fn create(cx: &Context, args: CreateArgs) -> Result<Exit> {
     let name = ExternalId::new(&args.name)?;
     let models: BTreeSet<ModelRef> = args
         .models
@@ -118,16 +118,14 @@ async fn create(cx: &Cx, args: CreateArgs) -> Result<Exit> {
         "name": name, "token": token.as_str(), "models": (!models.is_empty()).then_some(models), "profile": profile,
     }));
     cx.out.line(token.as_str());
-    cx.out.note("This token is shown once. It is sent as `Authorization: Bearer` or `x-api-key` to the gateway.");
+    cx.out.note("This token is not shown again. Clients send it to the gateway as `Authorization: Bearer` or `x-api-key`.");
     Ok(Exit::Done)
 }
 
 fn taken(name: &ExternalId) -> AppError {
     AppError::usage(
         ErrorCode::InvalidConfig,
-        format!(
-            "there is, or was, a client {name}: receipts name it, so the name is not used again"
-        ),
+        format!("client name already used: {name}; receipts refer to it, so it cannot be reused"),
     )
     .next("choose another name")
 }
@@ -140,14 +138,14 @@ async fn permitted(app: &App, name: &ExternalId, id: &ProfileId) -> Result<()> {
         return Ok(());
     }
     let words = format!(
-        "Lets the client {name} work under {id}, which allows more than the active profile"
+        "let the client {name} use the work profile {id}, which allows more than the active one"
     );
     let change = (
         WidenKind::Profile,
         profile::weight(&profile),
         words.as_str(),
     );
-    widen(app, change, mine(), active.as_ref(), &profile).await
+    widen(app, change, by_person(), active.as_ref(), &profile).await
 }
 
 /// Random digits. Bytes that would favour some digits are drawn again.
@@ -166,7 +164,7 @@ fn make(entropy: &dyn Entropy) -> Zeroizing<String> {
     }
 }
 
-async fn list(cx: &Cx) -> Result<Exit> {
+async fn list(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let tokens = app.store.tokens().await?;
     let mut rows = Vec::new();
@@ -176,7 +174,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
             "revoked_at": token.revoked_at,
         }));
         let models = token.models.as_ref().map_or_else(
-            || "every enabled one".to_owned(),
+            || "all enabled".to_owned(),
             |models| {
                 models
                     .iter()
@@ -209,7 +207,7 @@ async fn list(cx: &Cx) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn revoke(cx: &Cx, name: &str) -> Result<Exit> {
+async fn revoke(cx: &Context, name: &str) -> Result<Exit> {
     let name = ExternalId::new(name)?;
     let app = cx.app().await?;
     app.store
@@ -219,9 +217,9 @@ async fn revoke(cx: &Cx, name: &str) -> Result<Exit> {
             StoreError::Missing => AppError::new(
                 ErrorCode::InvalidConfig,
                 Phase::Input,
-                format!("there is no client {name}"),
+                format!("no such client: {name}"),
             )
-            .next("handshake token list"),
+            .next("run `handshake token list`"),
             other => other.into(),
         })?;
     app.finish().await?;

@@ -34,26 +34,29 @@ const JOB: &str = "demo-job";
 pub(super) async fn one(stage: &mut Stage) -> Result<()> {
     stage
         .out
-        .heading("Act 1. A job on the local model: it may call one tool.");
+        .heading("Act 1. A job on the local model, which may call one tool.");
     let mut played = job(stage).await?;
     if !stage.local_is_simulated() && (played.tool_calls == 0 || played.end.is_err()) {
         say(stage.out, &played);
         stage
             .out
-            .line("  (This model did not call the tool. The simulator plays the act instead.)");
+            .line("  (This model did not call the tool, so the simulator plays the act instead.)");
         stage.simulate_local().await?;
         played = job(stage).await?;
     }
     say(stage.out, &played);
     stage.check(
         played.tool_calls == 1 && played.tools_ok,
-        "the model called the tool, through the tool gate",
+        "the model called the tool through the tool gate",
     );
     stage.check(
         played.end == Ok(FinishReason::Stop) && !played.text.is_empty(),
-        "the answer was streamed to its end",
+        "the answer was streamed to the end",
     );
-    stage.check(!played.asked, "nobody was asked: nothing left the machine");
+    stage.check(
+        !played.asked,
+        "nobody was asked, because nothing left the machine",
+    );
     Ok(())
 }
 
@@ -82,7 +85,7 @@ async fn job(stage: &Stage) -> Result<Played> {
 pub(super) async fn two(stage: &mut Stage) -> Result<()> {
     stage
         .out
-        .heading("Act 2. A prompt to the cloud that holds a secret.");
+        .heading("Act 2. A prompt to the cloud that contains a secret.");
     stage.out.line("  you: Why does this fail? curl -H 'Authorization: Bearer sk-demo-…' (the real key was pasted)");
     let text = format!(
         "Why does this fail? curl -H 'Authorization: Bearer {}'",
@@ -93,11 +96,11 @@ pub(super) async fn two(stage: &mut Stage) -> Result<()> {
     say(stage.out, &played);
     stage.check(
         denied(&played, ErrorCode::LeakageBlocked),
-        "the key was found in the prompt, and the call blocked",
+        "the key was found in the prompt, so the call was blocked",
     );
     stage.check(
         !played.asked,
-        "nobody was asked: a known secret is not a question",
+        "nobody was asked, because a known secret is never sent",
     );
     untouched(stage);
     Ok(())
@@ -107,7 +110,7 @@ fn untouched(stage: &mut Stage) {
     let (connections, bytes) = (stage.cloud.connections(), stage.cloud.bytes_received());
     stage.check(
         connections == 0 && bytes == 0,
-        &format!("the cloud server saw {connections} connections and {bytes} bytes"),
+        &format!("the cloud server received nothing (connections: {connections}, bytes: {bytes})"),
     );
 }
 
@@ -115,7 +118,7 @@ fn untouched(stage: &mut Stage) {
 pub(super) async fn three(stage: &mut Stage) -> Result<()> {
     stage
         .out
-        .heading("Act 3. A harmless prompt to the cloud, and nobody says yes.");
+        .heading("Act 3. A harmless prompt to the cloud, and nobody approves it.");
     stage.out.line("  you: Is 42 a good number?");
     let request = stage.request("demo-nobody", &stage.cloud_model, "Is 42 a good number?")?;
     let consent = ConsentMode::Wait(Duration::from_millis(1500));
@@ -130,10 +133,10 @@ pub(super) async fn three(stage: &mut Stage) -> Result<()> {
     )
     .await?;
     say(stage.out, &played);
-    stage.check(played.asked, "the call waited for a person");
+    stage.check(played.asked, "the call waited for approval");
     stage.check(
         denied(&played, ErrorCode::CloudConsentRequired),
-        "nobody said yes, so it was blocked",
+        "nobody approved it, so it was blocked",
     );
     untouched(stage);
     Ok(())
@@ -159,7 +162,7 @@ pub(super) async fn four(stage: &mut Stage) -> Result<()> {
         matches!(report.outcome, SwapOutcome::Completed { .. }) && report.compiled.is_some();
     stage.check(
         swapped,
-        "the session was moved, after its context was compiled afresh",
+        "the session was moved with a freshly compiled context",
     );
     untouched(stage);
     stage.out.line("  you: Is that sum right?");
@@ -176,12 +179,12 @@ pub(super) async fn four(stage: &mut Stage) -> Result<()> {
     );
     stage.check(
         played.end == Ok(FinishReason::Stop),
-        "after the yes, the call went on as if nothing had happened",
+        "once approved, the call continued",
     );
     let requests = stage.cloud.requests();
     stage.check(
         requests == 1,
-        &format!("the cloud server received {requests} request: the one that was approved"),
+        &format!("the cloud server received only the approved request (requests: {requests})"),
     );
     let again = stage.request("demo-again", &to, "And once more?")?;
     let consent = ConsentMode::AnswerAtOnce;
@@ -197,7 +200,7 @@ pub(super) async fn four(stage: &mut Stage) -> Result<()> {
     .await?;
     stage.check(
         denied(&again, ErrorCode::CloudConsentRequired) && stage.cloud.requests() == 1,
-        "the receipt was for one call: the next one would be asked about again",
+        "the receipt covered one call; the next one needs approval again",
     );
     Ok(())
 }
@@ -214,7 +217,7 @@ pub(super) async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> 
     );
     if stage.ask {
         stage.out.text(
-            "\n  Shall this leave? In the real thing you enter your passphrase here. Type yes: ",
+            "\n  Send this? (Outside the demo you would enter your passphrase here.) Type yes: ",
         );
         let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
@@ -223,12 +226,12 @@ pub(super) async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> 
         .await;
         let yes = matches!(answer, Ok(Ok(line)) if line.trim().eq_ignore_ascii_case("yes"));
         if !yes {
-            stage.out.line("  You did not say yes, so nothing leaves.");
+            stage.out.line("  Not approved. Nothing was sent.");
             use handshake_core::ports::{ApprovalQueue, SignedDecision};
             return Ok(app.store.decide(SignedDecision::Deny(request_id)).await?);
         }
     } else {
-        stage.out.line("\n  Nobody is at the terminal: the demo's own key approves. It is good at this simulator only.");
+        stage.out.line("\n  Nobody is at the terminal, so the demo's own key approves. It is valid for this simulator only.");
     }
     let demo = DemoBinding {
         listener: stage.cloud.addr(),
@@ -252,7 +255,7 @@ pub(super) async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> 
 pub(super) async fn five(stage: &mut Stage) -> Result<()> {
     stage
         .out
-        .heading("Act 5. What happened, and whether the record of it can be trusted.");
+        .heading("Act 5. The log of all this, and whether it can be trusted.");
     let store = stage.app.store.clone();
     store.flush().await?;
     store.log_checkpoint().await?;
@@ -265,11 +268,11 @@ pub(super) async fn five(stage: &mut Stage) -> Result<()> {
     let silent = !log_text.contains("19 + 23") && !log_text.contains(&stage.secret);
     stage.check(
         silent,
-        "the log holds ids, sizes and hashes: no word of the prompts, and no key",
+        "the log holds ids, sizes and hashes, but no prompt text and no key",
     );
     let anchor = head.short_anchor();
     stage.out.line(format!(
-        "  The log's anchor is {anchor}. Noted down elsewhere, it pins everything before it."
+        "  The log's anchor is {anchor}. Written down elsewhere, it proves everything before it."
     ));
     let root = store.log_root().await?;
     let folder = stage.path("export");
@@ -277,17 +280,13 @@ pub(super) async fn five(stage: &mut Stage) -> Result<()> {
     exported
         .map_err(|error| AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string()))?;
     stage.out.line(format!(
-        "  Exported. Anybody can check it: handshake-verify --root {}… DIR",
+        "  Exported the log. Anyone can verify it: handshake-verify --root {}… DIR",
         &hex(root.as_bytes())[..16]
     ));
     let trust = || -> Result<Trust> {
-        let anchor: Anchor = anchor.parse().map_err(|_| {
-            AppError::new(
-                ErrorCode::Storage,
-                Phase::Storage,
-                "the anchor is malformed",
-            )
-        })?;
+        let anchor: Anchor = anchor
+            .parse()
+            .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "malformed anchor"))?;
         Ok(Trust {
             roots: vec![root],
             anchors: vec![anchor],
@@ -297,28 +296,23 @@ pub(super) async fn five(stage: &mut Stage) -> Result<()> {
     stage.check(
         whole.is_ok_and(|verdict| verdict.status == Status::Intact),
         &format!(
-            "the exported log of {} events is in order and unaltered",
+            "the exported log is in order and unaltered (events: {})",
             head.size
         ),
     );
     let log = folder.join("log.jsonl");
     let text = std::fs::read_to_string(&log);
-    let text = text.map_err(|_| {
-        AppError::new(
-            ErrorCode::Storage,
-            Phase::Storage,
-            "the export cannot be read",
-        )
-    })?;
+    let text = text
+        .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "cannot read the export"))?;
     let altered = text.replacen("cloud_escalation_denied", "cloud_escalation_execut", 1);
     let changed = altered != text && std::fs::write(&log, altered).is_ok();
     stage
         .out
-        .line("  Now a copy is tampered with: one denial is made to look like something else.");
+        .line("  Now the export is tampered with: one denial is made to look like something else.");
     let found = verify_export(&folder, trust()?);
     let found = found
         .as_ref()
         .is_ok_and(|verdict| verdict.status == Status::Tampered);
-    stage.check(changed && found, "the tampering was found");
+    stage.check(changed && found, "the tampering was detected");
     Ok(())
 }

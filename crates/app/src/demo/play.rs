@@ -19,7 +19,7 @@ pub(super) struct Played {
     pub(super) end: std::result::Result<FinishReason, CallError>,
 }
 
-/// Plays a call to its end, showing it as it happens. `on_ask` is done when a person is asked.
+/// Plays a call to its end, showing it as it happens. With `approve`, consent is given when it is asked for.
 pub(super) async fn play(
     stage: &Stage,
     request: ChatRequest,
@@ -49,7 +49,7 @@ pub(super) async fn play(
             }
             Ok(TurnEvent::AwaitingConsent { request_id, .. }) => {
                 played.asked = true;
-                out.line("  The call waits: a person must see what would leave.");
+                out.line("  The call is waiting for approval: a person must see what would leave.");
                 if approve {
                     consent(stage, request_id).await?;
                 }
@@ -57,8 +57,8 @@ pub(super) async fn play(
             Ok(TurnEvent::ToolResult { ok, .. }) => {
                 played.tools_ok &= ok;
                 out.line(format!(
-                    "  the tool gate let it run; the tool answered ({})",
-                    if ok { "ok" } else { "not ok" }
+                    "  the tool gate allowed it; tool result: {}",
+                    if ok { "ok" } else { "error" }
                 ));
             }
             Ok(TurnEvent::Chat(ChatEvent::ToolCall(call))) => {

@@ -52,11 +52,11 @@ pub(crate) struct Stage {
     folder: TempDir,
 }
 
-fn failed(what: &str) -> AppError {
+fn failed(part: &str) -> AppError {
     AppError::new(
         handshake_core::code::ErrorCode::Storage,
         handshake_core::code::Phase::Input,
-        format!("the demo cannot set up {what}"),
+        format!("cannot set up {part} for the demo"),
     )
 }
 
@@ -249,7 +249,7 @@ async fn local(
     let url = wanted.map_or_else(|| BaseUrl::parse(USUAL), Ok)?;
     if let Some(model) = real(app, &url).await? {
         out.line(format!(
-            "\nThe local model is {} on the Ollama at {url}.",
+            "\nThe local model is {} on the Ollama server at {url}.",
             model.model
         ));
         return Ok((None, model));
@@ -257,13 +257,13 @@ async fn local(
     if named {
         return Err(AppError::usage(
             handshake_core::code::ErrorCode::NotReady,
-            "no Ollama with a model that calls tools answers there",
+            "no Ollama server with a model that supports tools at --local-url",
         )
-        .next("ollama pull qwen3:4b, or leave --local-url out"));
+        .next("run `ollama pull qwen3:4b`, or leave `--local-url` out"));
     }
     let (simulator, model) = start_local(app).await?;
-    out.line("\nNo Ollama with a model that calls tools listens at its usual address, so a simulator plays the");
-    out.line("local model server too. It says so in every answer.");
+    out.line("\nThere is no Ollama server with a model that supports tools at its usual address, so a simulator");
+    out.line("plays the local model server too, and says so in every answer.");
     Ok((Some(simulator), model))
 }
 
@@ -280,7 +280,7 @@ async fn real(app: &App, url: &BaseUrl) -> Result<Option<ModelRef>> {
     if record.tier != ModelTier::Local {
         return Err(AppError::usage(
             handshake_core::code::ErrorCode::TierMismatch,
-            "--local-url is an Ollama on this machine",
+            "--local-url must be an Ollama server on this machine",
         ));
     }
     app.store.put(record.clone(), None).await?;

@@ -32,20 +32,30 @@ pub(super) fn unauthorised() -> Response {
 pub(super) fn object(error: &CallError, trace: TraceId) -> Value {
     let about = error
         .subject
-        .map(|subject| format!(" ({subject})"))
+        .map(|subject| format!(": {subject}"))
         .unwrap_or_default();
     let next = error.code.next_step();
     let next = if next.is_empty() {
         String::new()
     } else {
-        format!(" Next: {next}.")
+        format!(" Help: {next}.")
     };
     json!({ "error": {
-        "message": format!("{}{about}{next} [{} {trace}]", error.code.title(), error.code),
+        "message": format!("{}{about}.{next} [{} {trace}]", sentence(error.code.title()), error.code),
         "type": kind(error),
         "param": error.subject,
         "code": error.code,
     } })
+}
+
+/// A title as the beginning of a sentence. Names such as `base_url` stay as they are.
+fn sentence(title: &str) -> String {
+    let word = title.split(' ').next().unwrap_or_default();
+    let mut letters = title.chars();
+    match letters.next() {
+        Some(first) if !word.contains('_') => first.to_uppercase().chain(letters).collect(),
+        _ => title.to_owned(),
+    }
 }
 
 fn kind(error: &CallError) -> &'static str {

@@ -280,9 +280,9 @@ fn s08_a_weak_passphrase_is_asked_for_again_and_the_new_one_counts_for_the_first
     let mut terminal = Terminal::run(&machine, &args);
     terminal.see("Choose");
     terminal.type_line("password1234");
-    terminal.see("Not that one");
+    terminal.see("Too weak");
     terminal.type_line(PASSPHRASE);
-    terminal.see("once more");
+    terminal.see("Repeat it");
     terminal.type_line(PASSPHRASE);
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen}");
@@ -317,7 +317,7 @@ fn s08_a_person_confirms_a_policy_and_trusts_a_home_at_a_terminal() {
     let moved = moved.to_str().expect("a path");
     for (word, expected) in [("yes", 3), ("trust", 0)] {
         let mut terminal = Terminal::run(&machine, &["--home", moved, "init"]);
-        terminal.see("Type the word trust");
+        terminal.see("Type `trust`");
         terminal.type_line(word);
         let (code, screen) = terminal.end();
         assert_eq!(code, expected, "{screen}");
@@ -343,7 +343,7 @@ fn a3_a_cloud_origin_is_contacted_after_a_grant_and_a_new_address_has_none() {
     let (code, screen) = factor(&machine, &import, PASSPHRASE);
     assert_eq!(code, 0, "{screen}");
     assert!(
-        screen.contains("+ the cloud provider far, a relay at"),
+        screen.contains("+ the cloud provider far (a relay) at"),
         "who is asked sees what for: {screen}"
     );
 

@@ -42,7 +42,7 @@ fn a1_a_bad_provider_file_is_refused_by_field_and_registers_nothing() {
     let url =
         |url: &str| format!(r#"{{"provider_id":"x","provider_kind":"ollama","base_url":"{url}"}}"#);
     let cases = [
-        ("{".to_owned(), "HSK-400-INVALID-CONFIG", "not JSON"),
+        ("{".to_owned(), "HSK-400-INVALID-CONFIG", "invalid JSON"),
         (
             with(r#""colour":"sk-live-0123456789""#),
             "HSK-400-INVALID-CONFIG",

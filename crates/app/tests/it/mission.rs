@@ -38,7 +38,7 @@ pub fn init(machine: &Machine) {
     let mut terminal = Terminal::run(machine, &["init"]);
     terminal.see("Choose");
     terminal.type_line(PASSPHRASE);
-    terminal.see("once more");
+    terminal.see("Repeat it");
     terminal.type_line(PASSPHRASE);
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen}");

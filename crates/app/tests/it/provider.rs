@@ -267,7 +267,10 @@ fn a5_the_simulator_says_where_it_listens_on_both_wires() {
     );
     for (text, says) in [
         ("{", "line 1"),
-        (r#"{"models":[{"name":"a"},{"name":"a"}]}"#, "twice"),
+        (
+            r#"{"models":[{"name":"a"},{"name":"a"}]}"#,
+            "duplicate model: \"a\"",
+        ),
     ] {
         let file = machine.write("script.json", text);
         let (code, lines) = machine.json(&["simulate", "--script", file.to_str().expect("a path")]);

@@ -10,9 +10,9 @@ use crate::{ids::ArtifactRef, label::Label};
 pub struct WalkBudget {
     /// Levels of members below a root.
     pub depth: u32,
-    /// Artefacts in all.
+    /// Total number of artefacts.
     pub count: u32,
-    /// Bytes of content in all.
+    /// Total bytes of content.
     pub bytes: u64,
 }
 

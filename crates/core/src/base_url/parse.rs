@@ -47,7 +47,11 @@ pub(super) fn parse(text: &str) -> Parsed<BaseUrl> {
     let (scheme, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(rest), _) => (Scheme::Https, rest),
         (_, Some(rest)) => (Scheme::Http, rest),
-        _ => return malformed("it starts with https://, or with http:// towards this machine"),
+        _ => {
+            return malformed(
+                "must start with https://, or with http:// for a server on this machine",
+            );
+        }
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (authority, path) = match rest.find('/') {
@@ -71,23 +75,21 @@ pub(super) fn parse(text: &str) -> Parsed<BaseUrl> {
 
 fn characters(text: &str) -> Parsed<()> {
     if text.len() > MAX_LENGTH {
-        return malformed("it has at most 2048 characters");
+        return malformed("must be at most 2048 characters long");
     }
     for byte in text.bytes() {
         match byte {
-            b'%' => return malformed("nothing in it is percent-encoded"),
+            b'%' => return malformed("must not contain percent-encoding"),
             b'@' if !text.contains("://") || text.find('@') < path_start(text) => {
-                return malformed("it holds no user name or password");
+                return malformed("must not contain a user name or password");
             }
-            b'?' => return malformed("it has no query"),
-            b'#' => return malformed("it has no fragment"),
-            b'\\' => return malformed("it holds no backslash"),
-            b';' => return malformed("it holds no semicolon"),
+            b'?' => return malformed("must not contain a query"),
+            b'#' => return malformed("must not contain a fragment"),
+            b'\\' => return malformed("must not contain a backslash"),
+            b';' => return malformed("must not contain a semicolon"),
             0x21..=0x7e => {}
             _ => {
-                return malformed(
-                    "it holds visible ASCII only; write international names as xn--…",
-                );
+                return malformed("must be visible ASCII; write international names as xn--…");
             }
         }
     }
@@ -108,7 +110,7 @@ fn split_port(authority: &str) -> Parsed<(&str, Option<&str>)> {
     let end = match authority.strip_prefix('[') {
         Some(inner) => match inner.find(']') {
             Some(at) => at + 2,
-            None => return malformed("an IPv6 address stands in brackets"),
+            None => return malformed("missing the closing bracket of an IPv6 address"),
         },
         None => authority.find(':').unwrap_or(authority.len()),
     };
@@ -116,7 +118,7 @@ fn split_port(authority: &str) -> Parsed<(&str, Option<&str>)> {
     match rest.strip_prefix(':') {
         Some(port) => Ok((host, Some(port))),
         None if rest.is_empty() => Ok((host, None)),
-        None => malformed("after an address in brackets comes a port or the path"),
+        None => malformed("only a port or a path may follow an address in brackets"),
     }
 }
 
@@ -129,9 +131,11 @@ fn parse_port(digits: &str, scheme: Scheme) -> Parsed<u16> {
         Scheme::Https => 443,
     };
     match digits.parse::<u16>() {
-        Ok(port) if canonical && port == default => malformed("the scheme's own port is left out"),
+        Ok(port) if canonical && port == default => {
+            malformed("must omit the scheme's default port")
+        }
         Ok(port) if canonical => Ok(port),
-        _ => malformed("a port is a number from 1 to 65535 without leading zeros"),
+        _ => malformed("the port must be a number from 1 to 65535 without leading zeros"),
     }
 }
 
@@ -142,11 +146,11 @@ fn parse_host(host: &str) -> Parsed<Host> {
     {
         return match literal.parse::<Ipv6Addr>() {
             Ok(ip) if ip.to_ipv4_mapped().is_some() => {
-                malformed("an IPv4 address is written as such, not inside an IPv6 one")
+                malformed("must not embed an IPv4 address in an IPv6 address")
             }
             Ok(ip) if ip.to_string() == literal => Ok(Host::Ip(IpAddr::V6(ip))),
-            Ok(_) => malformed("an IPv6 address is written in its shortest form, lower case"),
-            Err(_) => malformed("the brackets hold no IPv6 address"),
+            Ok(_) => malformed("an IPv6 address must be lower case and in its shortest form"),
+            Err(_) => malformed("the text in brackets is not an IPv6 address"),
         };
     }
     // std refuses leading zeros and short forms, so what it reads is canonical.
@@ -161,13 +165,13 @@ fn parse_host(host: &str) -> Parsed<Host> {
 
 fn parse_name(host: &str) -> Parsed<Host> {
     if host.is_empty() {
-        return malformed("it names a host");
+        return malformed("must name a host");
     }
     if host.ends_with('.') {
-        return malformed("a host has no trailing dot");
+        return malformed("the host must not end with a dot");
     }
     if host.len() > 253 {
-        return malformed("a name has at most 253 characters");
+        return malformed("the host name must be at most 253 characters long");
     }
     for label in host.split('.') {
         let valid = !label.is_empty()
@@ -178,18 +182,20 @@ fn parse_name(host: &str) -> Parsed<Host> {
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !valid {
-            return malformed("a name is made of lower-case letters, digits and inner hyphens");
+            return malformed(
+                "each label of the host name must be lower-case letters, digits and inner hyphens",
+            );
         }
     }
     let Some((_, last)) = host.rsplit_once('.') else {
-        return malformed("a name has at least two labels, localhost aside");
+        return malformed("the host name must have at least two labels, except localhost");
     };
     // 127.1, 0x7f.1 and 1.2.3.4.5 are addresses to some parsers and names to others.
     if last.starts_with(|c: char| c.is_ascii_digit()) {
-        return malformed("a host that ends in a number is a canonical IPv4 address");
+        return malformed("a host that ends in a number must be a canonical IPv4 address");
     }
     if SPECIAL_USE.contains(&last) {
-        return forbidden("the name is reserved for special use and is not public");
+        return forbidden("the host name is reserved for special use and is not public");
     }
     Ok(Host::Name(host.to_owned()))
 }
@@ -200,13 +206,13 @@ fn check_path(path: &str) -> Parsed<()> {
     };
     for segment in segments.split('/') {
         if matches!(segment, "" | "." | "..") {
-            return malformed("the path has no empty and no dot segments");
+            return malformed("the path must not contain empty or dot segments");
         }
         if !segment
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"._~-:@=+".contains(&b))
         {
-            return malformed("the path is made of letters, digits and . _ ~ - : @ = +");
+            return malformed("the path may contain only letters, digits and . _ ~ - : @ = +");
         }
     }
     Ok(())
@@ -219,10 +225,10 @@ fn check_destination(scheme: Scheme, host: &Host) -> Parsed<()> {
         Host::Name(_) => AddressClass::Global,
     };
     if !class.is_dialable() {
-        return forbidden("this address is never dialled");
+        return forbidden("connections to this address are never allowed");
     }
     if scheme == Scheme::Http && class != AddressClass::Loopback {
-        return forbidden("plain http goes to this machine only");
+        return forbidden("plain http is allowed only to this machine");
     }
     Ok(())
 }
@@ -244,7 +250,7 @@ fn second_opinion(url: &BaseUrl, text: &str) -> Parsed<()> {
     if same && text.strip_suffix('/').unwrap_or(text) == canonical {
         Ok(())
     } else {
-        malformed("it is not in canonical form")
+        malformed("not in canonical form")
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::ids::{ProviderCallId, ToolCallId, ToolName};
 
-/// Why an answer ended. Exhaustive on purpose: a new reason must break its readers.
+/// Why an answer ended. Deliberately exhaustive: a new reason must break its readers.
 #[derive(
     Clone,
     Copy,
@@ -23,11 +23,11 @@ use crate::ids::{ProviderCallId, ToolCallId, ToolName};
 pub enum FinishReason {
     /// It was complete.
     Stop,
-    /// The model wants tools called.
+    /// The model asks for tools to be called.
     ToolUse,
-    /// A bound was reached.
+    /// A limit was reached.
     Length,
-    /// A filter cut it.
+    /// A filter cut it off.
     ContentFilter,
     /// It failed. Only in stored answers; a live stream ends in an `Err` instead.
     Error,

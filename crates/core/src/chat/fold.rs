@@ -88,22 +88,22 @@ impl ChatResponse {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FoldError {
     /// The first event is not [`ChatEvent::Started`].
-    #[error("an answer begins with its start")]
+    #[error("stream did not begin with `started`")]
     NotStarted,
     /// A second [`ChatEvent::Started`].
-    #[error("an answer starts once")]
+    #[error("stream has more than one `started` event")]
     StartedTwice,
     /// An event after [`ChatEvent::Finished`].
-    #[error("nothing comes after the end of an answer")]
+    #[error("event after `finished`")]
     AfterFinished,
     /// The stream ended without [`ChatEvent::Finished`]: never a success.
-    #[error("an answer ends with its finish")]
+    #[error("stream ended without `finished`")]
     NotFinished,
     /// A finish with [`FinishReason::Error`]: a live stream ends in an `Err` instead.
-    #[error("a failure is not a finish")]
+    #[error("error event cannot finish an answer")]
     FinishedWithError,
     /// Two calls with one id.
-    #[error("a tool call id is used once")]
+    #[error("duplicate tool call id")]
     RepeatedCall,
 }
 

@@ -54,7 +54,7 @@ pub struct Message {
     pub content_hash: Digest,
     /// When it was said.
     pub timestamp: UtcTime,
-    /// Its length in tokens, where somebody counted.
+    /// Its length in tokens, if it was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_count: Option<u64>,
     /// Whether something was replaced by a placeholder.

@@ -15,7 +15,7 @@ use crate::{
     time::UtcTime,
 };
 
-/// Why a person is asked although a lease is at hand.
+/// Why a person is asked despite a lease.
 #[derive(
     Clone,
     Copy,
@@ -33,9 +33,9 @@ use crate::{
 pub enum AskReason {
     /// No receipt at all.
     NoReceipt,
-    /// The destination or provider revision is another one.
+    /// The destination or the provider revision differs.
     Destination,
-    /// The model is outside the lease's set.
+    /// The lease does not cover the model.
     Model,
     /// A new kind of content.
     NewKind,
@@ -45,17 +45,17 @@ pub enum AskReason {
     SystemChanged,
     /// The tools changed.
     ToolsChanged,
-    /// Other fields are set than before.
+    /// The request sets different fields.
     FieldsChanged,
     /// More new bytes than the lease allows, or no uses left.
     Limit,
-    /// A finding that a person must look at.
+    /// A finding that needs a person's attention.
     Finding,
     /// A part that cannot be inspected.
     Uninspectable,
-    /// It expired, or was idle too long.
+    /// The lease expired, or was idle for too long.
     Expired,
-    /// The body has no readable outline.
+    /// The body cannot be outlined.
     Unreadable,
 }
 
@@ -155,9 +155,9 @@ impl Coverage {
 /// Why a receipt does not cover a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ReceiptProblem {
-    /// Its signature, key or bytes are wrong: it is no receipt, and somebody tampered.
+    /// Its signature, key or bytes are wrong: it is not a receipt, and was tampered with.
     NotAReceipt,
-    /// It is somebody else's, for something else, spent, revoked, or says no.
+    /// It belongs to another principal, covers something else, is spent or revoked, or is a denial.
     Mismatch,
     /// A person said no to this very envelope.
     Denied,

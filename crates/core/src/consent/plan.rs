@@ -45,7 +45,7 @@ pub enum EscalationReason {
     LocalFailed,
 }
 
-/// `hsk.cloud_escalation@0.4`: somebody wants to call a cloud model.
+/// `hsk.cloud_escalation@0.4`: a request to call a cloud model.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloudEscalationRequest {
@@ -152,7 +152,7 @@ pub struct PlanExt {
     pub principal: Principal,
     /// In which consent session.
     pub session_id: SessionId,
-    /// Content blocks in all.
+    /// Total number of content blocks.
     pub blocks: u32,
     /// Content blocks that were not yet sent under a receipt of this session.
     pub new_blocks: u32,
@@ -164,7 +164,7 @@ pub struct PlanExt {
     pub client_metadata: Vec<String>,
     /// Findings by class.
     pub findings: Vec<FindingCount>,
-    /// Parts that nobody could look into.
+    /// Parts that could not be inspected.
     pub uninspectable: u32,
     /// Pointers of fields that reach beyond the destination.
     pub second_hand: Vec<String>,

@@ -55,7 +55,7 @@ pub enum Assurance {
 pub enum ReceiptScope {
     /// One envelope, one use.
     SingleCall,
-    /// A lease: more of the same within limits.
+    /// A lease: similar calls within limits.
     SessionScoped,
     /// A work package. Not issued yet.
     WpScoped,
@@ -79,9 +79,9 @@ pub struct LeaseTerms {
     pub kinds: BTreeSet<ContentKind>,
     /// New bytes that one call may hold.
     pub max_new_bytes_per_call: u64,
-    /// New bytes in all.
+    /// New bytes in total.
     pub max_new_bytes_total: u64,
-    /// Uses in all.
+    /// Uses in total.
     pub max_uses: u32,
     /// The lease ends after so long without use, in seconds.
     pub idle_seconds: u64,
@@ -90,7 +90,7 @@ pub struct LeaseTerms {
 impl LeaseTerms {
     /// The most that one call may add: 64 KiB.
     pub const MAX_NEW_BYTES_PER_CALL: u64 = 64 * 1024;
-    /// The most in all: 2 MiB.
+    /// Largest total: 2 MiB.
     pub const MAX_NEW_BYTES_TOTAL: u64 = 2 * 1024 * 1024;
     /// The most uses.
     pub const MAX_USES: u32 = 200;

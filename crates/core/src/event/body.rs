@@ -1,4 +1,4 @@
-//! What can happen. The list is closed; a new kind of event is a change of the published schema.
+//! The bodies of events. The list is closed; a new kind of event is a change of the published schema.
 
 use serde::{Deserialize, Serialize};
 
@@ -340,7 +340,7 @@ pub enum Body {
     },
     /// FR-EVT-EGRESS-008.
     EventsLost {
-        /// How many; absent when nobody knows.
+        /// How many; absent if unknown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         count: Option<u64>,
         cause: LossCause,

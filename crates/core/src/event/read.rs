@@ -8,7 +8,7 @@ use crate::json::read_strict;
 
 /// A stored event with an unknown type, an unknown key or a value of the wrong form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("an event has an unknown type, field or value")]
+#[error("unknown event type, field or value")]
 pub struct InvalidEvent;
 
 impl Event {

@@ -125,7 +125,7 @@ fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
 }
 
 /// The stricter of an outer class and the class of an embedded address. A tunnelled loopback address is
-/// nobody's honest destination.
+/// never a legitimate destination.
 fn stricter(outer: AddressClass, inner: AddressClass) -> AddressClass {
     let inner = if inner == AddressClass::Loopback {
         AddressClass::Reserved

@@ -143,7 +143,7 @@ pub enum AdapterError {
     #[error(transparent)]
     Invalid(#[from] InvalidProvider),
     /// The transport could not be set up.
-    #[error("the transport could not be set up")]
+    #[error("cannot set up the transport")]
     Transport,
 }
 

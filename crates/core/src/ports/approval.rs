@@ -65,7 +65,7 @@ pub struct PendingRecord {
     pub submitted_at: UtcTime,
     /// Until when.
     pub deadline: UtcTime,
-    /// Whether somebody still waits for it.
+    /// Whether a caller is still waiting for it.
     pub live: bool,
 }
 
@@ -87,7 +87,7 @@ pub enum Decided {
     Approved(ReceiptId),
     /// A person said no.
     Denied,
-    /// Nobody decided in time.
+    /// No decision was made in time.
     Expired,
 }
 
@@ -95,13 +95,13 @@ pub enum Decided {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum QueueError {
     /// Too much waits already, or was denied a moment ago: `HSK-429-CONSENT-FLOOD`.
-    #[error("too many requests for consent")]
+    #[error("too many consent requests")]
     Flood,
     /// No such request.
     #[error("no such request")]
     Unknown,
     /// The receipt is not for a waiting request, or its signature does not verify.
-    #[error("the decision does not belong to a waiting request")]
+    #[error("the decision does not match a pending request")]
     Mismatch,
     /// The store failed.
     #[error(transparent)]

@@ -35,7 +35,7 @@ pub struct CompiledContext {
 
 /// A context that could not be compiled.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the context could not be compiled: {reason}")]
+#[error("cannot compile the context: {reason}")]
 pub struct CompileError {
     /// Why, in our own words.
     pub reason: &'static str,

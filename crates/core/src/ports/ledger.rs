@@ -76,10 +76,10 @@ pub struct Committed {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum LedgerError {
     /// Somebody else spent meanwhile, or the receipt was revoked or is gone: judge again.
-    #[error("the receipt changed meanwhile")]
+    #[error("the receipt changed in the meantime")]
     Contended,
     /// An epoch changed meanwhile: start again at `locate`.
-    #[error("rules changed meanwhile")]
+    #[error("the rules changed in the meantime")]
     Stale,
     /// The store failed.
     #[error(transparent)]

@@ -8,7 +8,7 @@ use crate::base_url::Host;
 
 /// A host that has no address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the host has no address")]
+#[error("host not found")]
 pub struct ResolveError;
 
 /// Resolves hosts.

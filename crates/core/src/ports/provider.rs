@@ -12,17 +12,17 @@ use crate::{
 /// A store that failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such thing.
+    /// It does not exist.
     #[error("not found")]
     Missing,
-    /// It is there already, or changed meanwhile.
-    #[error("it changed meanwhile or exists already")]
+    /// It already exists, or changed in the meantime.
+    #[error("changed in the meantime, or already exists")]
     Conflict,
     /// What is stored is damaged, or of another version.
-    #[error("stored data is damaged or of another version")]
+    #[error("stored data is damaged or from another version")]
     Damaged,
     /// The storage itself failed: full, read-only, gone.
-    #[error("the storage failed")]
+    #[error("storage failure")]
     Failed,
     /// Stored content is sealed and the vault is closed.
     #[error("the vault is locked")]

@@ -9,7 +9,7 @@ use crate::event::Event;
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RecordError {
     /// The queue is full; the gap is counted and recorded when there is room.
-    #[error("the event queue is full")]
+    #[error("event queue is full")]
     Overflow,
     /// The store failed.
     #[error(transparent)]

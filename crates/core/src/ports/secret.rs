@@ -21,14 +21,14 @@ pub enum SecretError {
     /// It is not bound to this origin, or its value changed since.
     #[error("the secret is not bound to this origin")]
     Unbound,
-    /// There is no such secret.
+    /// The secret does not exist.
     #[error("no such secret")]
     Missing,
     /// The vault is closed.
     #[error("the vault is locked")]
     Locked,
     /// Its place is unreadable, not private, or holds no usable value.
-    #[error("the secret's place is not usable")]
+    #[error("the secret cannot be read from where its reference points")]
     Unusable,
 }
 

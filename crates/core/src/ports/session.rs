@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SessionError {
     /// Another call of this session is executing: `HSK-409-SESSION-BUSY`.
-    #[error("another call of this session is executing")]
+    #[error("another call is running in this session")]
     Busy,
     /// The store failed.
     #[error(transparent)]
@@ -62,7 +62,7 @@ pub struct SessionLease {
 /// One lease per session across all processes of a home; an expired lease may be taken over.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// The conversation as it stands.
+    /// The current conversation.
     ///
     /// # Errors
     /// [`SessionError::Store`]. An unknown session is empty and inline.

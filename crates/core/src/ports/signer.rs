@@ -6,10 +6,10 @@ use crate::{attest::PublicKey, code::ErrorCode, consent::Assurance, secret::Secr
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SignError {
     /// The factor is missing or wrong.
-    #[error("the approval factor is missing or wrong")]
+    #[error("approval passphrase missing or incorrect")]
     Factor,
     /// Too many wrong tries; wait a minute.
-    #[error("too many wrong tries")]
+    #[error("too many failed attempts")]
     LockedOut,
     /// The vault is closed.
     #[error("the vault is locked")]

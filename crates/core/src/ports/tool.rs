@@ -29,7 +29,7 @@ pub struct ToolInvocation<'a> {
 
 /// Why a call was refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{code}: {reason}")]
+#[error("{reason} [{code}]")]
 pub struct ToolRefusal {
     /// The code.
     pub code: ErrorCode,

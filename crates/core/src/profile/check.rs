@@ -27,23 +27,23 @@ impl WorkProfile {
         ensure(
             !self.name.trim().is_empty() && text(&self.name, 128),
             "name",
-            "has 1 to 128 bytes, NFC, without control characters",
+            "must be 1 to 128 bytes of NFC text without control characters",
         )?;
         ensure(
             self.description.as_deref().is_none_or(|d| text(d, 2048)),
             "description",
-            "has at most 2048 bytes, NFC, without control characters",
+            "must be at most 2048 bytes of NFC text without control characters",
         )?;
         let extensions = &self.model_assignments.extensions;
         ensure(
             extensions.len() <= MAX_ITEMS,
             "model_assignments",
-            "has at most 256 extensions",
+            "must have at most 256 extensions",
         )?;
         ensure(
             extensions.keys().all(|role| BaseRole::of(role).is_none()),
             "model_assignments",
-            "has extensions under names of their own",
+            "an extension must not have the name of a base role",
         )?;
         for role in self.model_assignments.roles() {
             if let Some(assignment) = self.model_assignments.of(&role) {
@@ -55,13 +55,13 @@ impl WorkProfile {
             ensure(
                 candidates.len() <= MAX_ITEMS,
                 "routing",
-                "has at most 256 candidates",
+                "must have at most 256 candidates",
             )?;
             let empty = routing.candidate_models.as_ref().is_some_and(Vec::is_empty);
             ensure(
                 !(routing.selection_policy == SelectionPolicy::LargestAvailable && empty),
                 "routing",
-                "has something to choose from",
+                "must list at least one candidate",
             )?;
         }
         if let Some(overrides) = &self.overrides {
@@ -69,14 +69,14 @@ impl WorkProfile {
                 ensure(
                     rules.len() <= MAX_ITEMS,
                     "overrides",
-                    "has at most 256 rules of a kind",
+                    "must have at most 256 rules of each kind",
                 )?;
                 ensure(
                     rules
                         .values()
                         .all(|role| self.model_assignments.of(role).is_some()),
                     "overrides",
-                    "names roles of this profile",
+                    "must refer to roles of this profile",
                 )?;
             }
         }
@@ -89,18 +89,18 @@ fn consistent(assignment: &ModelAssignment) -> Result<(), InvalidProfile> {
     ensure(
         assignment.fallback_model_id.as_ref() != Some(primary),
         "fallback_model_id",
-        "is another model than the primary",
+        "must differ from the primary model",
     )?;
     if let Some(allowed) = &assignment.allowed_models {
         ensure(
             allowed.len() <= MAX_ITEMS,
             "allowed_models",
-            "has at most 256 models",
+            "must list at most 256 models",
         )?;
         ensure(
             allowed.contains(primary),
             "allowed_models",
-            "holds the role's primary model",
+            "must include the role's primary model",
         )?;
     }
     Ok(())

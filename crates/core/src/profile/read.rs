@@ -31,13 +31,13 @@ impl WorkProfile {
             reason,
         };
         let Ok(Value::Object(mut fields)) = read_strict(bytes) else {
-            return Err(whole("is one JSON object without duplicate keys"));
+            return Err(whole("must be one JSON object without duplicate keys"));
         };
         match fields.remove("schema") {
             Some(Value::String(schema)) if schema == WORK_PROFILE => {}
             Some(Value::String(schema)) if schema == WORK_PROFILE_0_5 => upgrade(&mut fields),
             _ => {
-                let reason = "is hsk.work_profile@0.6 or hsk.work_profile@0.5";
+                let reason = "must be hsk.work_profile@0.6 or hsk.work_profile@0.5";
                 return Err(InvalidProfile {
                     field: "schema",
                     reason,
@@ -55,7 +55,7 @@ impl WorkProfile {
             overrides: optional(&mut fields, "overrides")?,
         };
         if !fields.is_empty() {
-            return Err(whole("has a field that is not known"));
+            return Err(whole("unknown field"));
         }
         profile.check()?;
         Ok(profile)
@@ -68,12 +68,12 @@ fn required<T: DeserializeOwned>(
 ) -> Result<T, InvalidProfile> {
     let value = fields.remove(field).ok_or(InvalidProfile {
         field,
-        reason: "is missing",
+        reason: "missing",
     })?;
     // serde's own message may quote the value.
     serde_json::from_value(value).map_err(|_| InvalidProfile {
         field,
-        reason: "has an unknown or missing member, or a malformed value",
+        reason: "unknown or missing member, or a malformed value",
     })
 }
 

@@ -43,7 +43,7 @@ pub enum Reason {
         /// How many there are.
         models: u32,
     },
-    /// A candidate was left out.
+    /// A candidate was skipped.
     CandidateLeftOut {
         /// The candidate.
         model: ModelRef,
@@ -54,18 +54,18 @@ pub enum Reason {
     Largest {
         /// The model.
         model: ModelRef,
-        /// Its context window in tokens; absent where nobody knows.
+        /// Its context window in tokens; absent if unknown.
         #[serde(skip_serializing_if = "Option::is_none")]
         context_window: Option<u64>,
         /// How many candidates were fit.
         candidates: u32,
     },
-    /// The fallback stands ready.
+    /// The fallback is available.
     FallbackKept {
         /// The fallback.
         model: ModelRef,
     },
-    /// The fallback was left out.
+    /// The fallback was skipped.
     FallbackLeftOut {
         /// The fallback.
         model: ModelRef,
@@ -79,7 +79,7 @@ pub enum Reason {
     },
 }
 
-/// Why a candidate or a fallback was left out.
+/// Why a candidate or a fallback was skipped.
 #[derive(
     Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema,
 )]
@@ -87,9 +87,9 @@ pub enum Reason {
 pub enum Unfit {
     /// Its provider is not registered.
     NoProvider,
-    /// Nothing is known about it.
+    /// Its capabilities are not known.
     NotListed,
-    /// No person enabled it.
+    /// It is not enabled.
     NotEnabled,
     /// It is not among the allowed models.
     NotAllowed,
@@ -105,12 +105,12 @@ impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoProvider => "its provider is not registered",
-            Self::NotListed => "nothing is known about it",
-            Self::NotEnabled => "no person enabled it",
-            Self::NotAllowed => "it is not among the allowed models",
-            Self::LocalOnly => "the role is local only",
+            Self::NotListed => "its capabilities are not known",
+            Self::NotEnabled => "it is not enabled",
+            Self::NotAllowed => "it is not in the role's allowed_models",
+            Self::LocalOnly => "the role is restricted to local models",
             Self::CrossesToCloud => "it would cross from local to cloud",
-            Self::CloudForbidden => "the profile forbids cloud",
+            Self::CloudForbidden => "the profile does not allow cloud models",
         })
     }
 }
@@ -127,10 +127,10 @@ impl fmt::Display for Reason {
                 write!(f, "profile {profile_id} assigns {model} to {role}")
             }
             Self::Inherited { role, from } => write!(f, "{role} inherits {}", from.as_str()),
-            Self::LocalOnly => f.write_str("the role is local only"),
-            Self::Allowed { models } => write!(f, "the role may use {models} named models only"),
+            Self::LocalOnly => f.write_str("the role is restricted to local models"),
+            Self::Allowed { models } => write!(f, "the role is limited to {models} listed models"),
             Self::CandidateLeftOut { model, because } => {
-                write!(f, "{model} is left out: {because}")
+                write!(f, "skipped {model}: {because}")
             }
             Self::Largest {
                 model,
@@ -139,7 +139,7 @@ impl fmt::Display for Reason {
             } => {
                 write!(
                     f,
-                    "{model} has the largest context window ({tokens}) of {candidates} candidates"
+                    "{model} has the largest context window ({tokens}) among {candidates} candidates"
                 )
             }
             Self::Largest {
@@ -149,19 +149,19 @@ impl fmt::Display for Reason {
             } => {
                 write!(
                     f,
-                    "{model} comes first of {candidates} candidates; no context window is known"
+                    "{model} is the first of {candidates} candidates; no context window is known"
                 )
             }
-            Self::FallbackKept { model } => write!(f, "{model} stands by as fallback"),
+            Self::FallbackKept { model } => write!(f, "{model} is the fallback"),
             Self::FallbackLeftOut { model, because } => {
-                write!(f, "the fallback {model} is left out: {because}")
+                write!(f, "skipped the fallback {model}: {because}")
             }
             Self::Tier {
                 tier: ModelTier::Local,
-            } => f.write_str("the model is declared local"),
+            } => f.write_str("the model is local"),
             Self::Tier {
                 tier: ModelTier::Cloud,
-            } => f.write_str("the model is declared cloud: the gate asks for consent"),
+            } => f.write_str("the model is in the cloud: calls need consent"),
         }
     }
 }

@@ -68,7 +68,7 @@ impl Resolution {
 
 /// A target that leads nowhere, or not by the rules.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{code}: {} ({subject})", code.title())]
+#[error("{}: {subject} [{code}]", code.title())]
 pub struct ResolveError {
     /// The stable code.
     pub code: ErrorCode,

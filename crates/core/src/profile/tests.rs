@@ -645,8 +645,8 @@ fn a10_the_reasons_can_be_read() {
         [
             "profile p1 assigns home/tiny to translator",
             "translator inherits worker",
-            "home/small stands by as fallback",
-            "the model is declared local",
+            "home/small is the fallback",
+            "the model is local",
         ]
     );
     let json = serde_json::to_value(&found.because[0]).expect("serialisable");

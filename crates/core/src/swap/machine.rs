@@ -30,13 +30,13 @@ pub enum SwapFallback {
     /// The session stops.
     #[default]
     Abort,
-    /// The session goes on with the model that it had.
+    /// The session continues with its current model.
     ContinueWithCurrent,
     /// A person is asked for a cloud model. The swap itself ends as failed.
     EscalateToCloud,
 }
 
-/// Where a swap stands.
+/// The state of a swap.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SwapPhase {
     /// The state is being persisted.
@@ -76,7 +76,7 @@ pub enum SwapOutcome {
         /// What failed.
         code: ErrorCode,
     },
-    /// The session goes on with the model that it had.
+    /// The session continues with its current model.
     ContinuedWithCurrent {
         /// What failed.
         code: ErrorCode,
@@ -229,7 +229,7 @@ impl SwapState {
         )
     }
 
-    /// Where it stands.
+    /// The current state.
     #[must_use]
     pub fn phase(&self) -> &SwapPhase {
         &self.phase

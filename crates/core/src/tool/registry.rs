@@ -57,7 +57,7 @@ impl ToolRegistry {
         ensure(
             !self.tools.contains_key(&entry.tool_id),
             "tool_id",
-            "is registered already",
+            "already registered",
         )?;
         self.tools.insert(entry.tool_id.clone(), entry);
         Ok(())
@@ -72,10 +72,10 @@ impl ToolRegistry {
             field: "file",
             reason,
         };
-        let value =
-            read_strict(bytes).map_err(|_| invalid("is one JSON value without duplicate keys"))?;
+        let value = read_strict(bytes)
+            .map_err(|_| invalid("must be one JSON value without duplicate keys"))?;
         let entries = Vec::<ToolEntry>::deserialize(value).map_err(|_| {
-            invalid("is an array of tool entries with known, well-formed fields only")
+            invalid("must be an array of tool entries without unknown or malformed fields")
         })?;
         let mut registry = Self::new();
         entries
@@ -97,7 +97,7 @@ impl ToolRegistry {
     pub fn definitions(&self, tools: &[ToolId]) -> Result<Vec<ToolDefinition>, InvalidTool> {
         let unknown = InvalidTool {
             field: "tool_id",
-            reason: "is not registered",
+            reason: "not registered",
         };
         tools
             .iter()
@@ -127,33 +127,33 @@ fn check(entry: &ToolEntry) -> Result<(), InvalidTool> {
     ensure(
         is_semver(&entry.tool_version),
         "tool_version",
-        "is a semantic version",
+        "must be a semantic version",
     )?;
     if let Some(version) = &entry.deprecated_since {
         ensure(
             is_semver(version),
             "deprecated_since",
-            "is a semantic version",
+            "must be a semantic version",
         )?;
     }
     ensure(
         entry.replaced_by.as_ref() != Some(&entry.tool_id),
         "replaced_by",
-        "names another tool",
+        "must name another tool",
     )?;
     ensure(
         is_text(&entry.name, MAX_NAME),
         "name",
-        "has 1 to 128 bytes and no control characters",
+        "must be 1 to 128 bytes without control characters",
     )?;
     ensure(
         is_text(&entry.description, MAX_DESCRIPTION),
         "description",
-        "has 1 to 4096 bytes and no control characters but line breaks and tabs",
+        "must be 1 to 4096 bytes without control characters other than line breaks and tabs",
     )?;
     check_own_schema(&entry.input_schema, "input_schema")?;
     let object = entry.input_schema.get("type").and_then(Value::as_str) == Some("object");
-    ensure(object, "input_schema", "describes one object")?;
+    ensure(object, "input_schema", "must describe an object")?;
     if let Some(schema) = &entry.output_schema {
         check_own_schema(schema, "output_schema")?;
     }
@@ -164,12 +164,12 @@ fn check(entry: &ToolEntry) -> Result<(), InvalidTool> {
     ensure(
         well_formed,
         "required_capabilities",
-        "are axis or axis:scope",
+        "must have the form axis or axis:scope",
     )?;
     ensure(
         entry.examples.iter().all(Value::is_object),
         "examples",
-        "are argument objects",
+        "must be argument objects",
     )
 }
 

@@ -14,7 +14,7 @@ pub(super) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// A schema that is not supported. Repeats nothing of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the schema {reason}")]
+#[error("unsupported schema: {reason}")]
 pub struct UnsupportedSchema {
     /// The rule that it breaks.
     pub reason: &'static str,
@@ -34,20 +34,20 @@ fn ensure(holds: bool, reason: &'static str) -> Result<(), UnsupportedSchema> {
 /// # Errors
 /// [`UnsupportedSchema`] with the rule that it breaks.
 pub fn check_schema(schema: &Value) -> Result<(), UnsupportedSchema> {
-    ensure(schema.is_object(), "is an object")?;
+    ensure(schema.is_object(), "must be an object")?;
     let size = serde_json::to_vec(schema).map_or(usize::MAX, |bytes| bytes.len());
-    ensure(size <= SCHEMA_CAP, "has at most 64 KiB")?;
+    ensure(size <= SCHEMA_CAP, "must be at most 64 KiB")?;
     let mut nodes = 0;
     walk(schema, 1, &mut |node, depth| {
         nodes += 1;
-        ensure(depth <= MAX_DEPTH, "is nested at most 32 deep")?;
-        ensure(nodes <= MAX_NODES, "has at most 2000 values")?;
+        ensure(depth <= MAX_DEPTH, "must be nested at most 32 levels deep")?;
+        ensure(nodes <= MAX_NODES, "must have at most 2000 values")?;
         strings(node).try_for_each(|(key, target)| match key {
             "$ref" | "$dynamicRef" | "$recursiveRef" => {
                 let resolves = target
                     .strip_prefix('#')
                     .is_some_and(|at| schema.pointer(at).is_some());
-                ensure(resolves, "refers only to places inside itself, as #/…")
+                ensure(resolves, "references must point inside the schema, as #/…")
             }
             _ => Ok(()),
         })
@@ -61,10 +61,10 @@ pub(super) fn check_dialect(schema: &Value) -> Result<(), UnsupportedSchema> {
         strings(node).try_for_each(|(key, value)| match key {
             "$schema" => ensure(
                 value.strip_suffix('#').unwrap_or(value) == DIALECT,
-                "is JSON Schema 2020-12",
+                "must be JSON Schema 2020-12",
             ),
             "$id" | "$anchor" | "$dynamicAnchor" | "$vocabulary" => {
-                ensure(false, "has no identifiers or anchors of its own")
+                ensure(false, "must not define identifiers or anchors")
             }
             _ => Ok(()),
         })

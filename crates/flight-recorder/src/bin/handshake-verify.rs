@@ -11,15 +11,16 @@ use std::{
 use handshake_flight_recorder::{Status, Trust, Verdict, verify_export, verify_leaves};
 
 const USAGE: &str = "\
-Checks an exported log offline.
+Verify an exported log offline.
 
 usage: handshake-verify --root KEY [--root KEY]... [--anchor SIZE:HASH]... [--json] DIR_OR_FILE
 
-  --root KEY          the public key with which the log began, 64 hex digits; from you, never
-                      from the export
-  --anchor SIZE:HASH  a head noted outside: 12 hex digits as shown after a send, or all 64
-  --json              one JSON object
-  DIR_OR_FILE         an export, or its log.jsonl alone
+  --root KEY          public key that the log began with, 64 hex digits; from you, never from
+                      the export
+  --anchor SIZE:HASH  anchor written down elsewhere: 12 hex digits, as shown after an approval,
+                      or all 64
+  --json              print one JSON object
+  DIR_OR_FILE         export directory, or its log.jsonl alone
 
 exit codes: 0 intact and anchored, 1 incomplete or self-consistent only, 2 usage, 5 tampered
 
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
                 [
                     "HSK-400-INVALID-REQUEST",
                     "input",
-                    "handshake-verify --help",
+                    "run `handshake-verify --help`",
                 ],
                 &message,
                 2,
@@ -99,14 +100,16 @@ fn parse(words: Vec<OsString>) -> Result<Parsed, String> {
             Some(flag) if options && flag.starts_with('-') => {
                 return Err("unknown option".to_owned());
             }
-            _ if input.is_some() => return Err("more than one export named".to_owned()),
+            _ if input.is_some() => return Err("more than one export given".to_owned()),
             _ => input = Some(PathBuf::from(word)),
         }
     }
     if trust.roots.is_empty() {
-        return Err("--root is needed: a key inside an export proves nothing about it".to_owned());
+        return Err(
+            "--root is required: a key inside an export proves nothing about it".to_owned(),
+        );
     }
-    let input = input.ok_or("no export named")?;
+    let input = input.ok_or("no export given")?;
     Ok(Parsed::Run(Args { trust, json, input }))
 }
 
@@ -116,7 +119,7 @@ fn run(args: Args) -> (String, u8) {
         Err(message) => (message, u8::MAX),
         Ok(verdict) if args.json => match to_json(&verdict) {
             Some(text) => (text, verdict.exit_code()),
-            None => ("the verdict cannot be written as JSON".to_owned(), u8::MAX),
+            None => ("cannot write the verdict as JSON".to_owned(), u8::MAX),
         },
         Ok(verdict) => (to_text(&verdict), verdict.exit_code()),
     }
@@ -125,14 +128,14 @@ fn run(args: Args) -> (String, u8) {
 fn verify(input: &Path, trust: Trust) -> Result<Verdict, String> {
     let meta = input
         .metadata()
-        .map_err(|e| format!("the export cannot be read: {}", e.kind()))?;
+        .map_err(|e| format!("cannot read the export: {}", e.kind()))?;
     if meta.is_dir() {
         return verify_export(input, trust).map_err(|e| e.to_string());
     }
     if !meta.is_file() {
         return Err("the export is neither a directory nor a regular file".to_owned());
     }
-    let file = File::open(input).map_err(|e| format!("the export cannot be read: {}", e.kind()))?;
+    let file = File::open(input).map_err(|e| format!("cannot read the export: {}", e.kind()))?;
     verify_leaves(BufReader::new(file), trust).map_err(|e| e.to_string())
 }
 
@@ -155,7 +158,7 @@ fn to_text(verdict: &Verdict) -> String {
                 .map_or("unknown (leaves alone)", |id| id.as_str())
         ),
         format!(
-            "leaves      {} hold, head {}:{head}",
+            "leaves      {} verified, head {}:{head}",
             verdict.size, verdict.size
         ),
     ];
@@ -187,7 +190,8 @@ fn to_text(verdict: &Verdict) -> String {
         "verdict     {}",
         match verdict.status {
             Status::Intact => "intact, as far as it is anchored",
-            Status::SelfConsistentOnly => "self-consistent only: give an --anchor noted outside",
+            Status::SelfConsistentOnly =>
+                "self-consistent only: give an --anchor written down elsewhere",
             Status::Tampered => "TAMPERED",
         }
     ));
@@ -203,7 +207,7 @@ fn fail(json: bool, [code, phase, next_step]: [&str; 3], message: &str, exit: u8
         });
         format!("{}\n", serde_json::json!({ "error": error }))
     } else {
-        format!("error: {message}\nnext: {next_step}\n")
+        format!("error: {message} [{code}]\nhelp: {next_step}\n")
     };
     // Nothing is left to do when stderr is gone; the exit code still says it.
     let written = io::stderr().lock().write_all(text.as_bytes());

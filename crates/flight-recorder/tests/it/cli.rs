@@ -69,7 +69,7 @@ fn p9_exit_codes_tell_the_verdicts_apart() {
     std::fs::remove_file(log_file).expect("removes");
     let (code, out, err) = run(&["--root", &root, "--anchor", &anchor, dir]);
     assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.contains("log.jsonl cannot be read"), "{err}");
+    assert!(err.contains("cannot read log.jsonl"), "{err}");
 }
 
 #[test]

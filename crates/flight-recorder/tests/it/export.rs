@@ -119,7 +119,7 @@ fn p9_a_missing_or_strange_file_is_an_error_and_never_a_verdict() {
         fs::remove_file(directory.path().join(file)).expect("removes");
         let error =
             verify_export(directory.path(), log.trust(&[log.anchor(5)])).expect_err("no verdict");
-        assert_eq!(error.to_string(), format!("{file} cannot be read"));
+        assert_eq!(error.to_string(), format!("cannot read {file}"));
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink("/dev/zero", directory.path().join(file)).expect("links");

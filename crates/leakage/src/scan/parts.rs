@@ -2,7 +2,7 @@
 
 use handshake_core::finding::{FindingClass, FindingLevel, ValidatorError};
 
-use super::{Mode, Place, Scan, is_token, own_rule};
+use super::{Mode, Place, Scan, built_in_rule, is_token};
 use crate::{
     binary::{self, Kind},
     tree::{Leaf, Role},
@@ -23,7 +23,7 @@ impl Scan<'_> {
                 view::Hidden::Invisible => ("hidden-invisible", FindingLevel::Ask),
             };
             self.push(
-                own_rule(rule),
+                built_in_rule(rule),
                 FindingClass::Hidden,
                 level,
                 place.pointer,
@@ -92,7 +92,7 @@ impl Scan<'_> {
             Kind::Opaque => return Ok(()),
         };
         self.push(
-            own_rule(rule),
+            built_in_rule(rule),
             FindingClass::Uninspectable,
             level,
             place.pointer,

@@ -119,7 +119,7 @@ impl Scan<'_> {
             let rule = &self.matcher.rules[open.rule];
             let (id, class) = (rule.id.clone(), rule.spec.class);
             let level = rule.spec.level.min(FindingLevel::Ask);
-            self.push_sure(
+            self.push_with_confidence(
                 id,
                 class,
                 level,

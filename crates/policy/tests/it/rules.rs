@@ -20,7 +20,7 @@ fn a_whole_file_is_read() {
         max_body_bytes = 1048576
         second_hand = "ask"
         max_context_tokens = 8192
-        emulate_tools = ["old-server"]
+        emulate_tools = []
         disabled_rules = ["generic-password"]
         [retry]
         max_attempts = 2
@@ -45,6 +45,17 @@ fn a_whole_file_is_read() {
         (posture.max_body_bytes, posture.digest),
         (1 << 20, rules.digest())
     );
+}
+
+#[test]
+fn d5_tool_emulation_cannot_be_asked_for() {
+    let refused = Rules::read("emulate_tools = [\"old-server\"]").expect_err("refused");
+    assert_eq!(refused.code(), ErrorCode::InvalidConfig);
+    assert_eq!(
+        refused.to_string(),
+        "invalid policy.toml: emulate_tools: tool emulation is not available in this version"
+    );
+    assert_eq!(Rules::read("emulate_tools = []"), Ok(Rules::default()));
 }
 
 #[test]
@@ -190,6 +201,8 @@ proptest! {
     /// What is written is what is read, and has the same digest.
     #[test]
     fn rules_round_trip(rules in rules()) {
+        // No file may ask for emulation (d5).
+        let rules = Rules { emulate_tools: Default::default(), ..rules };
         let text = toml::to_string(&rules).expect("TOML");
         let read = Rules::read(&text).expect("rules");
         prop_assert_eq!(read.digest(), rules.digest());

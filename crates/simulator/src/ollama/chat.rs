@@ -311,7 +311,7 @@ fn render(ask: &Ask, found: &Found, reply: &Reply) -> Answer {
         message: assistant(),
         ..Line::default()
     };
-    let said = |message: LineMessage<'_>| {
+    let content_line = |message: LineMessage<'_>| {
         let line = Line { message, ..line() };
         Frame::new(FrameKind::Content, json(&line))
     };
@@ -353,19 +353,19 @@ fn render(ask: &Ask, found: &Found, reply: &Reply) -> Answer {
 
     let mut frames = Vec::new();
     for thought in &plan.reasoning {
-        frames.push(said(LineMessage {
+        frames.push(content_line(LineMessage {
             thinking: thought.clone(),
             ..assistant()
         }));
     }
     for text in plan.text.iter().chain(&plan.refusal) {
-        frames.push(said(LineMessage {
+        frames.push(content_line(LineMessage {
             content: text.clone(),
             ..assistant()
         }));
     }
     for call in calls {
-        frames.push(said(LineMessage {
+        frames.push(content_line(LineMessage {
             tool_calls: vec![call],
             ..assistant()
         }));

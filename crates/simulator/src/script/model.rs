@@ -151,7 +151,7 @@ impl Model {
         ]
     }
 
-    /// A model that stands for any name.
+    /// A model that answers to any name.
     pub(crate) fn anything(name: &str) -> Self {
         Self::new(name).capabilities(&["completion", "tools", "vision", "thinking", "embedding"])
     }
@@ -167,7 +167,7 @@ impl Model {
     }
 }
 
-/// The daemon's suffix rule: these names leave the machine although nobody pulled them.
+/// The daemon's suffix rule: requests to these names leave the machine even if the model was never pulled.
 pub(crate) fn remote_by_name(name: &str) -> Option<Remote> {
     let stem = name
         .strip_suffix(":cloud")

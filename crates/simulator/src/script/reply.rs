@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::payload::Payload;
 use crate::Fault;
 
-/// An answer, told without any wire.
+/// An answer, independent of the wire format.
 ///
 /// `Reply::default()` is the simulator's default answer; with faults only, the default answer
 /// with those faults. `{{last}}` in a text chunk stands for the last user or tool text.
@@ -63,8 +63,8 @@ pub struct CallSpec {
     /// Arguments.
     #[serde(default)]
     pub arguments: Map<String, Value>,
-    /// Arguments as text that stands in their place, JSON or not. On Ollama, whose arguments are
-    /// objects, a call whose text is no object is dropped without a word, as the daemon does.
+    /// Arguments as raw text, JSON or not. On Ollama, whose arguments are
+    /// objects, a call whose text is not an object is dropped silently, as the daemon does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments_text: Option<String>,
     /// The call's id; derived from the request where absent.
@@ -287,10 +287,11 @@ impl Reply {
         use axum::http::{HeaderName, HeaderValue};
         if let Some(raw) = &self.raw {
             if !(200..=599).contains(&raw.status) {
-                return Err("status is not in 200..=599");
+                return Err("status must be in 200..=599");
             }
             if let Some(kind) = &raw.content_type {
-                HeaderValue::from_str(kind).map_err(|_| "content type is no header value")?;
+                HeaderValue::from_str(kind)
+                    .map_err(|_| "content type is not a valid header value")?;
             }
             for (name, value) in &raw.headers {
                 HeaderName::from_bytes(name.as_bytes()).map_err(|_| "header name is invalid")?;

@@ -21,7 +21,7 @@ const PER_PRINCIPAL: usize = 3;
 const IN_ALL: usize = 16;
 const ABANDONED: Duration = Duration::from_secs(60);
 
-/// Where a request stands.
+/// The state of a request.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Standing {
     Pending,
@@ -57,7 +57,7 @@ pub(crate) fn is_abandoned(
     })
 }
 
-/// Ends what nobody decided in time and what nobody waits for any more.
+/// Ends requests that were not decided in time or have no waiter any more.
 fn sweep(state: &mut State, now: UtcTime) {
     for request in state
         .requests

@@ -74,7 +74,7 @@ pub async fn empty_content_is_content(store: &dyn ArtifactStore) {
 }
 
 /// A reference names content, label and members: what differs in one of them has another reference, so no
-/// label can be changed under a reference that somebody holds.
+/// label can be changed under a reference that is still held.
 ///
 /// # Panics
 /// When two different artefacts share a reference, or two equal ones do not.
@@ -110,7 +110,7 @@ pub async fn a_reference_names_content_label_and_members(store: &dyn ArtifactSto
     );
 }
 
-/// Nobody's label stays nobody's: `None` never becomes a label on the way.
+/// An absent label stays absent: `None` never becomes a label on the way.
 ///
 /// # Panics
 /// When it does.

@@ -100,7 +100,7 @@ pub async fn find_leaves_nothing_out(home: &dyn Home) {
     assert!(!found(home, &nothing).await.contains(&single));
 }
 
-/// A lease of somebody else is not handed out for a session of the same name.
+/// Another principal's lease is not returned for a session of the same name.
 ///
 /// # Panics
 /// When it is.

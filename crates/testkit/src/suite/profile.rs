@@ -15,7 +15,7 @@ fn profile(id: &str) -> WorkProfile {
 /// A new store has no active profile, and storing one does not activate it.
 ///
 /// # Panics
-/// When something is active that nobody activated.
+/// When a profile is active that was never activated.
 pub async fn nothing_is_active_by_itself(store: &dyn ProfileStore) {
     assert_eq!(store.active().await.expect("active"), None);
     store.put(profile("suite-idle")).await.expect("put");

@@ -162,7 +162,7 @@ pub async fn identical_requests_join(home: &dyn Home) {
     assert_eq!(recorded(home, "FR-EVT-CLOUD").await.len(), 4);
 }
 
-/// 3 wait for one principal, 16 in all; what joins needs no room.
+/// 3 may be pending for one principal, 16 in total; a request that joins takes no room.
 ///
 /// # Panics
 /// When more wait, or fewer may.

@@ -105,7 +105,7 @@ pub async fn resume_replaces_everything(store: &dyn SessionStore) {
     assert_eq!(store.load(&id).await.expect("load"), resumed);
 }
 
-/// One owner executes; another one is told that the session is busy, and gets it once it was given back.
+/// One owner executes; another is refused because the session is busy, and gets it once it is released.
 ///
 /// # Panics
 /// When two hold it, or none can.
@@ -136,7 +136,7 @@ pub async fn one_lease_at_a_time(store: &dyn SessionStore) {
 /// Giving back what one does not hold does nothing.
 ///
 /// # Panics
-/// When it frees somebody else's lease.
+/// When it releases another owner's lease.
 pub async fn only_the_holder_releases(store: &dyn SessionStore) {
     let id = session("release");
     let ttl = Duration::from_secs(30);

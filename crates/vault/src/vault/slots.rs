@@ -37,7 +37,7 @@ impl Vault {
         })
     }
 
-    /// Takes a way to open the vault away. It does not protect against whoever kept an older copy of the
+    /// Takes a way to open the vault away. It does not protect against anyone who kept an older copy of the
     /// file.
     ///
     /// # Errors

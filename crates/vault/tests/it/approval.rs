@@ -7,7 +7,7 @@ use handshake_core::{
     ports::{SignError, Signer},
 };
 use handshake_vault::{
-    ApprovalFactor, ApprovalSigner, MAX_WRONG_TRIES, RecorderSigner, Unlock, Vault, VaultError,
+    ApprovalFactor, ApprovalSigner, MAX_FAILED_ATTEMPTS, RecorderSigner, Unlock, Vault, VaultError,
     create_key_file,
 };
 
@@ -79,7 +79,7 @@ fn s02_five_wrong_factors_lock_approvals_for_a_minute() {
             .sign(RECEIPT_DOMAIN, b"m", Some(&secret(factor)))
             .map(drop)
     };
-    for _ in 0..MAX_WRONG_TRIES - 1 {
+    for _ in 0..MAX_FAILED_ATTEMPTS - 1 {
         assert_eq!(sign("wrong passphrase"), Err(SignError::Factor));
     }
     sign(APPROVE).expect("a right factor starts the count anew");
@@ -87,7 +87,7 @@ fn s02_five_wrong_factors_lock_approvals_for_a_minute() {
         let asked = signer.sign(RECEIPT_DOMAIN, b"m", None);
         assert_eq!(asked, Err(SignError::Factor), "asking guesses nothing");
     }
-    for _ in 0..MAX_WRONG_TRIES {
+    for _ in 0..MAX_FAILED_ATTEMPTS {
         assert_eq!(sign("wrong passphrase"), Err(SignError::Factor));
     }
     assert_eq!(
@@ -120,7 +120,7 @@ fn s02_parallel_guesses_are_counted_one_by_one() {
             });
         }
     });
-    assert_eq!(tried.into_inner(), MAX_WRONG_TRIES);
+    assert_eq!(tried.into_inner(), MAX_FAILED_ATTEMPTS);
 }
 
 #[test]

@@ -8,36 +8,36 @@ use super::Findings;
 const VARIABLES: [(&str, &str); 9] = [
     (
         "SSL_CERT_FILE",
-        "TLS trusts the roots that it names, instead of the system's",
+        "TLS trusts the roots that it names instead of the system's",
     ),
     (
         "SSL_CERT_DIR",
-        "TLS trusts the roots that it names, instead of the system's",
+        "TLS trusts the roots that it names instead of the system's",
     ),
     (
         "SSLKEYLOGFILE",
-        "it makes other programs write TLS keys to a file; this one does not",
+        "other programs write TLS keys to this file; Handshake does not",
     ),
     (
         "HTTPS_PROXY",
-        "it is not used: connections go to the addresses that were checked",
+        "ignored: connections go only to the addresses that were checked",
     ),
     (
         "HTTP_PROXY",
-        "it is not used: connections go to the addresses that were checked",
+        "ignored: connections go only to the addresses that were checked",
     ),
     (
         "ALL_PROXY",
-        "it is not used: connections go to the addresses that were checked",
+        "ignored: connections go only to the addresses that were checked",
     ),
-    ("LD_PRELOAD", "other code runs inside of this program"),
+    ("LD_PRELOAD", "other code runs inside this program"),
     (
         "DYLD_INSERT_LIBRARIES",
-        "other code runs inside of this program",
+        "other code runs inside this program",
     ),
     (
         "HANDSHAKE_HOME",
-        "it chooses the home; it never makes one trusted",
+        "it selects the home, but never makes one trusted",
     ),
 ];
 
@@ -68,16 +68,16 @@ fn remarks(
 ) -> Vec<&'static str> {
     let mut remarks = Vec::new();
     if ptrace.is_some_and(|scope| scope.trim() == "0") {
-        remarks.push("every program of this account may read this one's memory (kernel.yama.ptrace_scope is 0)");
+        remarks.push("any program of this account can read this program's memory (kernel.yama.ptrace_scope is 0)");
     }
     // A pipe takes core dumps whatever the limit on their size is.
     let piped = cores.is_some_and(|pattern| pattern.starts_with('|'));
     if piped {
         remarks.push(
-            "a crash hands this program's memory to another one (kernel.core_pattern is a pipe)",
+            "a crash passes this program's memory to another program (kernel.core_pattern is a pipe)",
         );
     } else if cores.is_some() && core_limit != Some(0) {
-        remarks.push("a crash may write this program's memory to a file (ulimit -c is not 0)");
+        remarks.push("a crash can write this program's memory to a file (ulimit -c is not 0)");
     }
     // The first line is a heading. Compressed memory is no disk.
     let disk = |line: &&str| !line.starts_with("/dev/zram");
@@ -88,7 +88,7 @@ fn remarks(
             .filter(disk)
             .any(|line| !line.trim().is_empty())
     }) {
-        remarks.push("memory may be swapped to a disk; encrypted swap keeps it unreadable there");
+        remarks.push("memory can be swapped to disk; use encrypted swap");
     }
     remarks
 }

@@ -15,24 +15,24 @@ use serde_json::json;
 
 use super::{find, unresolved, view};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
-    record::{mine, record},
+    record::{by_person, record},
 };
 
-/// Which role.
+/// Show which model a role gets, and why, without using the network.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  handshake profile explain --role worker --json")]
 pub(crate) struct Args {
-    /// frontend, orchestrator, worker, validator, or a role of the profile's own.
+    /// Role to explain: frontend, orchestrator, worker, validator, or one that the profile defines.
     #[arg(long)]
     role: String,
-    /// Another profile than the active one.
+    /// Use this profile [default: the active one].
     #[arg(long, value_name = "ID")]
     profile: Option<String>,
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let role = RoleId::new(&args.role)?;
     let app = cx.app().await?;
     let profile = match &args.profile {
@@ -48,7 +48,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
                 Phase::Resolve,
                 "no work profile is active",
             )
-            .next("handshake profile activate ID")
+            .next("run `handshake profile activate ID`")
         })?;
     let view = view(&app, profile).await?;
     let found = resolve(&Target::Role(role.clone()), &view).map_err(|error| match error.code {
@@ -57,7 +57,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     })?;
     record(
         &app,
-        mine(),
+        by_person(),
         Body::WorkProfileResolved {
             profile_id: id.clone(),
             role: role.clone(),
@@ -69,13 +69,13 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         "profile_id": id, "role": role, "model": found.model, "tier": tier(&found), "because": found.because,
         "fallback": found.fallback, "local_only": found.local_only, "governance": found.governance,
     }));
-    cx.out.line(format!("{role} gets {}", found.model));
+    cx.out.line(format!("{role} uses {}", found.model));
     for reason in &found.because {
         cx.out.line(format!("  {reason}"));
     }
     if found.snapshot.is_none() {
         cx.out.note(format!(
-            "  nothing is known about it yet: handshake provider models {}",
+            "help: its capabilities are not known; run `handshake provider models {}`",
             found.model.provider
         ));
     }
@@ -83,11 +83,11 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
 }
 
 fn tier(found: &Resolution) -> ModelTier {
-    let told = found.because.iter().find_map(|reason| match reason {
+    let declared = found.because.iter().find_map(|reason| match reason {
         Reason::Tier { tier } => Some(*tier),
         _ => None,
     });
-    told.unwrap_or(found.record.tier)
+    declared.unwrap_or(found.record.tier)
 }
 
 fn no_role(view: &RegistryView, role: &RoleId) -> AppError {
@@ -99,7 +99,7 @@ fn no_role(view: &RegistryView, role: &RoleId) -> AppError {
     let names: Vec<String> = names.into_iter().collect();
     AppError::usage(
         ErrorCode::InvalidRequest,
-        format!("the work profile has no role {role}"),
+        format!("the work profile has no such role: {role}"),
     )
-    .next(format!("its roles are {}", names.join(", ")))
+    .next(format!("choose one of its roles: {}", names.join(", ")))
 }

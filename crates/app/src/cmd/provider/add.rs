@@ -13,41 +13,41 @@ use handshake_core::{
 
 use super::draft;
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     record::{about, record},
     widen::{Weight, widen},
     wire::App,
 };
 
-/// Registers a provider.
+/// Register a provider.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434\n  handshake provider add openai --kind openai_compat --dialect openai --base-url https://api.openai.com/v1 --secret-ref vault:openai"
+    after_help = "Examples:\n  handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434\n  handshake provider add openai --kind openai_compat --dialect openai --base-url https://api.openai.com/v1 --secret-ref vault:openai"
 )]
 pub(crate) struct Args {
-    /// Its id: lower-case letters, digits and hyphens, at most 63.
+    /// Id of the provider: at most 63 lower-case letters, digits and hyphens.
     #[arg(value_name = "ID")]
     id: String,
-    /// Which adapter speaks to it: ollama, openai_compat.
+    /// Kind of provider: ollama or openai_compat.
     #[arg(long)]
     kind: String,
-    /// Where it is: https://…, or http:// to this machine.
+    /// URL of its API: https://…, or http:// for a server on this machine.
     #[arg(long, value_name = "URL")]
     base_url: String,
-    /// local or cloud. Derived from URL and reach where it is not given; a wrong one is refused.
+    /// Tier: local or cloud [default: derived from the URL and the reach].
     #[arg(long)]
     tier: Option<String>,
-    /// direct, or relay for a server on this machine that forwards elsewhere.
+    /// Reach: direct, or relay for a local server that forwards requests elsewhere.
     #[arg(long)]
     reach: Option<String>,
-    /// The dialect of its kind.
+    /// Dialect of its kind, such as openai.
     #[arg(long)]
     dialect: Option<String>,
-    /// The model to use where a caller names none.
+    /// Model to use when a request names none.
     #[arg(long, value_name = "MODEL")]
     default_model: Option<String>,
-    /// Where its secret lives: vault:NAME, env:NAME, file:PATH or client:. Never the secret itself.
+    /// Reference to its secret, never the secret itself: vault:NAME, env:NAME, file:PATH or client:.
     #[arg(long, value_name = "REF")]
     secret_ref: Option<String>,
 }
@@ -85,13 +85,13 @@ impl Args {
         let kind = parsed(
             Some(&self.kind),
             "--kind",
-            "is a word such as ollama or openai_compat",
+            "expected a word such as ollama or openai_compat",
             token,
         )?;
         let id = self.id.parse::<ProviderId>();
-        let id = id.map_err(|_| wrong("ID", "is [a-z0-9][a-z0-9-]{0,62}, such as ollama"))?;
+        let id = id.map_err(|_| wrong("ID", "expected [a-z0-9][a-z0-9-]{0,62}, such as ollama"))?;
         Ok(ProviderDraft {
-            provider_kind: kind.ok_or_else(|| wrong("--kind", "is missing"))?,
+            provider_kind: kind.ok_or_else(|| wrong("--kind", "missing"))?,
             tier: parsed(self.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?,
             base_url: BaseUrl::parse(&self.base_url)
                 .map_err(|e| draft::refused_url(&format!("provider {id}"), e))?,
@@ -105,13 +105,13 @@ impl Args {
             dialect: parsed(
                 self.dialect.as_deref(),
                 "--dialect",
-                "is a word such as openai",
+                "expected a word such as openai",
                 token,
             )?,
             default_model: parsed(
                 self.default_model.as_deref(),
                 "--default-model",
-                "is a model's name",
+                "expected the name of a model",
                 model,
             )?,
             secret_ref: parsed(
@@ -125,7 +125,7 @@ impl Args {
     }
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let draft = args.draft()?;
     let app = cx.app().await?;
     let known = ProviderStore::list(&app.store).await?;
@@ -136,12 +136,12 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         let id = &draft.provider_id;
         return Err(AppError::usage(
             ErrorCode::InvalidConfig,
-            format!("the provider {id} is registered already"),
+            format!("provider already registered: {id}"),
         )
-        .next(format!("handshake provider edit {id} changes it")));
+        .next(format!("run `handshake provider edit {id}` to change it")));
     }
     let record = checked(&app, draft)?;
-    let words = format!("Registers {}", described(&record));
+    let words = format!("register {}", described(&record));
     let change = (kind(&record), weight(&record), words.as_str());
     widen(
         &app,
@@ -157,7 +157,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     cx.out.line(format!(
         "Registered {} ({}).",
         record.provider_id,
-        super::word(&record.tier)
+        record.tier.as_str()
     ));
     hints(cx, &app, &record);
     Ok(Exit::Done)
@@ -177,11 +177,11 @@ pub(super) fn checked(app: &App, draft: ProviderDraft) -> Result<ProviderRecord>
 pub(super) fn mismatched(id: &ProviderId, derived: ModelTier, error: AppError) -> AppError {
     let error = named(id, error);
     match (error.code, derived) {
-        (ErrorCode::TierMismatch, ModelTier::Local) => {
-            error.next("leave --tier away, or say --reach relay if that server forwards elsewhere")
-        }
+        (ErrorCode::TierMismatch, ModelTier::Local) => error.next(
+            "leave `--tier` out, or add `--reach relay` if that server forwards requests elsewhere",
+        ),
         (ErrorCode::TierMismatch, ModelTier::Cloud) => {
-            error.next("say --tier cloud, if that is what you mean")
+            error.next("add `--tier cloud` if that is what you mean")
         }
         _ => error,
     }
@@ -193,10 +193,10 @@ pub(super) fn valid(app: &App, record: &ProviderRecord) -> Result<()> {
     let id = &record.provider_id;
     let Some(factory) = adapters.get(&record.provider_kind) else {
         let kinds: Vec<&str> = adapters.keys().map(Token::as_str).collect();
-        let error = wrong("provider_kind", "there is no adapter of this kind");
+        let error = wrong("provider_kind", "no adapter for this kind of provider");
         return Err(named(
             id,
-            error.next(format!("the kinds are {}", kinds.join(", "))),
+            error.next(format!("choose one of {}", kinds.join(", "))),
         ));
     };
     factory
@@ -237,39 +237,39 @@ pub(super) fn weight(record: &ProviderRecord) -> Weight {
 /// A provider in a few words.
 pub(super) fn described(record: &ProviderRecord) -> String {
     let reach = if record.reach == Reach::Relay {
-        ", a relay"
+        " (a relay)"
     } else {
         ""
     };
     format!(
         "the {} provider {}{reach} at {}",
-        super::word(&record.tier),
+        record.tier.as_str(),
         record.provider_id,
         record.base_url
     )
 }
 
 /// What is still to do before it can be called.
-pub(super) fn hints(cx: &Cx, app: &App, record: &ProviderRecord) {
+pub(super) fn hints(cx: &Context, app: &App, record: &ProviderRecord) {
     let id = &record.provider_id;
     if let (Some("unbound" | "missing"), Some(secret_ref)) =
         (super::secret_state(app, record), &record.secret_ref)
     {
         cx.out.note(format!(
-            "  its secret is not bound to this origin: {}",
+            "help: its secret is not bound to this origin; {}",
             super::how_to_bind(secret_ref, &record.base_url.origin())
         ));
     }
     match record.tier {
         ModelTier::Local => cx
             .out
-            .note(format!("  next: handshake provider check {id}")),
+            .note(format!("help: run `handshake provider check {id}`")),
         ModelTier::Cloud => {
             cx.out.note(format!(
-                "  next: handshake provider check {id} --grant, handshake provider models {id},"
+                "help: run `handshake provider check {id} --grant`, `handshake provider models {id}`"
             ));
             cx.out
-                .note(format!("        handshake provider enable {id} MODEL"));
+                .note(format!("      and `handshake provider enable {id} MODEL`"));
         }
     }
 }

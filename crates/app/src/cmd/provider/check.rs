@@ -12,30 +12,30 @@ use handshake_core::{
 use handshake_runtime::registry;
 use serde_json::json;
 
-use super::{chosen, governance, word};
+use super::{chosen, governance, help_for};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     record::about,
     widen::{Weight, widen},
     wire::App,
 };
 
-/// Whether a provider is there.
+/// Check whether a provider is reachable and ready, without sending a prompt.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake provider check\n  handshake provider check openai --grant"
+    after_help = "Examples:\n  handshake provider check\n  handshake provider check openai --grant"
 )]
 pub(crate) struct Args {
-    /// Its id; all of them without one.
+    /// Id of the provider [default: all providers].
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// Grants payload-free contact with a cloud provider: its listing and its version, in this revision of it.
+    /// Grant contact with a cloud provider to read its models and version, never to send a prompt.
     #[arg(long, requires = "id")]
     grant: bool,
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let app = cx.app().await?;
     let records = chosen(&app, args.id.as_deref()).await?;
     if args.grant {
@@ -56,9 +56,9 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         }));
         let good = matches!(health.state, HealthState::Reachable | HealthState::Ready);
         let detail = match health.code {
-            Some(code) => format!("{code} {}", code.title()),
+            Some(code) => format!("{} [{code}]", code.title()),
             None => format!(
-                "{} models{}, {} ms",
+                "models: {}{}, {} ms",
                 health.models,
                 health
                     .version
@@ -69,14 +69,15 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         };
         cx.out.mark(
             good,
-            format!("{}: {}  {detail}", record.provider_id, word(&health.state)),
+            format!(
+                "{}: {}  {detail}",
+                record.provider_id,
+                health.state.as_str()
+            ),
         );
         if let Some(code) = health.code {
-            if !code.next_step().is_empty() {
-                cx.out.note(format!(
-                    "     next: {}",
-                    code.next_step().replace("ID", record.provider_id.as_str())
-                ));
+            if let Some(step) = help_for(&record, code) {
+                cx.out.note(format!("     help: {step}"));
             }
             // A cloud provider that nobody granted contact with is as it should be, unless it was asked about.
             match (code.is_denial(), alone) {
@@ -90,18 +91,18 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     Ok(exit)
 }
 
-async fn grant(cx: &Cx, app: &App, record: &ProviderRecord) -> Result<()> {
+async fn grant(cx: &Context, app: &App, record: &ProviderRecord) -> Result<()> {
     let id = &record.provider_id;
     if record.tier == ModelTier::Local {
         cx.out
-            .note(format!("  {id} is local: nothing has to be granted"));
+            .note(format!("note: {id} is local and needs no grant"));
         return Ok(());
     }
     if app.store.granted(id, record.revision).await? {
         return Ok(());
     }
     let words = format!(
-        "Grants contact with {}: listings and versions, never a prompt",
+        "grant contact with {} to read its models and version, never to send a prompt",
         record.base_url.origin()
     );
     let after = json!({ "provider_id": id, "revision": record.revision, "origin": record.base_url.origin() });
@@ -119,7 +120,7 @@ async fn grant(cx: &Cx, app: &App, record: &ProviderRecord) -> Result<()> {
         ErrorCode::InvalidConfig => AppError::new(
             ErrorCode::Revision,
             Phase::Storage,
-            "the provider changed meanwhile; nothing was granted",
+            "the provider changed in the meantime, so nothing was granted",
         ),
         _ => error.into(),
     })

@@ -49,7 +49,7 @@ fn bad(message: impl Into<String>) -> AppError {
 pub(crate) fn read_drafts(bytes: &[u8]) -> Result<Vec<ProviderDraft>> {
     let items = items(bytes)?;
     if items.is_empty() {
-        return Err(bad("the file holds no provider"));
+        return Err(bad("the file lists no providers"));
     }
     let mut drafts: Vec<ProviderDraft> = Vec::with_capacity(items.len());
     for (at, item) in items.into_iter().enumerate() {
@@ -58,10 +58,7 @@ pub(crate) fn read_drafts(bytes: &[u8]) -> Result<Vec<ProviderDraft>> {
             .iter()
             .any(|other| other.provider_id == draft.provider_id)
         {
-            return Err(bad(format!(
-                "the provider {} stands there twice",
-                draft.provider_id
-            )));
+            return Err(bad(format!("duplicate provider: {}", draft.provider_id)));
         }
         drafts.push(draft);
     }
@@ -72,9 +69,7 @@ fn items(bytes: &[u8]) -> Result<Vec<Value>> {
     match read_strict(bytes) {
         Ok(Value::Array(items)) => Ok(items),
         Ok(object @ Value::Object(_)) => Ok(vec![object]),
-        Ok(_) => Err(bad(
-            "the file is a JSON array of providers, or one provider",
-        )),
+        Ok(_) => Err(bad("expected a JSON array of providers, or one provider")),
         Err(whole) => {
             let lines: Vec<&[u8]> = bytes
                 .split(|byte| *byte == b'\n')
@@ -85,7 +80,7 @@ fn items(bytes: &[u8]) -> Result<Vec<Value>> {
             match each {
                 Ok(each) if each.len() > 1 && each.iter().all(Value::is_object) => Ok(each),
                 _ => Err(bad(format!(
-                    "the file is not JSON, or holds a duplicate key (line {}, column {})",
+                    "invalid JSON, or a duplicate key, at line {}, column {}",
                     whole.line, whole.column
                 ))),
             }
@@ -110,9 +105,9 @@ fn draft(number: usize, item: Value) -> Result<ProviderDraft> {
         let name = name.as_str();
         if INLINE.contains(&name.to_ascii_lowercase().as_str()) {
             return Err(bad(format!(
-                "{who}: {name}: a key never stands in a configuration"
+                "{who}: {name}: a key must not be written in a configuration file"
             ))
-            .next("handshake secret set NAME --origin URL, then \"secret_ref\": \"vault:NAME\""));
+            .next("run `handshake secret set NAME --origin URL`, then set \"secret_ref\": \"vault:NAME\""));
         }
         if !FIELDS.contains(&name) {
             // A name is repeated only where it looks like one.
@@ -120,13 +115,9 @@ fn draft(number: usize, item: Value) -> Result<ProviderDraft> {
                 && name
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b"_-".contains(&b));
-            let name = if plain {
-                name
-            } else {
-                "(one with an odd name)"
-            };
-            return Err(bad(format!("{who}: {name}: there is no such field"))
-                .next(format!("the fields are {}", FIELDS.join(", "))));
+            let name = if plain { name } else { "(name not shown)" };
+            return Err(bad(format!("{who}: {name}: unknown field"))
+                .next(format!("use only these fields: {}", FIELDS.join(", "))));
         }
     }
     let (fields, who) = (&mut fields, who.as_str());
@@ -135,36 +126,44 @@ fn draft(number: usize, item: Value) -> Result<ProviderDraft> {
             fields,
             who,
             "provider_id",
-            "is [a-z0-9][a-z0-9-]{0,62}",
+            "expected [a-z0-9][a-z0-9-]{0,62}",
             |t| t.parse().ok(),
         )?,
         provider_kind: required(
             fields,
             who,
             "provider_kind",
-            "is a word such as ollama",
+            "expected a word such as ollama",
             |t| t.parse().ok(),
         )?,
         tier: optional(fields, who, "tier", TIERS, tier)?,
         base_url: base_url(fields, who)?,
         reach: optional(fields, who, "reach", REACHES, reach)?.unwrap_or_default(),
-        dialect: optional(fields, who, "dialect", "is a word such as openai", |t| {
-            t.parse().ok()
-        })?,
-        default_model: optional(fields, who, "default_model", "is a model's name", |t| {
-            t.parse().ok()
-        })?,
+        dialect: optional(
+            fields,
+            who,
+            "dialect",
+            "expected a word such as openai",
+            |t| t.parse().ok(),
+        )?,
+        default_model: optional(
+            fields,
+            who,
+            "default_model",
+            "expected the name of a model",
+            |t| t.parse().ok(),
+        )?,
         secret_ref: optional(fields, who, "secret_ref", SECRET_REF, |t| t.parse().ok())?,
     })
 }
 
 /// What `tier` may be.
-pub(crate) const TIERS: &str = "is local or cloud";
+pub(crate) const TIERS: &str = "expected local or cloud";
 /// What `reach` may be.
-pub(crate) const REACHES: &str = "is direct or relay";
+pub(crate) const REACHES: &str = "expected direct or relay";
 /// What `secret_ref` may be.
 pub(crate) const SECRET_REF: &str =
-    "is vault:NAME, env:NAME, file:PATH or client:, never the key itself";
+    "expected vault:NAME, env:NAME, file:PATH or client:, never the key itself";
 
 /// A tier as it is written.
 pub(crate) fn tier(text: &str) -> Option<ModelTier> {
@@ -217,20 +216,20 @@ fn required<T>(
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<T> {
     optional(fields, who, field, rule, parse)?
-        .ok_or_else(|| bad(format!("{who}: {field}: is missing")))
+        .ok_or_else(|| bad(format!("{who}: {field}: missing")))
 }
 
 fn base_url(fields: &mut Map<String, Value>, who: &str) -> Result<BaseUrl> {
-    let text = text(fields, who, "base_url", "is a URL")?
-        .ok_or_else(|| bad(format!("{who}: base_url: is missing")))?;
+    let text = text(fields, who, "base_url", "expected a URL")?
+        .ok_or_else(|| bad(format!("{who}: base_url: missing")))?;
     BaseUrl::parse(&text).map_err(|error| refused_url(who, error))
 }
 
 /// The error of a refused URL, with its own code.
 pub(crate) fn refused_url(who: &str, error: InvalidBaseUrl) -> AppError {
-    let mut told = AppError::from(error);
-    told.message = format!("{who}: {}", told.message);
-    told
+    let mut refused = AppError::from(error);
+    refused.message = format!("{who}: {}", refused.message);
+    refused
 }
 
 #[cfg(test)]
@@ -295,19 +294,19 @@ mod tests {
         let cases = [
             (
                 r#"{"provider_kind":"ollama","base_url":"http://127.0.0.1:1"}"#,
-                "provider_id: is missing",
+                "provider_id: missing",
             ),
             (
                 r#"{"provider_id":"a","base_url":"http://127.0.0.1:1"}"#,
-                "provider_kind: is missing",
+                "provider_kind: missing",
             ),
             (
                 r#"{"provider_id":"a","provider_kind":"ollama"}"#,
-                "base_url: is missing",
+                "base_url: missing",
             ),
             (
                 r#"{"provider_id":"A","provider_kind":"ollama","base_url":"http://127.0.0.1:1"}"#,
-                "provider_id: is [",
+                "provider_id: expected [",
             ),
             (
                 r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://127.0.0.1:1","tier":"lokal"}"#,
@@ -315,7 +314,7 @@ mod tests {
             ),
             (
                 r#"{"provider_id":"a","provider_kind":"ollama","base_url":"http://127.0.0.1:1","colour":1}"#,
-                "colour: there is no such field",
+                "colour: unknown field",
             ),
             (r#"{"provider_id":"a","provider_id":"b"}"#, "duplicate key"),
             ("7", "JSON array"),

@@ -16,43 +16,43 @@ use super::{
     draft, find, how_to_bind, secret_state,
 };
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{Exit, Result},
     record::{about, record},
     widen::widen,
 };
 
-/// Changes a provider.
+/// Change a provider, which voids its receipts and grants.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake provider edit ollama --base-url http://127.0.0.1:11500\n  handshake provider edit ollama --clear default_model"
+    after_help = "Examples:\n  handshake provider edit ollama --base-url http://127.0.0.1:11500\n  handshake provider edit ollama --clear default_model"
 )]
 pub(crate) struct Args {
-    /// Its id.
+    /// Id of the provider.
     #[arg(value_name = "ID")]
     id: String,
-    /// Which adapter speaks to it.
+    /// Kind of provider: ollama or openai_compat.
     #[arg(long)]
     kind: Option<String>,
-    /// Where it is.
+    /// URL of its API.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// local or cloud. It never changes by itself: where the URL or the reach makes it another one, say so.
+    /// Tier: local or cloud. Required when the URL or the reach changes it.
     #[arg(long)]
     tier: Option<String>,
-    /// direct or relay.
+    /// Reach: direct or relay.
     #[arg(long)]
     reach: Option<String>,
-    /// The dialect of its kind.
+    /// Dialect of its kind, such as openai.
     #[arg(long)]
     dialect: Option<String>,
-    /// The model to use where a caller names none.
+    /// Model to use when a request names none.
     #[arg(long, value_name = "MODEL")]
     default_model: Option<String>,
-    /// Where its secret lives.
+    /// Reference to its secret.
     #[arg(long, value_name = "REF")]
     secret_ref: Option<String>,
-    /// Empties a field: dialect, default_model, secret_ref.
+    /// Clear a field: dialect, default_model or secret_ref.
     #[arg(long, value_name = "FIELD")]
     clear: Vec<String>,
 }
@@ -64,13 +64,18 @@ impl Args {
                 "dialect" => draft.dialect = None,
                 "default_model" => draft.default_model = None,
                 "secret_ref" => draft.secret_ref = None,
-                _ => return Err(wrong("--clear", "is dialect, default_model or secret_ref")),
+                _ => {
+                    return Err(wrong(
+                        "--clear",
+                        "expected dialect, default_model or secret_ref",
+                    ));
+                }
             }
         }
         if let Some(kind) = parsed(
             self.kind.as_deref(),
             "--kind",
-            "is a word such as ollama",
+            "expected a word such as ollama",
             add::token,
         )? {
             draft.provider_kind = kind;
@@ -92,13 +97,13 @@ impl Args {
         let dialect = parsed(
             self.dialect.as_deref(),
             "--dialect",
-            "is a word such as openai",
+            "expected a word such as openai",
             add::token,
         )?;
         let model = parsed(
             self.default_model.as_deref(),
             "--default-model",
-            "is a model's name",
+            "expected the name of a model",
             add::model,
         )?;
         let secret = parsed(
@@ -117,7 +122,7 @@ impl Args {
     }
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let id = ProviderId::new(&args.id)?;
     let app = cx.app().await?;
     let before = find(&app, &id).await?;
@@ -129,12 +134,12 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     if next.revision == before.revision {
         super::show::shown(cx.out, &app, &before).await?;
         cx.out
-            .line(format!("Nothing to change: {id} is so already."));
+            .line(format!("Nothing to change: {id} already has these values."));
         return Ok(Exit::Done);
     }
     if let Some(kind) = widened(&before, &next) {
         let words = format!(
-            "Changes {} to {}",
+            "change {} to {}",
             add::described(&before),
             add::described(&next)
         );
@@ -161,7 +166,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     app.finish().await?;
     super::show::shown(cx.out, &app, &next).await?;
     cx.out.line(format!(
-        "Changed {id}: revision {} is now {}.",
+        "Changed {id}: revision {} → {}.",
         before.revision, next.revision
     ));
     if before.base_url.origin() != next.base_url.origin()
@@ -170,11 +175,11 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     {
         let origin = next.base_url.origin();
         cx.out.note(format!(
-            "  its secret {secret_ref} was bound to {}",
+            "note: the secret {secret_ref} was bound to {}",
             before.base_url.origin()
         ));
         cx.out.note(format!(
-            "  and is not sent to {origin}: {}",
+            "help: to send it to {origin}, {}",
             how_to_bind(secret_ref, &origin)
         ));
     }
@@ -190,7 +195,7 @@ fn widened(before: &ProviderRecord, next: &ProviderRecord) -> Option<WidenKind> 
     before.is_widened_by(next).then(|| add::kind(next))
 }
 
-pub(super) async fn remove(cx: &Cx, id: &str) -> Result<Exit> {
+pub(super) async fn remove(cx: &Context, id: &str) -> Result<Exit> {
     let id = ProviderId::new(id)?;
     let app = cx.app().await?;
     let gone = find(&app, &id).await?;
@@ -206,11 +211,12 @@ pub(super) async fn remove(cx: &Cx, id: &str) -> Result<Exit> {
     app.finish().await?;
     cx.out
         .object(&json!({ "provider_id": id, "removed": true, "revision": gone.revision }));
-    cx.out
-        .line(format!("Removed {id}, with its grants and receipts."));
+    cx.out.line(format!(
+        "Removed {id} with its models, grants and receipts."
+    ));
     if let Some(secret_ref) = &gone.secret_ref {
         cx.out.note(format!(
-            "  its secret {secret_ref} stays: handshake secret remove {secret_ref}"
+            "help: its secret is kept; run `handshake secret remove {secret_ref}` to remove it"
         ));
     }
     let active = ProfileStore::active(&app.store).await?;

@@ -16,44 +16,44 @@ use serde_json::{Value, json};
 
 use super::{add::wrong, find, governance};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     record::about_model,
     widen::{Weight, widen},
     wire::App,
 };
 
-/// Enables a model, or says what it can do.
+/// Enable a model, or declare what it can do.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  handshake provider enable openai gpt-5 --capability tool_calling=yes --context 128000"
 )]
 pub(crate) struct Args {
-    /// The provider.
+    /// Id of the provider.
     #[arg(value_name = "ID")]
     id: String,
-    /// The provider's name for the model.
+    /// Name of the model at the provider.
     #[arg(value_name = "MODEL")]
     model: String,
-    /// What it can do where the server does not say, such as tool_calling=yes. Repeat it for more.
+    /// Declare a capability that the server does not report, such as tool_calling=yes (repeatable).
     #[arg(long, value_name = "NAME=yes|no")]
     capability: Vec<String>,
-    /// Its context window, in tokens.
+    /// Context window in tokens.
     #[arg(long, value_name = "TOKENS")]
     context: Option<u64>,
-    /// The longest answer, in tokens.
+    /// Longest answer in tokens.
     #[arg(long, value_name = "TOKENS")]
     max_output: Option<u64>,
 }
 
-/// Disables a model.
+/// Disable a model.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  handshake provider disable openai gpt-5")]
 pub(crate) struct DisableArgs {
-    /// The provider.
+    /// Id of the provider.
     #[arg(value_name = "ID")]
     id: String,
-    /// The provider's name for the model.
+    /// Name of the model at the provider.
     #[arg(value_name = "MODEL")]
     model: String,
 }
@@ -78,8 +78,8 @@ impl Args {
             .any(|tokens| !(1..=1 << 32).contains(tokens))
         {
             return Err(wrong(
-                "--context",
-                "and --max-output are 1 to 4294967296 tokens",
+                "--context or --max-output",
+                "expected 1 to 4294967296 tokens",
             ));
         }
         Ok(claims)
@@ -102,13 +102,19 @@ fn capability(pair: &str) -> Result<(Feature, bool)> {
         Some((known(&name.replace('-', "_"))?, yes))
     });
     parts.ok_or_else(|| {
-        let names: Vec<String> = Feature::ALL.iter().map(super::word).collect();
-        wrong("--capability", "is NAME=yes or NAME=no")
-            .next(format!("the names are {}", names.join(", ")))
+        let names: Vec<&str> = Feature::ALL
+            .iter()
+            .map(|feature| feature.as_str())
+            .collect();
+        wrong(
+            "--capability",
+            "expected NAME=yes or NAME=no, with a known name",
+        )
+        .next(format!("use one of these names: {}", names.join(", ")))
     })
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let model = named(&args.id, &args.model)?;
     let claims = args.claims()?;
     let app = cx.app().await?;
@@ -125,7 +131,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
     }));
     cx.out.line(format!("Enabled {model}."));
     if !snapshot.capabilities.conflicts.is_empty() {
-        cx.out.note("  the server says no to something that you say it can: requests that need it are refused");
+        cx.out.note("warning: the server contradicts a capability that you declared, so requests that need it are refused");
     }
     Ok(Exit::Done)
 }
@@ -143,7 +149,7 @@ async fn consent(
         before.map(|before| json!({ "enabled": before.enabled, "snapshot": before.hash() }));
     let after =
         json!({ "enabled": true, "model": model, "revision": record.revision, "claims": claims });
-    let words = format!("Enables the cloud model {model}");
+    let words = format!("enable the cloud model {model}");
     let scope = about_model(&model.provider, &model.model);
     widen(
         app,
@@ -169,12 +175,12 @@ async fn listed(app: &App, record: &Arc<ProviderRecord>, model: &ModelRef) -> Re
     Err(AppError::new(
         ErrorCode::Model404,
         Phase::Resolve,
-        format!("{id} has no model of this name"),
+        format!("no such model: {model}"),
     )
-    .next(format!("handshake provider models {id}")))
+    .next(format!("run `handshake provider models {id}`")))
 }
 
-pub(super) async fn disable(cx: &Cx, args: DisableArgs) -> Result<Exit> {
+pub(super) async fn disable(cx: &Context, args: DisableArgs) -> Result<Exit> {
     let model = named(&args.id, &args.model)?;
     let app = cx.app().await?;
     find(&app, &model.provider).await?;
@@ -183,7 +189,7 @@ pub(super) async fn disable(cx: &Cx, args: DisableArgs) -> Result<Exit> {
         .into_iter()
         .find(|known| known.model_id == model.model)
     else {
-        let text = format!("nothing is known about {model}");
+        let text = format!("no such model: {model}");
         return Err(AppError::new(ErrorCode::Model404, Phase::Resolve, text));
     };
     snapshot.enabled = false;

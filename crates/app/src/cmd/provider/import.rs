@@ -9,25 +9,25 @@ use handshake_core::{
 };
 use serde_json::json;
 
-use super::{add, draft::read_drafts, word};
+use super::{add, draft::read_drafts};
 use crate::{
     cmd::request::read,
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     record::about,
     widen::{self, Weight},
     wire::App,
 };
 
-/// Registers the providers of a file.
+/// Register the providers listed in a file.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake provider import providers.json\n  handshake provider export --home OLD | handshake provider import -\n\nThe file holds a JSON array of providers, one provider, or one a line. Imported providers have no grant, no bound\nsecret and no enabled cloud model: each of these is asked for on its own."
+    after_help = "Examples:\n  handshake provider import providers.json\n  handshake provider export --home OLD | handshake provider import -\n\nThe file holds a JSON array of providers, one provider, or one provider per line. Imported providers have no grant, no bound secret and no enabled cloud model; add each of these separately."
 )]
 pub(crate) struct Args {
-    /// The file; - for standard input.
+    /// File to read; - for standard input.
     file: PathBuf,
-    /// Says what would be registered, and registers nothing.
+    /// Show what would be registered, without registering anything.
     #[arg(long)]
     dry_run: bool,
 }
@@ -53,7 +53,7 @@ impl Step {
     }
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     // Everything is read and checked before anything is asked, and everything is asked before anything is written.
     let drafts = read_drafts(&read(&args.file)?)?;
     let app = cx.app().await?;
@@ -73,7 +73,12 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
             .iter()
             .map(|record| add::weight(record))
             .fold(Weight::Local, Weight::and);
-        let mut words = format!("Registers {} providers:", new.len());
+        let noun = if new.len() == 1 {
+            "provider"
+        } else {
+            "providers"
+        };
+        let mut words = format!("register {} {noun}:", new.len());
         for record in &new {
             words.push_str(&format!("\n  + {}", add::described(record)));
         }
@@ -106,7 +111,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
             let cells = [step.verb(), record.provider_id.as_str()].map(str::to_owned);
             cells
                 .into_iter()
-                .chain([word(&record.tier), record.base_url.to_string()])
+                .chain([record.tier.as_str().to_owned(), record.base_url.to_string()])
                 .collect()
         })
         .collect();
@@ -134,9 +139,9 @@ async fn plan(app: &App, drafts: Vec<ProviderDraft>) -> Result<Vec<Step>> {
                 let id = &record.provider_id;
                 return Err(AppError::usage(
                     ErrorCode::InvalidConfig,
-                    format!("the provider {id} is registered already, with other values; nothing was imported"),
+                    format!("provider already registered with other values, so nothing was imported: {id}"),
                 )
-                .next(format!("handshake provider edit {id}, or remove it first")));
+                .next(format!("run `handshake provider edit {id}`, or remove it first")));
             }
         }
     }

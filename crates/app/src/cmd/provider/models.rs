@@ -13,23 +13,23 @@ use handshake_core::{
 use handshake_runtime::registry;
 use serde_json::{Map, Value, json};
 
-use super::{chosen, governance, word};
+use super::{chosen, governance, help_for};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     wire::App,
 };
 
-/// The models of a provider.
+/// List the models of a provider.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake provider models ollama\n  handshake provider models ollama --capabilities"
+    after_help = "Examples:\n  handshake provider models ollama\n  handshake provider models ollama --capabilities"
 )]
 pub(crate) struct Args {
-    /// Its id; all of them without one.
+    /// Id of the provider [default: all providers].
     #[arg(value_name = "ID")]
     id: Option<String>,
-    /// What each can do, and who says so.
+    /// Show what each model can do, and where that is known from.
     #[arg(long)]
     capabilities: bool,
 }
@@ -42,7 +42,7 @@ struct Known {
     partial: bool,
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let app = cx.app().await?;
     let governance = governance(&app).await?;
     let mut rows = Vec::new();
@@ -57,18 +57,16 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
                 code,
                 Phase::Resolve,
                 format!(
-                    "the models of {} cannot be read, and none are stored",
+                    "cannot read the models of {}, and none are stored",
                     record.provider_id
                 ),
             );
-            let step = code.next_step().replace("ID", record.provider_id.as_str());
-            return Err(if step.is_empty() {
-                error
-            } else {
-                error.next(step)
+            return Err(match help_for(&record, code) {
+                Some(step) => error.next(step),
+                None => error,
             });
         }
-        say_how_old(cx, &app, &record, &known);
+        note_age(cx, &app, &record, &known);
         for model in &known.models {
             let age = app.clock.now().since(model.fetched_at);
             cx.out
@@ -125,7 +123,7 @@ async fn known(app: &App, record: &Arc<ProviderRecord>, governance: Governance) 
     })
 }
 
-fn say_how_old(cx: &Cx, app: &App, record: &ProviderRecord, known: &Known) {
+fn note_age(cx: &Context, app: &App, record: &ProviderRecord, known: &Known) {
     let id = &record.provider_id;
     match known.stored {
         Some(code) => {
@@ -135,19 +133,22 @@ fn say_how_old(cx: &Cx, app: &App, record: &ProviderRecord, known: &Known) {
                 .map(|model| app.clock.now().since(model.fetched_at))
                 .max();
             let age = oldest.map_or_else(
-                || "nothing is stored".to_owned(),
-                |age| format!("stored {} ago", spoken(age)),
+                || "no models stored".to_owned(),
+                |age| format!("models stored {} ago", age_text(age)),
             );
-            cx.out.note(format!("{id}: {age}, not read again: {code}"));
+            cx.out.note(format!(
+                "{id}: {age}; not refreshed: {} [{code}]",
+                code.title()
+            ));
         }
         None if known.partial => cx
             .out
-            .note(format!("{id}: the server had more to say than was read")),
+            .note(format!("{id}: the list of models is incomplete")),
         None => {}
     }
 }
 
-fn spoken(age: Duration) -> String {
+fn age_text(age: Duration) -> String {
     match age.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),
@@ -174,7 +175,7 @@ fn row(model: &CapabilitySnapshot, record: &ProviderRecord, age: Duration) -> Ve
         } else {
             "no".to_owned()
         },
-        word(&model.residence),
+        model.residence.as_str().to_owned(),
         model
             .capabilities
             .limit(Limit::MaxContextWindow)
@@ -182,7 +183,7 @@ fn row(model: &CapabilitySnapshot, record: &ProviderRecord, age: Duration) -> Ve
         can(Feature::SupportsToolCalling),
         can(Feature::SupportsVision),
         can(Feature::SupportsThinking),
-        spoken(age),
+        age_text(age),
     ]
 }
 
@@ -217,7 +218,7 @@ fn answers(model: &CapabilitySnapshot) -> Map<String, Value> {
     let features = Feature::ALL.into_iter().map(|feature| {
         let from = known.features.get(&feature).map(|answer| answer.from);
         (
-            word(&feature),
+            feature.as_str().to_owned(),
             json!({ "value": known.supports(feature), "from": from }),
         )
     });
@@ -226,14 +227,14 @@ fn answers(model: &CapabilitySnapshot) -> Map<String, Value> {
         .map(|limit| {
             let from = known.limits.get(&limit).map(|answer| answer.from);
             (
-                word(&limit),
+                limit.as_str().to_owned(),
                 json!({ "value": known.limit(limit), "from": from }),
             )
         });
     features.chain(limits).collect()
 }
 
-fn capabilities(cx: &Cx, model: &CapabilitySnapshot) {
+fn capabilities(cx: &Context, model: &CapabilitySnapshot) {
     cx.out
         .heading(&format!("{}/{}", model.provider_id, model.model_id));
     let rows: Vec<Vec<String>> = answers(model)
@@ -247,12 +248,20 @@ fn capabilities(cx: &Cx, model: &CapabilitySnapshot) {
             vec![name, shown(&answer["value"]), shown(&answer["from"])]
         })
         .collect();
-    cx.out.table(&["", "VALUE", "SAYS"], &rows);
+    cx.out.table(&["", "VALUE", "SOURCE"], &rows);
     if !model.capabilities.conflicts.is_empty() {
-        let names: Vec<String> = model.capabilities.conflicts.iter().map(word).collect();
+        let names: Vec<&str> = model
+            .capabilities
+            .conflicts
+            .iter()
+            .map(|feature| feature.as_str())
+            .collect();
         cx.out.mark(
             false,
-            format!("you say yes and the server says no: {}", names.join(", ")),
+            format!(
+                "declared by you, contradicted by the server: {}",
+                names.join(", ")
+            ),
         );
     }
 }
@@ -270,7 +279,7 @@ mod tests {
             (7200, "2 h"),
             (200_000, "2 days"),
         ] {
-            assert_eq!(spoken(Duration::from_secs(seconds)), text);
+            assert_eq!(age_text(Duration::from_secs(seconds)), text);
         }
     }
 }

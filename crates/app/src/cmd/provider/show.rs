@@ -9,24 +9,24 @@ use handshake_core::{
 };
 use serde_json::json;
 
-use super::{find, secret_state, word};
+use super::{find, secret_state};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
     wire::App,
 };
 
-pub(super) async fn list(cx: &Cx) -> Result<Exit> {
+pub(super) async fn list(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let records = ProviderStore::list(&app.store).await?;
     for record in &records {
         cx.out.object(record);
     }
     if records.is_empty() {
-        cx.out.line("No provider is registered.");
+        cx.out.line("No providers are registered.");
         cx.out.note(
-            "  next: handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434",
+            "help: run `handshake provider add ollama --kind ollama --base-url http://127.0.0.1:11434`",
         );
         return Ok(Exit::Done);
     }
@@ -36,9 +36,9 @@ pub(super) async fn list(cx: &Cx) -> Result<Exit> {
             vec![
                 record.provider_id.to_string(),
                 record.provider_kind.to_string(),
-                word(&record.tier),
+                record.tier.as_str().to_owned(),
                 record.base_url.to_string(),
-                word(&record.reach),
+                record.reach.as_str().to_owned(),
                 secret_state(&app, record).unwrap_or("-").to_owned(),
                 record.revision.to_string(),
             ]
@@ -51,7 +51,7 @@ pub(super) async fn list(cx: &Cx) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-pub(super) async fn show(cx: &Cx, id: &str) -> Result<Exit> {
+pub(super) async fn show(cx: &Context, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let record = find(&app, &ProviderId::new(id)?).await?;
     shown(cx.out, &app, &record).await?;
@@ -68,9 +68,9 @@ pub(super) async fn show(cx: &Cx, id: &str) -> Result<Exit> {
     let rows = [
         ("id", record.provider_id.to_string()),
         ("kind", record.provider_kind.to_string()),
-        ("tier", word(&record.tier)),
+        ("tier", record.tier.as_str().to_owned()),
         ("base url", record.base_url.to_string()),
-        ("reach", word(&record.reach)),
+        ("reach", record.reach.as_str().to_owned()),
         (
             "dialect",
             dash(record.dialect.as_ref().map(ToString::to_string)),
@@ -84,13 +84,13 @@ pub(super) async fn show(cx: &Cx, id: &str) -> Result<Exit> {
             dash(record.secret_ref.as_ref().map(ToString::to_string)),
         ),
         (
-            "secret is",
+            "secret state",
             dash(secret_state(&app, &record).map(str::to_owned)),
         ),
         (
             "contact",
             match (record.tier, granted) {
-                (ModelTier::Local, _) => "needs no grant".to_owned(),
+                (ModelTier::Local, _) => "no grant needed".to_owned(),
                 (ModelTier::Cloud, true) => "granted".to_owned(),
                 (ModelTier::Cloud, false) => "not granted".to_owned(),
             },
@@ -125,7 +125,7 @@ pub(super) async fn shown(out: Out, app: &App, record: &ProviderRecord) -> Resul
     Ok(())
 }
 
-pub(super) async fn export(cx: &Cx) -> Result<Exit> {
+pub(super) async fn export(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let drafts: Vec<ProviderDraft> = ProviderStore::list(&app.store)
         .await?
@@ -144,6 +144,6 @@ fn unwritable(_: serde_json::Error) -> AppError {
     AppError::new(
         ErrorCode::Storage,
         Phase::Storage,
-        "a provider cannot be written as JSON",
+        "cannot write the provider as JSON",
     )
 }

@@ -13,9 +13,9 @@ use handshake_core::{
 use handshake_transport::SystemResolver;
 use serde_json::{Map, Value, json};
 
-use super::{add::parsed, draft, word};
+use super::{add::parsed, draft};
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     out::Out,
 };
@@ -23,25 +23,25 @@ use crate::{
 /// The longest line of `--jsonl`.
 const MAX_LINE: usize = 64 << 10;
 
-/// What the rules say about a URL.
+/// Check a URL against the rules, without a home or the network.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake provider check-url https://api.openai.com/v1\n  handshake provider check-url --resolve https://api.example.org\n  handshake provider check-url --jsonl urls.jsonl"
+    after_help = "Examples:\n  handshake provider check-url https://api.openai.com/v1\n  handshake provider check-url --resolve https://api.example.org\n  handshake provider check-url --jsonl urls.jsonl"
 )]
 pub(crate) struct Args {
-    /// The URL; with --jsonl a file, standard input without one.
+    /// URL to check; with --jsonl, the file to read [default: standard input].
     #[arg(value_name = "URL")]
     url: Option<String>,
-    /// The tier that it is declared as: local or cloud.
+    /// Check this declared tier: local or cloud.
     #[arg(long, conflicts_with = "jsonl")]
     tier: Option<String>,
-    /// direct, or relay for a server on this machine that forwards elsewhere.
+    /// Reach: direct, or relay for a local server that forwards requests elsewhere.
     #[arg(long, conflicts_with = "jsonl")]
     reach: Option<String>,
-    /// Looks the name up and judges every address too.
+    /// Look up the host name and check every address too.
     #[arg(long)]
     resolve: bool,
-    /// Reads {id,url,tier} a line, answers {id,verdict,derived_tier?,code?} a line.
+    /// Read {id,url,tier} per line and answer {id,verdict,derived_tier?,code?} per line.
     #[arg(long)]
     jsonl: bool,
 }
@@ -88,15 +88,13 @@ impl Answer {
     }
 }
 
-pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
+pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     if args.jsonl {
         return lines(&args).await;
     }
     let Some(url) = args.url.as_deref() else {
-        return Err(
-            AppError::usage(ErrorCode::InvalidRequest, "there is no URL")
-                .next("handshake provider check-url URL"),
-        );
+        return Err(AppError::usage(ErrorCode::InvalidRequest, "no URL given")
+            .next("run `handshake provider check-url URL`"));
     };
     let tier = parsed(args.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?;
     let reach = parsed(
@@ -121,20 +119,18 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
         object.insert("addresses".into(), json!(answer.classes));
     }
     cx.out.object(&object);
-    let derived = answer.derived.map(|tier| word(&tier)).unwrap_or_default();
+    let derived = answer.derived.map_or("", ModelTier::as_str);
     match &answer.refused {
-        None => cx
-            .out
-            .mark(true, format!("accepted; its tier is {derived}")),
+        None => cx.out.mark(true, format!("accepted; tier: {derived}")),
         Some((code, reason)) => {
-            cx.out.mark(false, format!("{code}: {reason}"));
+            cx.out.mark(false, format!("{reason} [{code}]"));
             if *code == ErrorCode::TierMismatch {
-                cx.out.note(format!("     its tier is {derived}"));
+                cx.out.note(format!("     tier: {derived}"));
             }
         }
     }
     if !answer.classes.is_empty() {
-        let classes: Vec<String> = answer.classes.iter().map(word).collect();
+        let classes: Vec<&str> = answer.classes.iter().map(|class| class.as_str()).collect();
         cx.out
             .line(format!("     addresses: {}", classes.join(", ")));
     }
@@ -146,7 +142,7 @@ pub(super) async fn run(cx: &Cx, args: Args) -> Result<Exit> {
 }
 
 async fn lines(args: &Args) -> Result<Exit> {
-    let unreadable = |_| AppError::usage(ErrorCode::InvalidRequest, "the input cannot be read");
+    let unreadable = |_| AppError::usage(ErrorCode::InvalidRequest, "cannot read the input");
     let source: Box<dyn std::io::Read> = match args.url.as_deref().filter(|path| *path != "-") {
         None => Box::new(std::io::stdin()),
         Some(path) => Box::new(std::fs::File::open(PathBuf::from(path)).map_err(unreadable)?),
@@ -216,10 +212,8 @@ async fn answered(line: &[u8], resolve: bool) -> Map<String, Value> {
             })
             .await
         }
-        (Some(Value::String(_)), ..) => {
-            refused(ErrorCode::InvalidConfig, "an unknown tier or reach")
-        }
-        _ => refused(ErrorCode::InvalidRequest, "the line is no {id,url,tier}"),
+        (Some(Value::String(_)), ..) => refused(ErrorCode::InvalidConfig, "unknown tier or reach"),
+        _ => refused(ErrorCode::InvalidRequest, "expected {id,url,tier}"),
     };
     let mut object = Map::from_iter([("id".to_owned(), id)]);
     object.extend(answer.object());
@@ -242,7 +236,7 @@ async fn judge(asked: &Question<'_>) -> Answer {
         (ModelTier::Local, Reach::Direct) => ModelTier::Local,
         (ModelTier::Cloud, Reach::Relay) => {
             let reason =
-                "a relay is a server on this machine; a server elsewhere is cloud and direct";
+                "a relay must run on this machine; register a remote server as cloud and direct";
             return Answer {
                 derived: Some(ModelTier::Cloud),
                 ..Answer::default()
@@ -257,7 +251,7 @@ async fn judge(asked: &Question<'_>) -> Answer {
     };
     if asked.tier.is_some_and(|declared| declared != derived) {
         let reason = match derived {
-            ModelTier::Local => "a direct server on loopback is local, and a relay there is cloud",
+            ModelTier::Local => "a direct server on loopback is local, a relay there is cloud",
             ModelTier::Cloud => "only a direct server on loopback is local",
         };
         return answer.refuse(ErrorCode::TierMismatch, reason);
@@ -275,7 +269,7 @@ async fn resolved(url: &BaseUrl, reach: Reach, mut answer: Answer) -> Answer {
         Host::Ip(ip) => vec![*ip],
         host => match SystemResolver.resolve(host, url.port()).await {
             Ok(found) => found.iter().map(std::net::SocketAddr::ip).collect(),
-            Err(_) => return answer.refuse(ErrorCode::SsrfBlocked, "the host has no address"),
+            Err(_) => return answer.refuse(ErrorCode::SsrfBlocked, "host not found"),
         },
     };
     answer.classes = addresses.into_iter().map(AddressClass::of).collect();
@@ -283,23 +277,25 @@ async fn resolved(url: &BaseUrl, reach: Reach, mut answer: Answer) -> Answer {
     if answer.classes.iter().any(|class| !class.is_dialable()) {
         return answer.refuse(
             ErrorCode::SsrfBlocked,
-            "an address of the host is never dialled",
+            "the host has an address to which connections are never allowed",
         );
     }
     if answer.classes.contains(&AddressClass::Private) {
-        let reason =
-            "an address of the host is private: dialled only where policy.toml names the host";
+        let reason = "the host has a private address, which is allowed only if policy.toml lists the host in private_hosts";
         return answer.refuse(ErrorCode::SsrfBlocked, reason);
     }
     let derived = answer.derived;
     // Loopback behind a public name: a name that somebody else may point anywhere tomorrow.
     if derived == Some(ModelTier::Cloud) && effective == ModelTier::Local {
-        return answer.refuse(ErrorCode::TierMismatch, "the name points to this machine");
+        return answer.refuse(
+            ErrorCode::TierMismatch,
+            "the host name resolves to this machine",
+        );
     }
     if derived.is_some_and(|derived| derived == ModelTier::Local && derived != effective) {
         return answer.refuse(
             ErrorCode::TierMismatch,
-            "not every address of the host is this machine",
+            "not every address of the host belongs to this machine",
         );
     }
     answer
@@ -396,14 +392,14 @@ mod tests {
             ("nonsense", "refused", None, Some("HSK-400-INVALID-REQUEST")),
         ];
         for (line, verdict_is, tier, code) in cases {
-            let said = verdict(line).await;
-            assert_eq!(said["verdict"], verdict_is, "{line}");
+            let answer = verdict(line).await;
+            assert_eq!(answer["verdict"], verdict_is, "{line}");
             assert_eq!(
-                said.get("derived_tier").and_then(Value::as_str),
+                answer.get("derived_tier").and_then(Value::as_str),
                 tier,
                 "{line}"
             );
-            assert_eq!(said.get("code").and_then(Value::as_str), code, "{line}");
+            assert_eq!(answer.get("code").and_then(Value::as_str), code, "{line}");
         }
         assert_eq!(
             verdict(r#"{"id":"a-7","url":"https://x.org"}"#).await["id"],

@@ -29,16 +29,16 @@ pub(super) fn read_value(name: &str) -> Result<Secret> {
     std::io::stdin()
         .take(MAX_INPUT + 1)
         .read_to_end(&mut bytes)
-        .map_err(|_| bad("standard input cannot be read"))?;
+        .map_err(|_| bad("cannot read standard input"))?;
     let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.is_empty() {
-        return Err(bad("standard input holds no value")
-            .next("give it as one line on standard input, or at a terminal"));
+        return Err(bad("no value on standard input")
+            .next("pass the value as one line on standard input, or enter it at a terminal"));
     }
     if line.contains(&b'\n') || bytes.len() as u64 > MAX_INPUT {
         return Err(bad(
-            "standard input holds more than one line, or a value of more than 8192 bytes",
+            "standard input must hold one line of at most 8192 bytes",
         ));
     }
     Ok(Secret::new(line.to_vec()))

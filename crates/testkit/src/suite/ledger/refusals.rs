@@ -141,7 +141,7 @@ pub async fn control_calls_commit_their_event(home: &dyn Home) {
     assert_eq!(attempts(home).await, 1);
 }
 
-/// A store that fails says so and is no permission: for ports that can be made to fail.
+/// A store that fails reports it, and that is not a permission: for ports that can be made to fail.
 ///
 /// # Panics
 /// When a failing ledger answers.

@@ -1,8 +1,8 @@
-//! What a person decides: stored, told and recorded once, or refused.
+//! A person's decisions: stored, delivered and recorded once, or refused.
 
 use super::*;
 
-/// A receipt for what waits is stored, told to the waiter, and recorded once. The content is gone then.
+/// A receipt for a pending request is stored, delivered to the waiter and recorded once. The content is deleted then.
 ///
 /// # Panics
 /// When one of these does not happen.
@@ -54,7 +54,7 @@ pub async fn a_yes_is_stored_and_told(home: &dyn Home) {
     );
 }
 
-/// A no is told to the waiter, who records it; the queue does so only where nobody waits.
+/// A denial is delivered to the waiter, which records it; the queue does so only if there is no waiter.
 ///
 /// # Panics
 /// When a denial is recorded twice, or not at all.
@@ -126,7 +126,7 @@ pub async fn a_signed_no_is_evidence(home: &dyn Home) {
 /// ask all the same.
 ///
 /// # Panics
-/// When a person can be nagged, or somebody else is silenced.
+/// When a person can be flooded with requests, or another principal is blocked.
 pub async fn a_no_silences_the_asker(home: &dyn Home) {
     let deny = async |n: u8| {
         let asked = submission(home, n, &format!("ask {n}"));
@@ -239,7 +239,7 @@ pub async fn s03_only_what_was_shown_can_be_approved(home: &dyn Home) {
     assert_eq!(evidence(home, &shown).await.len(), 1);
 }
 
-/// Revoking is told to the gate, and who streams under it can find out.
+/// The gate learns of a revocation, and so can a stream that runs under the receipt.
 ///
 /// # Panics
 /// When it is not.

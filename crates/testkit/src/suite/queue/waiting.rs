@@ -60,7 +60,7 @@ pub async fn a_minute_after_the_last_waiter_it_is_withdrawn(home: &dyn Home) {
     );
 }
 
-/// What somebody waits for does not go, however long it takes.
+/// A request with a waiter is kept, however long it takes.
 ///
 /// # Panics
 /// When it does.
@@ -79,7 +79,7 @@ pub async fn somebody_waiting_keeps_it(home: &dyn Home) {
     assert_eq!(waited, Ok(Decided::Approved(receipt.consent_receipt_id)));
 }
 
-/// A receipt for one call that nobody waits for is void after a minute.
+/// A receipt for one call without a waiter is void after a minute.
 ///
 /// # Panics
 /// When it stays good.

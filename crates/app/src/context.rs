@@ -11,12 +11,12 @@ use crate::{
 
 /// What every command is given.
 #[derive(Clone, Debug)]
-pub(crate) struct Cx {
+pub(crate) struct Context {
     pub(crate) out: Out,
     home: Option<PathBuf>,
 }
 
-impl Cx {
+impl Context {
     pub(crate) fn new(out: Out, home: Option<PathBuf>) -> Self {
         Self { out, home }
     }
