@@ -18,7 +18,7 @@ use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnro
 use handshake_policy::{egress::RulesPolicy, guard::SinkGuard, second_hand::SecondHandValidator};
 use handshake_registry_store::{Epoch, Store, StoreOptions};
 use handshake_runtime::{
-    Config, Ports, Runtime,
+    Adapters, Config, Ports, Runtime,
     compile::TranscriptCompiler,
     tools::{Grants, RegistryToolGate},
 };
@@ -150,7 +150,8 @@ impl App {
         let runtime = Runtime::new(
             Ports {
                 gate,
-                adapters,
+                adapters: Adapters::new(adapters),
+                feed: Arc::new(store.clone()),
                 providers: Arc::new(store.clone()),
                 profiles: Arc::new(store.clone()),
                 sessions: Arc::new(store.clone()),

@@ -192,7 +192,7 @@ pub(super) fn valid(app: &App, record: &ProviderRecord) -> Result<()> {
     let adapters = &app.runtime.ports().adapters;
     let id = &record.provider_id;
     let Some(factory) = adapters.get(&record.provider_kind) else {
-        let kinds: Vec<&str> = adapters.keys().map(Token::as_str).collect();
+        let kinds: Vec<&str> = adapters.kinds().map(Token::as_str).collect();
         let error = wrong("provider_kind", "no adapter for this kind of provider");
         return Err(named(
             id,
