@@ -14,12 +14,13 @@ use handshake_core::{
     ports::{Adapter, AdapterError, AdapterFactory, Answer, AnswerHead, LlmClient},
     provider::{InvalidProvider, ProviderRecord},
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
+    tier::Residence,
     upstream::UpstreamAnswer,
 };
 use handshake_transport::{Response, Transport};
 
 use crate::{
-    control::Control,
+    control::{self, Control},
     decode::{self, BodyKind, ERROR_CAP},
     dialect::Dialect,
     encode, failure, profile,
@@ -128,6 +129,11 @@ impl AdapterFactory for OpenAiCompatFactory {
 
     fn decoder(&self, reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDecoder> {
         decode::decoder(reply, head)
+    }
+
+    fn residence(&self, record: &ProviderRecord) -> Option<Residence> {
+        // These servers say nothing about where a model runs, now or later.
+        Some(control::residence(record))
     }
 }
 

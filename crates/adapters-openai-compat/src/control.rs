@@ -76,19 +76,22 @@ pub(crate) fn prepare(
     }
 }
 
+/// A server on this machine that forwards nothing runs what it lists; of every other one it is not known, which
+/// counts as forwarded.
+pub(crate) fn residence(record: &ProviderRecord) -> Residence {
+    match (record.tier, record.reach) {
+        (ModelTier::Local, Reach::Direct) => Residence::Local,
+        _ => Residence::Forwarded,
+    }
+}
+
 /// Reads the answer to a call.
 pub(crate) fn report(
     record: &ProviderRecord,
     call: &ControlCall,
     body: &[u8],
 ) -> Result<ControlReport, CallError> {
-    // A server on this machine that forwards nothing runs what it lists; of every other one it is not
-    // known, which counts as forwarded.
-    let residence = match (record.tier, record.reach) {
-        (ModelTier::Local, Reach::Direct) => Residence::Local,
-        _ => Residence::Forwarded,
-    };
-    let mut report = listing::read(body, residence)
+    let mut report = listing::read(body, residence(record))
         .ok_or_else(|| CallError::new(ErrorCode::Protocol, Phase::Decode).about("models"))?;
     if let ControlCall::ShowModel(wanted) = call {
         report.models.retain(|model| model.model_id == *wanted);

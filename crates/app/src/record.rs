@@ -1,28 +1,32 @@
 //! What a command writes into the log.
 
 use handshake_core::{
-    event::{Actor, Body, EventScope},
+    event::{Actor, Body, Event, EventScope},
     ids::{EventId, ModelId, ProviderId},
     ports::{EntropyExt, FlightRecorderExt},
 };
 
 use crate::{cmd::request::person, error::Result, factor, wire::App};
 
-/// Appends an event, durably. The actor is a person only where a terminal is: a script is an agent.
+/// Appends an event, durably.
 pub(crate) async fn record(app: &App, scope: EventScope, body: Body) -> Result<()> {
+    app.store.append(event(app, scope, body)).await?;
+    Ok(())
+}
+
+/// An event of now. The actor is a person only where a terminal is: a script is an agent.
+pub(crate) fn event(app: &App, scope: EventScope, body: Body) -> Event {
     let actor = if factor::at_terminal() {
         Actor::Human
     } else {
         Actor::Agent
     };
-    let event = scope.event(
+    scope.event(
         EventId::from_entropy(app.entropy.bytes()),
         app.clock.now(),
         actor,
         body,
-    );
-    app.store.append(event).await?;
-    Ok(())
+    )
 }
 
 /// An event of the person at this terminal.

@@ -18,7 +18,10 @@ use axum::{
     routing::{get, post},
     serve::ListenerExt,
 };
-use handshake_core::code::{ErrorCode, Phase};
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    ports::RegistryFeed,
+};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::Semaphore};
 
@@ -69,6 +72,9 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
             ..Wiring::default()
         })
         .await?;
+    // What every call needs is made ready before the first one comes.
+    app.engine.warm();
+    app.store.current()?;
     let hosts = hosts(address, allow_host);
     let shared = Arc::new(Shared {
         app,

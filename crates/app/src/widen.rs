@@ -4,7 +4,8 @@
 use handshake_core::{
     code::{ErrorCode, Phase},
     digest::canonical_json,
-    event::{Body, EventScope, WidenKind},
+    event::{Body, Event, EventScope, WidenKind},
+    ports::FlightRecorderExt,
     secret::Secret,
 };
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::{
     error::{AppError, Result},
     factor,
     out::printable,
-    record::record,
+    record,
     wire::App,
 };
 
@@ -125,6 +126,23 @@ impl Permit {
         before: Option<&T>,
         after: &T,
     ) -> Result<()> {
+        let event = self.event(app, kind, scope, before, after)?;
+        app.store.append(event).await?;
+        Ok(())
+    }
+
+    /// The event of one widening under this permit, to be recorded with the change or before it.
+    ///
+    /// # Errors
+    /// The vault's; the change must not be made then.
+    pub(crate) fn event<T: Serialize>(
+        &self,
+        app: &App,
+        kind: WidenKind,
+        scope: EventScope,
+        before: Option<&T>,
+        after: &T,
+    ) -> Result<Event> {
         let (_, key) = app.vault.commitment_key()?;
         let hash = |value: &T| {
             let text = canonical_json(value).map_err(|error| {
@@ -133,16 +151,12 @@ impl Permit {
             Ok::<_, AppError>(key.commit("hsk.widened.v1", &[&text]))
         };
         let (before, after) = (before.map(&hash).transpose()?, hash(after)?);
-        record(
-            app,
-            scope,
-            Body::Widened {
-                what: kind,
-                before,
-                after,
-            },
-        )
-        .await
+        let body = Body::Widened {
+            what: kind,
+            before,
+            after,
+        };
+        Ok(record::event(app, scope, body))
     }
 }
 

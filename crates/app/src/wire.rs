@@ -18,7 +18,7 @@ use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnro
 use handshake_policy::{egress::RulesPolicy, guard::SinkGuard, second_hand::SecondHandValidator};
 use handshake_registry_store::{Epoch, Store, StoreOptions};
 use handshake_runtime::{
-    Config, Ports, Runtime,
+    Adapters, Config, Ports, Runtime,
     compile::TranscriptCompiler,
     tools::{Grants, RegistryToolGate},
 };
@@ -109,11 +109,12 @@ impl App {
         let rules = policy_file::load(&home.path, &approval_key)?.in_force;
         let policy = Arc::new(RulesPolicy::new(rules.clone()));
         let engine = Engine::builtin();
-        store.set_epoch(Epoch::Policy(rules.digest())).await?;
-        store.set_epoch(Epoch::Rules(engine.digest())).await?;
-        store
-            .set_epoch(Epoch::ApprovalKey(Some(approval_key.id().clone())))
-            .await?;
+        let epochs = vec![
+            Epoch::Policy(rules.digest()),
+            Epoch::Rules(engine.digest()),
+            Epoch::ApprovalKey(Some(approval_key.id().clone())),
+        ];
+        store.set_epochs(epochs).await?;
         let enrolment = SharedEnrolment::new(enrol(&store, &secrets).await?);
         let guard = SinkGuard::new(Arc::new(Redactor::new(
             Arc::clone(&engine),
@@ -150,7 +151,8 @@ impl App {
         let runtime = Runtime::new(
             Ports {
                 gate,
-                adapters,
+                adapters: Adapters::new(adapters),
+                feed: Arc::new(store.clone()),
                 providers: Arc::new(store.clone()),
                 profiles: Arc::new(store.clone()),
                 sessions: Arc::new(store.clone()),

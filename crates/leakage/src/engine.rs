@@ -1,6 +1,6 @@
 //! The engine: a compiled rule pack and the scans that it runs.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use handshake_core::{
     digest::Digest,
@@ -17,19 +17,42 @@ use crate::{
     scan::Scan,
 };
 
-/// An immutable, compiled rule pack.
+/// An immutable rule pack, compiled when it is first used or at once.
 pub struct Engine {
-    matcher: Matcher,
+    matcher: OnceLock<Matcher>,
     digest: Digest,
 }
 
 static BUILTIN: LazyLock<Arc<Engine>> = LazyLock::new(|| {
-    let files: Vec<&str> = pack::FILES.iter().map(|(_, text)| *text).collect();
-    Arc::new(Engine::from_toml(&files).expect("the pack of this crate is checked by its tests"))
+    Arc::new(Engine {
+        matcher: OnceLock::new(),
+        digest: digest(&builtin_files()),
+    })
 });
 
+fn builtin_files() -> Vec<&'static str> {
+    pack::FILES.iter().map(|(_, text)| *text).collect()
+}
+
+fn compile(files: &[&str]) -> Result<Matcher, PackError> {
+    let specs = pack::parse(files)?;
+    let rules = specs
+        .into_iter()
+        .map(Rule::compile)
+        .collect::<Result<Vec<_>, _>>()?;
+    Matcher::new(rules)
+}
+
+fn digest(files: &[&str]) -> Digest {
+    // The code is part of what decides: a new release of the engine is a new ruleset.
+    let mut parts = vec![concat!("hsk.leakage\0", env!("CARGO_PKG_VERSION"), "\0").as_bytes()];
+    parts.extend(files.iter().map(|file| file.as_bytes()));
+    Digest::of(&parts)
+}
+
 impl Engine {
-    /// The engine of this crate's own rules; compiled once per process.
+    /// The engine of this crate's own rules. They are compiled once per process, when they are first used: most
+    /// commands need no more of them than their digest. [`Engine::warm`] does it beforehand.
     #[must_use]
     pub fn builtin() -> Arc<Self> {
         Arc::clone(&BUILTIN)
@@ -40,19 +63,15 @@ impl Engine {
     /// # Errors
     /// [`PackError`] names the rule that cannot be used.
     pub fn from_toml(files: &[&str]) -> Result<Self, PackError> {
-        let specs = pack::parse(files)?;
-        let rules = specs
-            .into_iter()
-            .map(Rule::compile)
-            .collect::<Result<Vec<_>, _>>()?;
-        // The code is part of what decides: a new release of the engine is a new ruleset.
-        let mut parts = vec![concat!("hsk.leakage\0", env!("CARGO_PKG_VERSION"), "\0").as_bytes()];
-        parts.extend(files.iter().map(|file| file.as_bytes()));
-        let digest = Digest::of(&parts);
         Ok(Self {
-            matcher: Matcher::new(rules)?,
-            digest,
+            matcher: OnceLock::from(compile(files)?),
+            digest: digest(files),
         })
+    }
+
+    /// Compiles the rules now, so that no call waits for it.
+    pub fn warm(&self) {
+        let _compiled = self.matcher();
     }
 
     /// The digest of the rules, for epochs and events.
@@ -64,13 +83,13 @@ impl Engine {
     /// All rules, in order of their pack.
     #[must_use]
     pub fn rules(&self) -> Vec<RuleInfo> {
-        self.matcher.rules.iter().map(RuleInfo::from).collect()
+        self.matcher().rules.iter().map(RuleInfo::from).collect()
     }
 
     /// Describes a rule. `None` if there is no such rule.
     #[must_use]
     pub fn explain(&self, rule: &str) -> Option<RuleInfo> {
-        self.matcher
+        self.matcher()
             .rules
             .iter()
             .find(|r| r.id.as_str() == rule)
@@ -81,7 +100,11 @@ impl Engine {
     /// no such value was ever issued. `None`: there is no such rule.
     #[must_use]
     pub fn sample(&self, rule: &str, seed: u64) -> Option<String> {
-        let rule = self.matcher.rules.iter().find(|r| r.id.as_str() == rule)?;
+        let rule = self
+            .matcher()
+            .rules
+            .iter()
+            .find(|r| r.id.as_str() == rule)?;
         Some(sample::render(&rule.spec.sample, seed))
     }
 
@@ -117,13 +140,16 @@ impl Engine {
         envelope: bool,
         budget: &mut WorkBudget,
     ) -> Result<Vec<LeakageFinding>, ValidatorError> {
-        let mut scan = Scan::new(&self.matcher, enrolment, budget);
+        let mut scan = Scan::new(self.matcher(), enrolment, budget);
         scan.document(data, envelope)?;
         Ok(scan.finish())
     }
 
     pub(crate) fn matcher(&self) -> &Matcher {
-        &self.matcher
+        // Every other engine was compiled when it was made.
+        self.matcher.get_or_init(|| {
+            compile(&builtin_files()).expect("the pack of this crate is checked by its tests")
+        })
     }
 }
 

@@ -24,7 +24,7 @@ impl Store {
         if !visible || !(1..=256).contains(&alias.pattern.len()) {
             return Err(StoreError::Conflict);
         }
-        self.write(move |tx| {
+        self.change(move |tx| {
             tx.conn.execute(
                 "INSERT INTO aliases VALUES (?1, ?2) ON CONFLICT DO UPDATE SET target = excluded.target",
                 params![alias.pattern, alias.target.to_string()],
@@ -63,7 +63,7 @@ impl Store {
     /// [`StoreError::Missing`].
     pub async fn remove_alias(&self, pattern: &str) -> Result<(), StoreError> {
         let pattern = pattern.to_owned();
-        self.write(move |tx| {
+        self.change(move |tx| {
             let removed = tx
                 .conn
                 .execute("DELETE FROM aliases WHERE pattern = ?1", params![pattern])?;

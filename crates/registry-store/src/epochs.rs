@@ -29,6 +29,23 @@ pub enum Epoch {
 
 type Result<T> = std::result::Result<T, Fail<StoreError>>;
 
+impl Epoch {
+    /// Its name and its value, as they are stored.
+    fn row(&self) -> (&'static str, String) {
+        match self {
+            Self::Policy(digest) => ("policy", digest.to_string()),
+            Self::Rules(digest) => ("rules", digest.to_string()),
+            Self::Enrolled(generation) => ("enrolled", generation.to_string()),
+            Self::Locked(locked) => ("locked", locked.to_string()),
+            Self::ApprovalKey(key) => (
+                "approval_key",
+                key.as_ref()
+                    .map_or_else(String::new, |key| key.as_str().to_owned()),
+            ),
+        }
+    }
+}
+
 impl Store {
     /// Sets one version. Every verdict that was reached under another one is void at its commit, in every
     /// process of the home.
@@ -36,23 +53,40 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] for an enrolled generation that is older than the stored one.
     pub async fn set_epoch(&self, epoch: Epoch) -> std::result::Result<(), StoreError> {
+        self.set_epochs(vec![epoch]).await
+    }
+
+    /// Sets several versions in one transaction, as [`Store::set_epoch`] does. Writes nothing where all of them
+    /// stand there already.
+    ///
+    /// # Errors
+    /// Those of [`Store::set_epoch`].
+    pub async fn set_epochs(&self, epochs: Vec<Epoch>) -> std::result::Result<(), StoreError> {
+        let wanted = epochs.clone();
+        let there = self.read(move |conn| {
+            for epoch in &wanted {
+                let (name, value) = epoch.row();
+                if get(conn, name)? != Some(value) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
+        if there.await? {
+            return Ok(());
+        }
         self.write(move |tx| {
-            let (name, value) = match epoch {
-                Epoch::Policy(digest) => ("policy", digest.to_string()),
-                Epoch::Rules(digest) => ("rules", digest.to_string()),
-                Epoch::Enrolled(generation) => {
+            for epoch in &epochs {
+                if let Epoch::Enrolled(generation) = epoch {
                     let stored: u64 = codec::id(&required(tx.conn, "enrolled")?)?;
-                    if generation < stored {
+                    if *generation < stored {
                         return Err(StoreError::Conflict.into());
                     }
-                    ("enrolled", generation.to_string())
                 }
-                Epoch::Locked(locked) => ("locked", locked.to_string()),
-                Epoch::ApprovalKey(key) => {
-                    ("approval_key", key.map_or(String::new(), String::from))
-                }
-            };
-            set(tx.conn, name, &value)
+                let (name, value) = epoch.row();
+                set(tx.conn, name, &value)?;
+            }
+            Ok(())
         })
         .await
     }

@@ -13,6 +13,7 @@ mod epochs;
 mod error;
 #[cfg(test)]
 mod fakes;
+mod feed;
 mod instance;
 mod ledger;
 mod log;
@@ -32,8 +33,9 @@ pub use aliases::Alias;
 pub use consent::ReceiptRecord;
 pub use epochs::Epoch;
 pub use error::{ExportFailed, OpenError};
+pub use handshake_core::client::ClientToken;
 pub use log::Gap;
 pub use options::StoreOptions;
 pub use queue::Refusal;
 pub use store::Store;
-pub use tokens::{ClientToken, NewToken};
+pub use tokens::NewToken;

@@ -24,7 +24,7 @@ impl ProfileStore for Store {
     }
 
     async fn put(&self, profile: WorkProfile) -> Result<(), StoreError> {
-        self.write(move |tx| {
+        self.change(move |tx| {
             let id = profile.profile_id.as_str();
             let stored = tx.conn.execute(
                 "INSERT INTO profiles VALUES (?1, ?2) ON CONFLICT DO NOTHING",
@@ -64,7 +64,7 @@ impl ProfileStore for Store {
 
     async fn activate(&self, profile: &ProfileId) -> Result<(), StoreError> {
         let profile = profile.clone();
-        self.write(move |tx| {
+        self.change(move |tx| {
             let activated = tx.conn.execute(
                 "INSERT INTO active_profile SELECT 1, profile_id FROM profiles WHERE profile_id = ?1
                  ON CONFLICT DO UPDATE SET profile_id = excluded.profile_id",

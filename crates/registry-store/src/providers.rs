@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use handshake_core::{
     capability::CapabilitySnapshot,
+    event::Event,
     ids::{ModelRef, ProviderId},
     ports::{ProviderStore, StoreError},
     provider::ProviderRecord,
 };
 use rusqlite::{OptionalExtension, params};
 
-use crate::{codec, consent, epochs, error::Fail, store::Store, writer::Tx};
+use crate::{codec, consent, epochs, error::Fail, log, store::Store, writer::Tx};
 
 #[async_trait]
 impl ProviderStore for Store {
@@ -24,12 +25,12 @@ impl ProviderStore for Store {
     }
 
     async fn put(&self, record: ProviderRecord, expected: Option<u64>) -> Result<(), StoreError> {
-        self.write(move |tx| put(tx, &record, expected)).await
+        self.change(move |tx| put(tx, &record, expected)).await
     }
 
     async fn remove(&self, provider: &ProviderId) -> Result<(), StoreError> {
         let provider = provider.clone();
-        self.write(move |tx| remove(tx, &provider)).await
+        self.change(move |tx| remove(tx, &provider)).await
     }
 
     async fn snapshots(
@@ -55,8 +56,32 @@ impl ProviderStore for Store {
         snapshot: CapabilitySnapshot,
     ) -> Result<(), StoreError> {
         let model = model.clone();
-        self.write(move |tx| put_snapshot(tx, &model, &snapshot))
+        self.change(move |tx| put_snapshot(tx, &model, &snapshot))
             .await
+    }
+}
+
+impl Store {
+    /// Registers new providers with what the log says about it: all of them in one transaction, or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when one of them is registered already.
+    pub async fn register(
+        &self,
+        records: Vec<ProviderRecord>,
+        events: Vec<Event>,
+    ) -> Result<(), StoreError> {
+        self.change(move |tx| {
+            tx.shared.healthy()?;
+            for record in &records {
+                put(tx, record, None)?;
+            }
+            for event in events {
+                log::append(tx, event)?;
+            }
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -66,10 +91,10 @@ fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>) -> Done {
     let id = record.provider_id.as_str();
     let (revision, text) = (codec::int(record.revision)?, codec::json(record)?);
     let changed = match expected {
-        None => tx.conn.execute(
-            "INSERT INTO providers VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![id, revision, text],
-        )?,
+        None => tx
+            .conn
+            .prepare_cached("INSERT INTO providers VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+            .execute(params![id, revision, text])?,
         // A revision never falls: what is bound to the old one would come alive again.
         Some(expected) if record.revision >= expected => tx.conn.execute(
             "UPDATE providers SET revision = ?2, record = ?3 WHERE provider_id = ?1 AND revision = ?4",

@@ -8,7 +8,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x4853_4b31;
 pub(crate) const BACKUP_ID: i32 = 0x4853_4b42;
 
 /// All migrations, in order. The version of a database is the number of those it went through.
-pub(crate) const STEPS: &[M<'static>] = &[M::up(V1)];
+pub(crate) const STEPS: &[M<'static>] = &[M::up(V1), M::up(V2)];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
 const V1: &str = "
@@ -116,3 +116,36 @@ CREATE TABLE tokens (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE aliases (pattern TEXT PRIMARY KEY, target TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ";
+
+/// Triggers that count every change of a table under the name of what changed.
+macro_rules! counted {
+    ($($table:literal: $old:literal, $new:literal);+ $(;)?) => {
+        concat!($(
+            counted!(@ $table, "insert", $new), counted!(@ $table, "update", $new), counted!(@ $table, "delete", $old),
+        )+)
+    };
+    (@ $table:literal, $on:literal, $what:literal) => {
+        concat!(
+            "CREATE TRIGGER ", $table, "_", $on, " AFTER ", $on, " ON ", $table, " BEGIN
+               INSERT INTO registry_changes
+               VALUES (", $what, ", (SELECT coalesce(max(version), 0) + 1 FROM registry_changes))
+               ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version;
+             END;\n"
+        )
+    };
+}
+
+/// What the registry view reads, counted: each change gives its provider, or '' for what belongs to none, the
+/// next number. One row for each provider that ever changed, so that a view learns of a removal too.
+const V2: &str = concat!(
+    "CREATE TABLE registry_changes (provider_id TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE UNIQUE INDEX registry_changes_by_version ON registry_changes (version);\n",
+    counted! {
+        "providers": "OLD.provider_id", "NEW.provider_id";
+        "snapshots": "OLD.provider_id", "NEW.provider_id";
+        "profiles": "''", "''";
+        "active_profile": "''", "''";
+        "tokens": "''", "''";
+        "aliases": "''", "''";
+    }
+);

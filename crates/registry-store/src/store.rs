@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use crate::{
     access, connection,
     error::{Fail, OpenError},
+    feed::Feed,
     instance::{self, Alive, Opening},
     log, migrate,
     options::StoreOptions,
@@ -45,6 +46,7 @@ struct Inner {
     /// Dropped first: the writer ends before the proof of life does.
     writer: Writer,
     readers: Readers,
+    feed: Feed,
     shared: Arc<Shared>,
     _alive: Alive,
 }
@@ -161,6 +163,7 @@ impl Store {
             .map_err(access::failed("the writer's thread"))?;
         Ok(Self(Arc::new(Inner {
             writer,
+            feed: Feed::new(path.clone(), Arc::clone(&shared.options.clock)),
             readers: Readers::new(path),
             shared,
             _alive: alive,
@@ -173,6 +176,10 @@ impl Store {
 
     pub(crate) fn writer(&self) -> &Writer {
         &self.0.writer
+    }
+
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.0.feed
     }
 
     pub(crate) async fn read<T, E, F>(&self, read: F) -> Result<T, E>
@@ -191,6 +198,18 @@ impl Store {
         F: FnOnce(&Tx<'_>) -> Result<T, Fail<E>> + Send + 'static,
     {
         self.0.writer.write(work).await
+    }
+
+    /// The same for what the registry view holds: the next view that is handed out has it.
+    pub(crate) async fn change<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, Fail<E>> + Send + 'static,
+    {
+        let done = self.write(work).await;
+        self.0.feed.changed();
+        done
     }
 
     /// Whether a write failed in a way that nothing is written any more until the store is opened again.

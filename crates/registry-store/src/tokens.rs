@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use handshake_core::{
+    client::ClientToken,
     digest::Digest,
     ids::{ExternalId, ModelRef, ProfileId},
     ports::StoreError,
-    time::UtcTime,
 };
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
 use crate::{codec, store::Store};
 
@@ -25,26 +25,14 @@ pub struct NewToken {
     pub profile: Option<ProfileId>,
 }
 
-/// A stored token.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ClientToken {
-    /// The client's name.
-    pub name: ExternalId,
-    /// The models that it opens; `None` for every enabled one.
-    pub models: Option<BTreeSet<ModelRef>>,
-    /// The work profile that its calls run under.
-    pub profile: Option<ProfileId>,
-    /// When it was made.
-    pub created_at: UtcTime,
-    /// When it was revoked.
-    pub revoked_at: Option<UtcTime>,
-}
+/// The head of a selection that [`token`] reads; more columns may follow.
+pub(crate) const COLUMNS: &str = "SELECT name, models, profile_id, created_at, revoked_at";
+/// How many those are.
+pub(crate) const COUNT: usize = 5;
 
-const SELECT: &str = "SELECT name, models, profile_id, created_at, revoked_at FROM tokens";
+pub(crate) type Columns = (String, Option<String>, Option<String>, i64, Option<i64>);
 
-type Columns = (String, Option<String>, Option<String>, i64, Option<i64>);
-
-fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+pub(crate) fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     Ok((
         row.get(0)?,
         row.get(1)?,
@@ -54,7 +42,9 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     ))
 }
 
-fn token((name, models, profile, created, revoked): Columns) -> Result<ClientToken, StoreError> {
+pub(crate) fn token(
+    (name, models, profile, created, revoked): Columns,
+) -> Result<ClientToken, StoreError> {
     Ok(ClientToken {
         name: codec::id(&name)?,
         models: models.map(|models| codec::from_json(&models)).transpose()?,
@@ -71,7 +61,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] for a known name or token.
     pub async fn create_token(&self, new: NewToken) -> Result<(), StoreError> {
-        self.write(move |tx| {
+        self.change(move |tx| {
             let models = new.models.as_ref().map(codec::json).transpose()?;
             let stored = tx.conn.execute(
                 "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4, ?5, NULL) ON CONFLICT DO NOTHING",
@@ -92,29 +82,14 @@ impl Store {
         .await
     }
 
-    /// The token with this hash, unless it was revoked.
-    ///
-    /// # Errors
-    /// [`StoreError`]; the caller refuses then.
-    pub async fn find_token(&self, sha256: &Digest) -> Result<Option<ClientToken>, StoreError> {
-        let sha256 = *sha256;
-        self.read(move |conn| {
-            let sql = format!("{SELECT} WHERE sha256 = ?1 AND revoked_at IS NULL");
-            let row = conn
-                .prepare_cached(&sql)?
-                .query_row(params![sha256.as_bytes()], columns);
-            Ok(row.optional()?.map(token).transpose()?)
-        })
-        .await
-    }
-
     /// All tokens by name, the revoked ones too.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn tokens(&self) -> Result<Vec<ClientToken>, StoreError> {
         self.read(|conn| {
-            let mut select = conn.prepare_cached(&format!("{SELECT} ORDER BY name"))?;
+            let mut select =
+                conn.prepare_cached(&format!("{COLUMNS} FROM tokens ORDER BY name"))?;
             let rows = select.query_map([], columns)?;
             rows.map(|row| Ok(token(row?)?)).collect()
         })
@@ -127,7 +102,7 @@ impl Store {
     /// [`StoreError::Missing`] for an unknown name.
     pub async fn revoke_token(&self, name: &ExternalId) -> Result<(), StoreError> {
         let name = name.clone();
-        self.write(move |tx| {
+        self.change(move |tx| {
             let revoked = tx.conn.execute(
                 "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE name = ?1",
                 params![name.as_str(), tx.now().unix_millis()],

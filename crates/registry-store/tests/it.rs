@@ -13,6 +13,8 @@ mod content;
 mod crash;
 #[path = "it/events.rs"]
 mod events;
+#[path = "it/feed.rs"]
+mod feed;
 #[path = "it/home.rs"]
 mod home;
 #[path = "it/kept.rs"]

@@ -22,7 +22,6 @@ use crate::{
     config::{CallOptions, Config},
     emit::{Ended, Log, Out},
     ports::Ports,
-    registry,
     route::Routed,
     timings::{CallStep, Timings},
 };
@@ -56,7 +55,7 @@ pub(crate) fn prepared(
         false => Emulation::Off,
     };
     let admitted = admit(Arc::clone(request), routed.route.clone(), emulation)?;
-    let adapter = registry::adapter(ports, &routed.route.record)?;
+    let adapter = ports.adapters.of(&routed.route.record)?;
     let prepared = adapter.client.prepare(&admitted).map_err(|error| error.0)?;
     Ok((admitted, prepared, adapter))
 }

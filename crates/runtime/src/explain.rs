@@ -43,7 +43,7 @@ impl Runtime {
         request: ChatRequest,
         options: &CallOptions,
     ) -> Result<Explained, CallError> {
-        let resolution = route::resolved(&self.ports, &request.target).await?;
+        let resolution = route::resolved(&self.ports, &request.target)?;
         let snapshot = resolution.snapshot.clone().ok_or_else(|| {
             CallError::new(ErrorCode::Model404, Phase::Resolve)
                 .about("nothing is known about the model")

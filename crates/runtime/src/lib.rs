@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod adapters;
 mod attempt;
 mod call;
 pub mod check;
@@ -21,6 +22,7 @@ pub mod tools;
 mod turns;
 
 pub use self::{
+    adapters::Adapters,
     config::{CallOptions, Config, ConsentMode, History, ToolUse},
     handle::{CallHandle, Delivery},
     ports::Ports,

@@ -1,19 +1,19 @@
 //! What the runtime is wired to.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use handshake_core::{
     event::EventScope,
     gate::Gate,
-    ids::Token,
     ports::{
-        AdapterFactory, ApprovalQueue, ArtifactStore, Clock, ContextCompiler, EgressLedger,
-        Entropy, FlightRecorder, ProfileStore, ProviderStore, SessionStore, ToolExecutor, ToolGate,
+        ApprovalQueue, ArtifactStore, Clock, ContextCompiler, EgressLedger, Entropy,
+        FlightRecorder, ProfileStore, ProviderStore, RegistryFeed, SessionStore, ToolExecutor,
+        ToolGate,
     },
     tool::ToolRegistry,
 };
 
-use crate::emit::Log;
+use crate::{adapters::Adapters, emit::Log};
 
 /// The ports, as the composition root wired them.
 #[derive(Clone)]
@@ -21,7 +21,9 @@ pub struct Ports {
     /// The gate.
     pub gate: Arc<Gate>,
     /// Adapters by kind.
-    pub adapters: BTreeMap<Token, Arc<dyn AdapterFactory>>,
+    pub adapters: Adapters,
+    /// The registry, as calls see it.
+    pub feed: Arc<dyn RegistryFeed>,
     /// Providers and snapshots.
     pub providers: Arc<dyn ProviderStore>,
     /// Work profiles.
@@ -65,7 +67,7 @@ impl Ports {
 impl std::fmt::Debug for Ports {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ports")
-            .field("kinds", &self.adapters.keys())
+            .field("adapters", &self.adapters)
             .finish_non_exhaustive()
     }
 }

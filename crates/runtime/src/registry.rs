@@ -11,7 +11,7 @@ use handshake_core::{
     gate::ControlRequest,
     ids::{ModelId, UseId},
     policy::Governance,
-    ports::{Adapter, AdapterError, EntropyExt},
+    ports::EntropyExt,
     provider::ProviderRecord,
     tier::{ModelTier, Residence},
 };
@@ -19,24 +19,10 @@ use serde::Serialize;
 
 use crate::{emit::Log, ports::Ports};
 
+pub(crate) mod reading;
 mod snapshots;
 
 use self::snapshots::{claims_of, detail, known, put, snapshot, store};
-
-/// The adapter of a provider.
-pub(crate) fn adapter(ports: &Ports, record: &Arc<ProviderRecord>) -> Result<Adapter, CallError> {
-    let failed = |code| CallError::new(code, Phase::Resolve);
-    let factory = ports
-        .adapters
-        .get(&record.provider_kind)
-        .ok_or_else(|| failed(ErrorCode::InvalidConfig).about("provider_kind"))?;
-    factory
-        .build(Arc::clone(record))
-        .map_err(|error| match error {
-            AdapterError::Invalid(invalid) => failed(invalid.code).about(invalid.field),
-            AdapterError::Transport => failed(ErrorCode::Storage).about("transport"),
-        })
-}
 
 /// One payload-free call, through the gate.
 pub(crate) async fn control(
@@ -45,7 +31,7 @@ pub(crate) async fn control(
     call: ControlCall,
     governance: Governance,
 ) -> Result<ControlReport, CallError> {
-    let adapter = adapter(ports, record)?;
+    let adapter = ports.adapters.of(record)?;
     let envelope = adapter.control.prepare(&call).map_err(|error| error.0)?;
     let scope = EventScope {
         provider_id: Some(record.provider_id.clone()),

@@ -1,6 +1,6 @@
-//! Target to route: the registry view, what is known about the model, and reading it again when it is old.
+//! Target to route: a look-up in the registry view, and reading a model again when what is known about it is old.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use handshake_core::{
     admit::Route,
@@ -8,14 +8,17 @@ use handshake_core::{
     chat::Target,
     code::{ErrorCode, Phase},
     error::CallError,
-    ids::{ModelRef, ProviderId},
     policy::Governance,
     profile::{RegistryView, Resolution, resolve},
     provider::ProviderRecord,
     tier::ModelTier,
 };
 
-use crate::{config::Config, ports::Ports, registry};
+use crate::{
+    config::Config,
+    ports::Ports,
+    registry::reading::{self, Wanted},
+};
 
 /// A route and the rules of the profile that led to it.
 #[derive(Clone, Debug)]
@@ -24,69 +27,46 @@ pub(crate) struct Routed {
     pub(crate) governance: Governance,
 }
 
-/// Everything that resolving looks at, from the stores.
-pub(crate) async fn view(ports: &Ports) -> Result<RegistryView, CallError> {
-    let failed = |code| CallError::new(code, Phase::Resolve);
-    let mut providers = BTreeMap::new();
-    let mut snapshots = BTreeMap::new();
-    for record in ports.providers.list().await.map_err(|e| failed(e.code()))? {
-        let known = ports.providers.snapshots(&record.provider_id).await;
-        for snapshot in known.map_err(|e| failed(e.code()))? {
-            let model = ModelRef {
-                provider: record.provider_id.clone(),
-                model: snapshot.model_id.clone(),
-            };
-            snapshots.insert(model, Arc::new(snapshot));
-        }
-        providers.insert(record.provider_id.clone(), Arc::new(record));
-    }
-    let profile = ports
-        .profiles
-        .active()
-        .await
-        .map_err(|e| failed(e.code()))?
-        .map(Arc::new);
-    Ok(RegistryView {
-        providers,
-        snapshots,
-        profile,
-        ..RegistryView::default()
-    })
+/// The registry as it stands.
+pub(crate) fn current(ports: &Ports) -> Result<Arc<RegistryView>, CallError> {
+    let view = ports.feed.current();
+    view.map_err(|error| CallError::new(error.code(), Phase::Resolve))
 }
 
 /// Resolves a target.
-pub(crate) async fn resolved(ports: &Ports, target: &Target) -> Result<Resolution, CallError> {
-    let view = view(ports).await?;
-    resolve(target, &view).map_err(CallError::from)
+pub(crate) fn resolved(ports: &Ports, target: &Target) -> Result<Resolution, CallError> {
+    resolve(target, &*current(ports)?).map_err(CallError::from)
 }
 
-/// Resolves a target and makes sure that what is known about its model is fresh.
+/// Resolves a target and makes sure that what is known about its model may be relied on.
 pub(crate) async fn route(
     ports: &Ports,
     config: &Config,
     target: &Target,
 ) -> Result<Routed, CallError> {
-    let resolution = resolved(ports, target).await?;
+    let resolution = resolved(ports, target)?;
     let record = resolution.record;
     let governance = resolution.governance;
-    let snapshot = match resolution.snapshot {
-        Some(known) if !stale(&record, &known, ports, config) => known,
-        known => match record.tier {
-            // Reading a cloud provider's list is a contact of its own; a call never causes it.
-            ModelTier::Cloud => known.ok_or_else(|| {
-                CallError::new(ErrorCode::Model404, Phase::Resolve).about("model is not enabled")
-            })?,
-            ModelTier::Local => Arc::new(
-                registry::refresh_model(ports, &record, &resolution.model.model, governance)
-                    .await?,
-            ),
-        },
+    let not_enabled =
+        || CallError::new(ErrorCode::Model404, Phase::Resolve).about("model is not enabled");
+    let wanted = Wanted {
+        record: &record,
+        model: &resolution.model,
+        governance,
+    };
+    let snapshot = match (resolution.snapshot, record.tier) {
+        // Reading a cloud provider's list is a contact of its own; a call never causes it.
+        (None, ModelTier::Cloud) => return Err(not_enabled()),
+        (Some(known), _) if !stale(&record, &known, ports, config) => known,
+        (Some(known), _) if serves(&record, &known, ports) => {
+            reading::beside(ports, config, &wanted);
+            known
+        }
+        _ => reading::awaited(ports, config, &wanted).await?,
     };
     if snapshot.provider_revision != record.revision && record.tier == ModelTier::Cloud {
         // What a person enabled was another destination.
-        return Err(
-            CallError::new(ErrorCode::Model404, Phase::Resolve).about("model is not enabled")
-        );
+        return Err(not_enabled());
     }
     let route = Route {
         model: snapshot.model_id.clone(),
@@ -96,7 +76,8 @@ pub(crate) async fn route(
     Ok(Routed { route, governance })
 }
 
-fn stale(
+/// Whether what is known about a local model is to be read again.
+pub(crate) fn stale(
     record: &ProviderRecord,
     known: &CapabilitySnapshot,
     ports: &Ports,
@@ -107,15 +88,10 @@ fn stale(
         && (age > config.residence_max_age || known.provider_revision != record.revision)
 }
 
-/// The record of one provider.
-pub(crate) async fn record(
-    ports: &Ports,
-    provider: &ProviderId,
-) -> Result<Arc<ProviderRecord>, CallError> {
-    let all = ports.providers.list().await;
-    let all = all.map_err(|e| CallError::new(e.code(), Phase::Resolve))?;
-    all.into_iter()
-        .find(|record| record.provider_id == *provider)
-        .map(Arc::new)
-        .ok_or_else(|| CallError::new(ErrorCode::Provider404, Phase::Resolve))
+/// Whether what is known, though old, serves while it is read again: where the model runs follows from the record, so
+/// that no answer of the server could move the call off the machine, and the record is the one it was read from.
+fn serves(record: &ProviderRecord, known: &CapabilitySnapshot, ports: &Ports) -> bool {
+    let factory = ports.adapters.get(&record.provider_kind);
+    let by_record = factory.and_then(|factory| factory.residence(record));
+    by_record == Some(known.residence) && known.provider_revision == record.revision
 }

@@ -357,13 +357,17 @@ impl Driver<'_> {
     /// neither.
     async fn control(&self, model: &ModelRef, call: ControlCall) -> bool {
         let ports = &self.runtime.ports;
-        let Ok(record) = route::record(ports, &model.provider).await else {
+        let view = route::current(ports).ok();
+        let Some(record) = view
+            .as_deref()
+            .and_then(|view| view.providers.get(&model.provider))
+        else {
             return false;
         };
         if record.tier == ModelTier::Cloud {
             return true;
         }
-        match registry::control(ports, &record, call, Governance::NO_PROFILE).await {
+        match registry::control(ports, record, call, Governance::NO_PROFILE).await {
             Ok(_) => true,
             Err(error) => error.code == ErrorCode::ParameterUnsupported,
         }

@@ -3,6 +3,7 @@
 pub mod adapter;
 pub mod artifact;
 pub mod consent;
+pub mod feed;
 mod home;
 pub mod ledger;
 pub mod profile;

@@ -9,10 +9,12 @@ use axum::{
     response::Response,
 };
 use handshake_core::{
+    client::ClientToken,
     digest::Digest,
     ids::{Principal, PrincipalKind},
+    ports::RegistryFeed,
+    profile::RegistryView,
 };
-use handshake_registry_store::ClientToken;
 
 use super::{Shared, failure};
 
@@ -20,7 +22,9 @@ use super::{Shared, failure};
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     pub(super) principal: Principal,
-    pub(super) token: ClientToken,
+    pub(super) token: Arc<ClientToken>,
+    /// The registry that its token was found in.
+    pub(super) view: Arc<RegistryView>,
 }
 
 /// Every request: a web page's cannot pass, wherever its script came from.
@@ -51,26 +55,23 @@ pub(super) async fn client(
     let Some(token) = token(&request) else {
         return failure::unauthorised();
     };
-    let found = shared
-        .app
-        .store
-        .find_token(&Digest::of(&[token.as_bytes()]))
-        .await;
-    let client = match found {
-        Ok(Some(token)) if token.revoked_at.is_none() => Client {
-            principal: Principal {
-                kind: PrincipalKind::Client,
-                name: token.name.clone(),
-            },
-            token,
+    let Ok(view) = shared.app.store.current() else {
+        return failure::plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the token cannot be checked",
+        );
+    };
+    let known = view.tokens.get(&Digest::of(&[token.as_bytes()]));
+    let Some(token) = known.filter(|token| token.revoked_at.is_none()) else {
+        return failure::unauthorised();
+    };
+    let client = Client {
+        principal: Principal {
+            kind: PrincipalKind::Client,
+            name: token.name.clone(),
         },
-        Ok(_) => return failure::unauthorised(),
-        Err(_) => {
-            return failure::plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the token cannot be checked",
-            );
-        }
+        token: Arc::clone(token),
+        view: Arc::clone(&view),
     };
     let Ok(_slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
         return failure::plain(

@@ -14,7 +14,8 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     error::CallError,
     ids::{ModelRef, SessionId, TraceId},
-    ports::{EntropyExt, ProfileStore, ProviderStore},
+    ports::EntropyExt,
+    profile::RegistryView,
 };
 use handshake_runtime::{CallOptions, ConsentMode};
 use serde::Deserialize;
@@ -48,7 +49,7 @@ pub(super) async fn completions(
         );
     }
     let trace_id = TraceId::from_entropy(shared.app.entropy.bytes());
-    match compose(&shared, &client, &headers, &body, trace_id).await {
+    match compose(&shared, &client, &headers, &body, trace_id) {
         Err(error) => failure::answer(&error, trace_id),
         Ok((request, options, read)) => {
             let overhead = shared.app.clock.monotonic().saturating_sub(began);
@@ -58,7 +59,7 @@ pub(super) async fn completions(
     }
 }
 
-async fn compose(
+fn compose(
     shared: &Shared,
     client: &Client,
     headers: &HeaderMap,
@@ -66,7 +67,7 @@ async fn compose(
     trace_id: TraceId,
 ) -> Result<(ChatRequest, CallOptions, Read), CallError> {
     let app = &shared.app;
-    under_its_profile(shared, client).await?;
+    under_its_profile(client)?;
     let draw = || app.entropy.bytes();
     let mut read = openai::read(
         body,
@@ -92,7 +93,7 @@ async fn compose(
             if !open {
                 return Err(CallError::new(ErrorCode::Model404, Phase::Resolve));
             }
-            same_shape(shared, model, body).await?
+            same_shape(&client.view, model, body)?
         }
         // A role may lead to any model, so a token that names models opens none through it.
         Target::Role(_) if client.token.models.is_some() => {
@@ -146,13 +147,11 @@ async fn compose(
 
 /// A token that was made for a work profile opens nothing while another one, or none, is active: calls run
 /// under the active profile, and a client must not get what its token was never meant for.
-async fn under_its_profile(shared: &Shared, client: &Client) -> Result<(), CallError> {
+fn under_its_profile(client: &Client) -> Result<(), CallError> {
     let Some(wanted) = &client.token.profile else {
         return Ok(());
     };
-    let active = ProfileStore::active(&shared.app.store).await;
-    let active = active.map_err(|error| CallError::new(error.code(), Phase::Storage))?;
-    match active {
+    match &client.view.profile {
         Some(profile) if profile.profile_id == *wanted => Ok(()),
         _ => Err(CallError::new(ErrorCode::Profile404, Phase::Resolve)
             .about("the token's work profile is not the active one")),
@@ -178,16 +177,15 @@ fn consent_mode(headers: &HeaderMap) -> Result<ConsentMode, CallError> {
 
 /// The client's own bytes, where the provider speaks the same shape. Only the value of `model` is replaced:
 /// the client knows our name of the model, and the provider knows its own.
-async fn same_shape(
-    shared: &Shared,
+fn same_shape(
+    view: &RegistryView,
     model: &ModelRef,
     body: &Bytes,
 ) -> Result<Option<Verbatim>, CallError> {
-    let records = ProviderStore::list(&shared.app.store).await;
-    let records = records.map_err(|error| CallError::new(error.code(), Phase::Storage))?;
-    let same = records.iter().any(|record| {
-        record.provider_id == model.provider && record.provider_kind.as_str() == SAME_SHAPE
-    });
+    let same = view
+        .providers
+        .get(&model.provider)
+        .is_some_and(|record| record.provider_kind.as_str() == SAME_SHAPE);
     if !same {
         return Ok(None);
     }

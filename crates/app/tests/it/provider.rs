@@ -147,6 +147,45 @@ fn a1_an_export_imports_into_another_home_with_nothing_that_was_granted() {
 }
 
 #[test]
+fn a1_ten_thousand_rows_are_imported_or_none() {
+    let machine = Machine::new();
+    let row = |n: usize| {
+        json!({ "provider_id": format!("p{n}"), "provider_kind": "ollama",
+            "base_url": format!("http://127.0.0.1:{}", 10_000 + n) })
+    };
+    let mut rows: Vec<Value> = (0..10_000).map(row).collect();
+    rows[9_998]["base_url"] = json!("http://169.254.169.254");
+    let import = |rows: &[Value]| {
+        let file = machine.write("many.json", &json!(rows).to_string());
+        machine.json(&["provider", "import", file.to_str().expect("a path")])
+    };
+    let (code, lines) = import(&rows);
+    assert_eq!(
+        (code, &lines[0]["error"]["code"]),
+        (2, &json!("HSK-403-SSRF-BLOCKED"))
+    );
+    let message = lines[0]["error"]["message"].as_str().expect("a message");
+    assert!(
+        message.starts_with("row 9999: provider p9998: "),
+        "{message}"
+    );
+    assert!(listed(&machine).is_empty());
+    rows[9_998] = row(9_998);
+    let (code, lines) = import(&rows);
+    assert_eq!((code, lines.len()), (0, 10_000));
+    assert_eq!(listed(&machine).len(), 10_000);
+    // One that is there with other values keeps the others out.
+    rows[0]["base_url"] = json!("http://127.0.0.1:9");
+    rows.push(row(10_000));
+    let (code, lines) = import(&rows);
+    assert_eq!(
+        (code, &lines[0]["error"]["code"]),
+        (2, &json!("HSK-400-INVALID-CONFIG"))
+    );
+    assert_eq!(listed(&machine).len(), 10_000);
+}
+
+#[test]
 fn a3_configured_reachable_and_ready_are_different_answers() {
     let runtime = runtime();
     let server = simulator(&runtime, Script::new().model(Model::new("tiny:latest")));

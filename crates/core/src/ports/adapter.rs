@@ -17,6 +17,7 @@ use crate::{
     ids::{ModelId, ProviderId, Token},
     provider::{InvalidProvider, ProviderRecord},
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
+    tier::Residence,
 };
 
 /// What one read of the connection decoded to.
@@ -170,4 +171,11 @@ pub trait AdapterFactory: Send + Sync {
 
     /// A decoder for one answer, as the adapter itself uses it.
     fn decoder(&self, reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDecoder>;
+
+    /// Where every model of this provider runs, if the record alone says so. `None`: only the server can say,
+    /// model by model, so what it said is asked again before use once it is old.
+    fn residence(&self, record: &ProviderRecord) -> Option<Residence> {
+        let _unknown = record;
+        None
+    }
 }

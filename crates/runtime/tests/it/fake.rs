@@ -28,6 +28,7 @@ use handshake_core::{
     tier::Residence,
 };
 use handshake_testkit::fixture::claims_all;
+use tokio::sync::Semaphore;
 
 /// One step of an answer.
 pub(crate) enum Step {
@@ -67,6 +68,9 @@ struct State {
     controls: Vec<ControlCall>,
     broken: BTreeSet<&'static str>,
     claims: Option<Claims>,
+    residence: Option<Residence>,
+    built: usize,
+    held: Option<Arc<Semaphore>>,
 }
 
 /// The script, and what was sent. Clones share it.
@@ -155,6 +159,28 @@ impl Fake {
     /// Makes one thing fail: `prepare`, `load`, `unload`, `list`, `show`.
     pub(crate) fn breaks(&self, what: &'static str) {
         self.state().broken.insert(what);
+    }
+
+    /// Makes it work again.
+    pub(crate) fn mends(&self, what: &'static str) {
+        self.state().broken.remove(what);
+    }
+
+    /// Where its models run, as the record alone says.
+    pub(crate) fn resides(&self, residence: Residence) {
+        self.state().residence = Some(residence);
+    }
+
+    /// How many adapters were built.
+    pub(crate) fn built(&self) -> usize {
+        self.state().built
+    }
+
+    /// Holds back the answers to payload-free calls; each permit lets one go.
+    pub(crate) fn hold(&self) -> Arc<Semaphore> {
+        let held = Arc::new(Semaphore::new(0));
+        self.state().held = Some(Arc::clone(&held));
+        held
     }
 
     /// What the server claims about its models from now on.
@@ -299,9 +325,16 @@ impl ProviderControl for Control {
     }
 
     async fn send(&self, cleared: ClearedControl) -> Result<ControlReport, SendError> {
-        let mut state = self.fake.state();
         let call = cleared.call().clone();
-        state.controls.push(call.clone());
+        let held = {
+            let mut state = self.fake.state();
+            state.controls.push(call.clone());
+            state.held.clone()
+        };
+        if let Some(held) = held {
+            held.acquire().await.expect("open").forget();
+        }
+        let state = self.fake.state();
         let what = match &call {
             ControlCall::Load(..) => "load",
             ControlCall::Unload(_) => "unload",
@@ -363,6 +396,7 @@ impl AdapterFactory for Factory {
 
     fn build(&self, record: Arc<ProviderRecord>) -> Result<Adapter, AdapterError> {
         let fake = self.fake.clone();
+        fake.state().built += 1;
         Ok(Adapter {
             client: Arc::new(Client {
                 fake: fake.clone(),
@@ -374,6 +408,10 @@ impl AdapterFactory for Factory {
 
     fn profile(&self, _: &ProviderRecord, _: &ModelId) -> (Option<Token>, Claims) {
         (None, Claims::default())
+    }
+
+    fn residence(&self, _: &ProviderRecord) -> Option<Residence> {
+        self.fake.state().residence
     }
 
     fn decoder(&self, _: &ReplySpec, _: &ResponseHead) -> Box<dyn ReplyDecoder> {

@@ -29,7 +29,7 @@ use handshake_core::{
     },
 };
 use handshake_runtime::{
-    CallHandle, CallOptions, Config, Ports, Runtime,
+    Adapters, CallHandle, CallOptions, Config, Ports, Runtime,
     compile::TranscriptCompiler,
     tools::{Grants, RegistryToolGate},
 };
@@ -72,7 +72,8 @@ impl Home {
         };
         let ports = Ports {
             gate: Arc::clone(&world.gate),
-            adapters: BTreeMap::from([(kind, Arc::new(factory) as _)]),
+            adapters: Adapters::new(BTreeMap::from([(kind, Arc::new(factory) as _)])),
+            feed: memory(),
             providers: memory(),
             profiles: memory(),
             sessions: memory(),

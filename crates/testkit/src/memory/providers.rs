@@ -1,15 +1,17 @@
-//! Providers and profiles in memory.
+//! Providers, profiles and the view of them in memory.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use handshake_core::{
     capability::CapabilitySnapshot,
     ids::{ModelRef, ProfileId, ProviderId},
-    ports::{ProfileStore, ProviderStore, StoreError},
-    profile::WorkProfile,
+    ports::{ProfileStore, ProviderStore, RegistryFeed, StoreError},
+    profile::{RegistryView, WorkProfile},
     provider::ProviderRecord,
 };
 
-use super::Memory;
+use super::{Memory, State};
 
 #[async_trait]
 impl ProviderStore for Memory {
@@ -104,5 +106,30 @@ impl ProfileStore for Memory {
         }
         state.active_profile = Some(profile.clone());
         Ok(())
+    }
+}
+
+/// A view that is made anew for everyone who asks: nothing here is worth keeping one for.
+impl RegistryFeed for Memory {
+    fn current(&self) -> Result<Arc<RegistryView>, StoreError> {
+        Ok(Arc::new(view(&*self.store()?)))
+    }
+}
+
+fn view(state: &State) -> RegistryView {
+    let providers = state.providers.iter();
+    let snapshots = state.snapshots.iter();
+    let active = state.active_profile.as_ref();
+    RegistryView {
+        providers: providers
+            .map(|(id, record)| (id.clone(), Arc::new(record.clone())))
+            .collect(),
+        snapshots: snapshots
+            .map(|(model, known)| (model.clone(), Arc::new(known.clone())))
+            .collect(),
+        profile: active
+            .and_then(|id| state.profiles.get(id))
+            .map(|profile| Arc::new(profile.clone())),
+        ..RegistryView::default()
     }
 }

@@ -1,5 +1,6 @@
 //! The ports in memory pass every suite.
 
+use handshake_core::ports::{ProfileStore, ProviderStore, RegistryFeed};
 use handshake_testkit::{gate::World, memory::Memory, suite};
 
 macro_rules! passes {
@@ -42,6 +43,42 @@ passes! { World::new(1);
 async fn an_expired_lease_is_taken_over() {
     let memory = Memory::new(1);
     suite::session::an_expired_lease_is_taken_over(&memory, async |by| memory.advance(by)).await;
+}
+
+impl suite::feed::Registry for Fresh {
+    fn feed(&self) -> &dyn RegistryFeed {
+        &self.0
+    }
+    fn providers(&self) -> &dyn ProviderStore {
+        &self.0
+    }
+    fn profiles(&self) -> &dyn ProfileStore {
+        &self.0
+    }
+}
+
+struct Fresh(Memory);
+
+passes! { Fresh(Memory::new(1));
+    feed: a1_a_change_is_in_the_next_view, a1_a_revision_replaces_the_one_before,
+        a1_a_removal_takes_models_along;
+}
+
+#[tokio::test]
+async fn a1_another_process_is_seen_in_50_ms() {
+    let memory = Memory::new(1);
+    let (here, there) = (Fresh(memory.clone()), Fresh(memory.clone()));
+    let advance = async |by| memory.advance(by);
+    suite::feed::a1_another_process_is_seen_in_50_ms(&here, &there, advance).await;
+}
+
+#[tokio::test]
+async fn s02_an_unreadable_registry_is_an_error() {
+    let memory = Memory::new(1);
+    let damage = async |damaged| memory.set_storage_failing(damaged);
+    let advance = async |by| memory.advance(by);
+    let home = Fresh(memory.clone());
+    suite::feed::s02_an_unreadable_registry_is_an_error(&home, advance, damage).await;
 }
 
 #[tokio::test]

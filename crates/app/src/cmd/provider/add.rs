@@ -3,7 +3,7 @@
 use handshake_core::{
     base_url::BaseUrl,
     code::ErrorCode,
-    event::{Body, WidenKind},
+    event::{Body, Event, WidenKind},
     ids::{ModelId, ProviderId, Token},
     ports::ProviderStore,
     provider::{ProviderDraft, ProviderRecord},
@@ -15,7 +15,7 @@ use super::draft;
 use crate::{
     context::Context,
     error::{AppError, Exit, Result},
-    record::{about, record},
+    record::{about, event},
     widen::{Weight, widen},
     wire::App,
 };
@@ -151,7 +151,10 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         &record.draft(),
     )
     .await?;
-    store(&app, &record).await?;
+    let registered = registered(&app, &record);
+    app.store
+        .register(vec![record.clone()], vec![registered])
+        .await?;
     app.finish().await?;
     super::show::shown(cx.out, &app, &record).await?;
     cx.out.line(format!(
@@ -192,7 +195,7 @@ pub(super) fn valid(app: &App, record: &ProviderRecord) -> Result<()> {
     let adapters = &app.runtime.ports().adapters;
     let id = &record.provider_id;
     let Some(factory) = adapters.get(&record.provider_kind) else {
-        let kinds: Vec<&str> = adapters.keys().map(Token::as_str).collect();
+        let kinds: Vec<&str> = adapters.kinds().map(Token::as_str).collect();
         let error = wrong("provider_kind", "no adapter for this kind of provider");
         return Err(named(
             id,
@@ -209,14 +212,13 @@ pub(super) fn named(id: &ProviderId, mut error: AppError) -> AppError {
     error
 }
 
-/// Stores a new record and says so in the log.
-pub(super) async fn store(app: &App, new: &ProviderRecord) -> Result<()> {
-    ProviderStore::put(&app.store, new.clone(), None).await?;
+/// What the log says about a new record.
+pub(super) fn registered(app: &App, new: &ProviderRecord) -> Event {
     let body = Body::ProviderRegistered {
         revision: new.revision,
         tier: new.tier,
     };
-    record(app, about(&new.provider_id), body).await
+    event(app, about(&new.provider_id), body)
 }
 
 pub(super) fn kind(record: &ProviderRecord) -> WidenKind {

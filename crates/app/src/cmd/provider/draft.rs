@@ -1,4 +1,6 @@
-//! Provider drafts from files. Errors name the provider and the field, never a value: it may be a key.
+//! Provider drafts from files. Errors name the row, the provider and the field, never a value: it may be a key.
+
+use std::collections::BTreeMap;
 
 use handshake_core::{
     base_url::{BaseUrl, InvalidBaseUrl},
@@ -52,17 +54,26 @@ pub(crate) fn read_drafts(bytes: &[u8]) -> Result<Vec<ProviderDraft>> {
         return Err(bad("the file lists no providers"));
     }
     let mut drafts: Vec<ProviderDraft> = Vec::with_capacity(items.len());
+    let mut rows: BTreeMap<ProviderId, usize> = BTreeMap::new();
     for (at, item) in items.into_iter().enumerate() {
-        let draft = draft(at + 1, item)?;
-        if drafts
-            .iter()
-            .any(|other| other.provider_id == draft.provider_id)
-        {
-            return Err(bad(format!("duplicate provider: {}", draft.provider_id)));
+        let draft = draft(item).map_err(|error| at_row(at, error))?;
+        if let Some(first) = rows.insert(draft.provider_id.clone(), at) {
+            let twice = format!(
+                "duplicate provider, first in row {}: {}",
+                first + 1,
+                draft.provider_id
+            );
+            return Err(at_row(at, bad(twice)));
         }
         drafts.push(draft);
     }
     Ok(drafts)
+}
+
+/// The error of a draft with its place among the others, which counts from 0.
+pub(super) fn at_row(at: usize, mut error: AppError) -> AppError {
+    error.message = format!("row {}: {}", at + 1, error.message);
+    error
 }
 
 fn items(bytes: &[u8]) -> Result<Vec<Value>> {
@@ -71,36 +82,42 @@ fn items(bytes: &[u8]) -> Result<Vec<Value>> {
         Ok(object @ Value::Object(_)) => Ok(vec![object]),
         Ok(_) => Err(bad("expected a JSON array of providers, or one provider")),
         Err(whole) => {
-            let lines: Vec<&[u8]> = bytes
-                .split(|byte| *byte == b'\n')
-                .filter(|line| !line.trim_ascii().is_empty())
-                .collect();
-            let each: std::result::Result<Vec<Value>, _> =
-                lines.iter().map(|line| read_strict(line)).collect();
-            match each {
-                Ok(each) if each.len() > 1 && each.iter().all(Value::is_object) => Ok(each),
-                _ => Err(bad(format!(
-                    "invalid JSON, or a duplicate key, at line {}, column {}",
-                    whole.line, whole.column
-                ))),
+            let not_json = |line: usize, column: usize| {
+                bad(format!(
+                    "invalid JSON, or a duplicate key, at line {line}, column {column}"
+                ))
+            };
+            let lines = bytes.split(|byte| *byte == b'\n').enumerate();
+            let mut each = Vec::new();
+            for (at, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {
+                match read_strict(line) {
+                    Ok(object @ Value::Object(_)) => each.push(object),
+                    // After a line that is an object of its own, this one was meant to be another.
+                    Err(error) if !each.is_empty() => return Err(not_json(at + 1, error.column)),
+                    Ok(_) if !each.is_empty() => {
+                        return Err(bad(format!("expected a JSON object at line {}", at + 1)));
+                    }
+                    _ => return Err(not_json(whole.line, whole.column)),
+                }
             }
+            if each.is_empty() {
+                return Err(not_json(whole.line, whole.column));
+            }
+            Ok(each)
         }
     }
 }
 
-fn draft(number: usize, item: Value) -> Result<ProviderDraft> {
+fn draft(item: Value) -> Result<ProviderDraft> {
     let Value::Object(mut fields) = item else {
-        return Err(bad(format!("provider {number} is not a JSON object")));
+        return Err(bad("expected a JSON object"));
     };
     // From here on the provider has a name, if it says one.
     let id = fields
         .get("provider_id")
         .and_then(Value::as_str)
         .and_then(|id| ProviderId::new(id).ok());
-    let who = id.map_or_else(
-        || format!("provider {number}"),
-        |id| format!("provider {id}"),
-    );
+    let who = id.map_or_else(|| "the provider".to_owned(), |id| format!("provider {id}"));
     for name in fields.keys() {
         let name = name.as_str();
         if INLINE.contains(&name.to_ascii_lowercase().as_str()) {
@@ -260,6 +277,22 @@ mod tests {
             ErrorCode::InvalidConfig
         );
         assert_eq!(refused("[]").code, ErrorCode::InvalidConfig);
+        // Where one of many is wrong, it is said which.
+        let bad = one.replace("127.0.0.1:1", "");
+        for (text, place) in [
+            (format!("[{one},{two},{bad}]"), "row 3: "),
+            (format!("[{one},{two},7]"), "row 3: "),
+            (format!("[{one},{two},{one}]"), "row 3: "),
+            (
+                format!("{one}\n\n{two}\n{{\"provider_id\":1,}}\n"),
+                "at line 4, column ",
+            ),
+            (format!("{one}\n{two}\n\n[]\n"), "at line 4"),
+            (format!("[{one},\n{two},\n{{]"), "at line 3, column "),
+        ] {
+            let message = refused(&text).message;
+            assert!(message.contains(place), "{message}");
+        }
     }
 
     #[test]

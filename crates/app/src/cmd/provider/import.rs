@@ -1,15 +1,18 @@
 //! `handshake provider import`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use handshake_core::{
     code::ErrorCode,
-    ports::ProviderStore,
+    ports::RegistryFeed,
     provider::{ProviderDraft, ProviderRecord},
 };
 use serde_json::json;
 
-use super::{add, draft::read_drafts};
+use super::{
+    add,
+    draft::{at_row, read_drafts},
+};
 use crate::{
     cmd::request::read,
     context::Context,
@@ -35,13 +38,14 @@ pub(crate) struct Args {
 /// What happens to one draft.
 enum Step {
     Add(ProviderRecord),
-    Unchanged(ProviderRecord),
+    Unchanged(Arc<ProviderRecord>),
 }
 
 impl Step {
     fn record(&self) -> &ProviderRecord {
         match self {
-            Self::Add(record) | Self::Unchanged(record) => record,
+            Self::Add(record) => record,
+            Self::Unchanged(record) => record,
         }
     }
 
@@ -57,7 +61,7 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     // Everything is read and checked before anything is asked, and everything is asked before anything is written.
     let drafts = read_drafts(&read(&args.file)?)?;
     let app = cx.app().await?;
-    let steps = plan(&app, drafts).await?;
+    let steps = plan(&app, drafts)?;
     let new: Vec<&ProviderRecord> = steps
         .iter()
         .filter_map(|step| {
@@ -83,18 +87,14 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             words.push_str(&format!("\n  + {}", add::described(record)));
         }
         let permit = widen::ask(&app, weight, &words)?;
+        let mut events = Vec::with_capacity(2 * new.len());
         for record in &new {
-            permit
-                .record(
-                    &app,
-                    add::kind(record),
-                    about(&record.provider_id),
-                    None,
-                    &record.draft(),
-                )
-                .await?;
+            let (kind, scope) = (add::kind(record), about(&record.provider_id));
+            events.push(permit.event(&app, kind, scope, None, &record.draft())?);
+            events.push(add::registered(&app, record));
         }
-        store(&app, &new).await?;
+        let records = new.iter().map(|record| (*record).clone()).collect();
+        app.store.register(records, events).await?;
     }
     app.finish().await?;
     for step in &steps {
@@ -122,42 +122,26 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn plan(app: &App, drafts: Vec<ProviderDraft>) -> Result<Vec<Step>> {
-    let known = ProviderStore::list(&app.store).await?;
+fn plan(app: &App, drafts: Vec<ProviderDraft>) -> Result<Vec<Step>> {
+    let view = app.store.current()?;
     let mut steps = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        let record = add::checked(app, draft)?;
-        match known
-            .iter()
-            .find(|known| known.provider_id == record.provider_id)
-        {
+    for (at, draft) in drafts.into_iter().enumerate() {
+        let record = add::checked(app, draft).map_err(|error| at_row(at, error))?;
+        match view.providers.get(&record.provider_id) {
             None => steps.push(Step::Add(record)),
             Some(known) if known.draft() == record.draft() => {
-                steps.push(Step::Unchanged(known.clone()))
+                steps.push(Step::Unchanged(Arc::clone(known)))
             }
             Some(_) => {
                 let id = &record.provider_id;
-                return Err(AppError::usage(
+                let error = AppError::usage(
                     ErrorCode::InvalidConfig,
                     format!("provider already registered with other values, so nothing was imported: {id}"),
                 )
-                .next(format!("run `handshake provider edit {id}`, or remove it first")));
+                .next(format!("run `handshake provider edit {id}`, or remove it first"));
+                return Err(at_row(at, error));
             }
         }
     }
     Ok(steps)
-}
-
-/// Stores all or none.
-async fn store(app: &App, new: &[&ProviderRecord]) -> Result<()> {
-    for (at, record) in new.iter().enumerate() {
-        if let Err(error) = add::store(app, record).await {
-            for done in &new[..=at] {
-                // The last one may not have been stored; removing it then finds nothing.
-                let _missing = ProviderStore::remove(&app.store, &done.provider_id).await;
-            }
-            return Err(error);
-        }
-    }
-    Ok(())
 }
