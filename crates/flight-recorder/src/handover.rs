@@ -59,7 +59,7 @@ impl EpochHandover {
             at_head: at.hash,
             signature: SignatureText([0; 64]),
         };
-        handover.signature = key::sign(from_key, &handover.signed_bytes(), sign)?;
+        handover.signature = key::sign(from_key, HANDOVER_DOMAIN, &handover.message(), sign)?;
         Ok(handover)
     }
 
@@ -67,12 +67,14 @@ impl EpochHandover {
     /// ‖ to_key ‖ u64be at_size ‖ at_head`.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
+        key::framed(HANDOVER_DOMAIN, &self.message())
+    }
+
+    fn message(&self) -> Vec<u8> {
         let id = self.log_id.as_str().as_bytes();
         let (epoch, size) = (self.epoch.to_be_bytes(), self.at_size.to_be_bytes());
         [
-            HANDOVER_DOMAIN.as_bytes(),
-            b"\0",
-            &length(id),
+            &length(id)[..],
             id,
             &epoch,
             self.from_key.as_bytes(),

@@ -23,9 +23,11 @@ pub use hash::LogHash;
 pub use hex::InvalidHex;
 pub use key::{
     CHECKPOINT_DOMAIN, HANDOVER_DOMAIN, InvalidKey, KeyId, PublicKey, Sign, SignError,
-    SignatureText, split_domain,
+    SignatureText, framed,
 };
-pub use leaf::{AppendError, InvalidLogId, Leaf, LogHead, LogId, MAX_PAYLOAD, append, leaf_hash};
+pub use leaf::{
+    AppendError, InvalidLogId, Leaf, LogHead, LogId, MAX_PAYLOAD, advance, append, leaf_hash,
+};
 pub use offline::{ExportParts, VerifyError, verify_export, verify_leaves, verify_parts};
 pub use verdict::{Evidence, Status, TamperKind, Tampering, Verdict};
 pub use verify::{Trust, Verifier};

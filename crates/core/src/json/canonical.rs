@@ -229,7 +229,10 @@ impl<'a, 'o> Object<'a, 'o> {
             sorted.clear();
             for (n, member) in own.iter().enumerate() {
                 // Of equal keys the last one written counts, as in a map.
-                if own.get(n + 1).is_some_and(|next| order(member, next) == Ordering::Equal) {
+                if own
+                    .get(n + 1)
+                    .is_some_and(|next| order(member, next) == Ordering::Equal)
+                {
                     continue;
                 }
                 if !sorted.is_empty() {
@@ -401,11 +404,7 @@ impl<'a, 'o> Serializer for &'a mut Writer<'o> {
     fn serialize_tuple(self, _: usize) -> Result<Array<'a, 'o>, Refused> {
         Ok(Array::begin(self, b"]"))
     }
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Array<'a, 'o>, Refused> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Array<'a, 'o>, Refused> {
         Ok(Array::begin(self, b"]"))
     }
     fn serialize_tuple_variant(
@@ -421,11 +420,7 @@ impl<'a, 'o> Serializer for &'a mut Writer<'o> {
     fn serialize_map(self, _: Option<usize>) -> Result<Object<'a, 'o>, Refused> {
         Ok(Object::begin(self, b"}"))
     }
-    fn serialize_struct(
-        self,
-        name: &'static str,
-        _: usize,
-    ) -> Result<Struct<'a, 'o>, Refused> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Struct<'a, 'o>, Refused> {
         Ok(match name {
             NUMBER => Struct::Number(self),
             RAW => Struct::Raw(self),

@@ -13,7 +13,7 @@ use handshake_flight_recorder::{
 use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 
-use super::{Gap, Result};
+use super::Result;
 use crate::{
     codec,
     error::{ExportFailed, Fail, store_error},
@@ -44,7 +44,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn log_root(&self) -> std::result::Result<PublicKey, StoreError> {
-        self.read(|conn| Ok(super::root_key(conn)?.ok_or(StoreError::Damaged)?))
+        self.read(|conn| Ok(super::signed::root_key(conn)?.ok_or(StoreError::Damaged)?))
             .await
     }
 
@@ -81,28 +81,6 @@ impl Store {
         self.read(move |conn| events_after(conn, leaf, limit)).await
     }
 
-    /// What was not recorded, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn log_gaps(&self) -> std::result::Result<Vec<Gap>, StoreError> {
-        self.read(|conn| {
-            let mut rows =
-                conn.prepare("SELECT at_size, lost, noticed_at FROM gaps ORDER BY number")?;
-            let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            rows.map(|row| {
-                let (size, lost, at): (i64, Option<i64>, i64) = row?;
-                Ok(Gap {
-                    at_size: codec::unsigned(size)?,
-                    lost: lost.map(codec::unsigned).transpose()?,
-                    noticed_at: codec::time(at),
-                })
-            })
-            .collect()
-        })
-        .await
-    }
-
     /// Signs the head and keeps the checkpoint. When nothing was added since, the last one.
     ///
     /// # Errors
@@ -122,7 +100,9 @@ impl Store {
         next: Arc<dyn Signer>,
     ) -> std::result::Result<EpochHandover, StoreError> {
         let signer = Arc::clone(&next);
-        let made = self.write(move |tx| super::hand_over(tx, &*signer)).await?;
+        let made = self
+            .write(move |tx| super::signed::hand_over(tx, &*signer))
+            .await?;
         self.shared().set_signer(next);
         Ok(made)
     }
@@ -164,7 +144,7 @@ impl Store {
     ) -> std::result::Result<Verdict, StoreError> {
         let log_id = self.log_id().clone();
         self.read(move |conn| {
-            let roots = super::root_key(conn)?.into_iter().collect();
+            let roots = super::signed::root_key(conn)?.into_iter().collect();
             let trust = Trust { roots, anchors };
             let mut verifier =
                 Verifier::new(trust, Some(log_id), &handovers(conn)?, checkpoints(conn)?);
