@@ -121,6 +121,9 @@ pub fn framed(domain: &str, message: &[u8]) -> Vec<u8> {
 /// The domain of checkpoints.
 pub const CHECKPOINT_DOMAIN: &str = "hsk.checkpoint.v1";
 
+/// The domain of seams.
+pub const SEAM_DOMAIN: &str = "hsk.log_seam.v1";
+
 /// The domain of handovers between epoch keys.
 pub const HANDOVER_DOMAIN: &str = "hsk.epoch_handover.v1";
 

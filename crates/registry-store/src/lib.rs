@@ -32,7 +32,7 @@ pub use aliases::Alias;
 pub use consent::ReceiptRecord;
 pub use epochs::Epoch;
 pub use error::{ExportFailed, OpenError};
-pub use log::Loss;
+pub use log::{Loss, Retention, Segment, SegmentState};
 pub use options::StoreOptions;
 pub use queue::Refusal;
 pub use store::Store;

@@ -1,18 +1,22 @@
-//! The log inside the database: the flight recorder's algebra over two tables.
+//! The log: the flight recorder's algebra over rows of the database and sealed segments beside it.
 
 mod archive;
 mod loss;
 mod recorder;
+pub(crate) mod segment;
 mod signed;
 
 use handshake_core::{event::Event, ports::StoreError};
 use handshake_flight_recorder::{Leaf, LogHash, LogHead, LogId, advance};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-pub use self::loss::Loss;
+pub use self::{
+    loss::Loss,
+    segment::{Retention, Segment, SegmentState},
+};
 pub(crate) use self::{
     loss::record_loss,
-    signed::{bind, checkpoint},
+    signed::{bind, checkpoint, signed_size},
 };
 use crate::{codec, error::Fail, writer::Tx};
 
@@ -29,7 +33,8 @@ pub(crate) fn head(conn: &Connection, log_id: &LogId) -> Result<LogHead> {
             size: codec::unsigned(seq)?,
             hash: hash(&bytes)?,
         }),
-        None => Ok(LogHead::genesis(log_id)),
+        // All of it may be sealed.
+        None => Ok(segment::end(conn, None)?.unwrap_or_else(|| LogHead::genesis(log_id))),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     fmt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -54,6 +54,10 @@ struct Inner {
 pub(crate) struct Shared {
     pub(crate) options: StoreOptions,
     pub(crate) log_id: LogId,
+    /// The database's file.
+    pub(crate) path: PathBuf,
+    /// The folder of sealed segments.
+    pub(crate) segments: PathBuf,
     /// This store among all that have the database open.
     pub(crate) instance: [u8; 16],
     signer: RwLock<Arc<dyn Signer>>,
@@ -134,6 +138,8 @@ impl Store {
             log_id: format!("hsk.local/{}", options.install_id)
                 .parse()
                 .map_err(|_| OpenError::OtherInstall)?,
+            segments: path.with_file_name(log::segment::FOLDER),
+            path: path.clone(),
             instance: options.entropy.bytes(),
             signer: RwLock::new(Arc::clone(&options.recorder_signer)),
             approval_key: RwLock::new(options.approval_key.clone()),

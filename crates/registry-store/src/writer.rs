@@ -18,13 +18,17 @@ use handshake_flight_recorder::LogHead;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use self::waiting::{Batch, Placed};
+use self::{
+    upkeep::Upkeep,
+    waiting::{Batch, Placed},
+};
 use crate::{
     error::{Fail, is_fatal},
     instance, log,
     store::Shared,
 };
 
+mod upkeep;
 pub(crate) mod waiting;
 
 /// How long the writer leaves another process alone that was busy for longer than a connection waits.
@@ -67,6 +71,7 @@ impl Writer {
             conn,
             shared: Arc::clone(&shared),
             head: Cell::new(None),
+            upkeep: Upkeep::default(),
         };
         let thread = std::thread::Builder::new()
             .name("handshake-store".to_owned())
@@ -136,6 +141,7 @@ struct Loop {
     shared: Arc<Shared>,
     /// The head of the log in the running transaction.
     head: Cell<Option<LogHead>>,
+    upkeep: Upkeep,
 }
 
 impl Loop {
@@ -155,6 +161,7 @@ impl Loop {
             }
             self.transact(batch);
             if last {
+                self.upkeep.end();
                 return;
             }
         }
@@ -187,6 +194,9 @@ impl Loop {
         };
         let outcome = if committed {
             self.shared.waiting.release(batch.events.len());
+            if !batch.last {
+                self.upkeep.seal_when_due(&self.tx(), &self.shared);
+            }
             Ok(())
         } else {
             self.shared.poison();
@@ -298,6 +308,7 @@ impl Loop {
                 log::record_loss(&self.tx(), Some(count), cause)?;
             }
         }
+        self.upkeep.sign_when_due(&self.tx())?;
         self.statement("COMMIT")?;
         waiting.overflowed.fetch_sub(overflowed, Ordering::SeqCst);
         waiting.failed.fetch_sub(failed, Ordering::SeqCst);

@@ -19,6 +19,8 @@ mod home;
 mod kept;
 #[path = "it/queue.rs"]
 mod queue;
+#[path = "it/segments.rs"]
+mod segments;
 #[path = "it/spend.rs"]
 mod spend;
 #[path = "it/world.rs"]

@@ -290,6 +290,19 @@ async fn log(findings: &mut Findings, app: &App) {
         }
         Err(error) => findings.failed("log", error.into()),
     }
+    match app.store.log_segments().await {
+        Ok(segments) => {
+            for segment in segments.iter().filter(|segment| segment.state.is_faulty()) {
+                findings
+                    .wrong(
+                        "log",
+                        format!("log/{} is {}", segment.file(), segment.state.as_str()),
+                    )
+                    .next("handshake log verify");
+            }
+        }
+        Err(error) => findings.failed("log", error.into()),
+    }
     match app.store.log_losses().await {
         Ok(losses) if !losses.is_empty() => {
             findings.remark(

@@ -8,7 +8,7 @@ use handshake_core::{
 };
 use rusqlite::Connection;
 
-use super::{Result, append};
+use super::{Result, append, segment};
 use crate::{codec, store::Store, writer::Tx};
 
 /// Events that were not recorded.
@@ -42,8 +42,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn log_losses(&self) -> std::result::Result<Vec<Loss>, StoreError> {
-        self.read(|conn| {
+        let folder = self.shared().segments.clone();
+        self.read(move |conn| {
             let mut losses = before_there_was_an_event(conn)?;
+            for row in segment::rows(conn)? {
+                if row.losses == 0 || row.pruned {
+                    continue;
+                }
+                // What cannot be read is named where the log is verified.
+                for leaf in row.leaves(&folder).unwrap_or_default() {
+                    if segment::reports_loss(&leaf.payload) {
+                        losses.extend(loss(&leaf.payload)?);
+                    }
+                }
+            }
             // A hint where to look; what is found is read strictly.
             let mut select = conn.prepare(
                 "SELECT payload FROM events WHERE instr(payload, CAST('\"type\":\"events_lost\"' AS BLOB))
@@ -61,7 +73,7 @@ impl Store {
 }
 
 /// The loss that an event reports.
-pub(super) fn loss(payload: &[u8]) -> Result<Option<Loss>> {
+fn loss(payload: &[u8]) -> Result<Option<Loss>> {
     let recorded = RecordedEvent::read(payload).map_err(|_| StoreError::Damaged)?;
     Ok(match recorded.event.body {
         Body::EventsLost { count, cause } => Some(Loss {

@@ -4,11 +4,11 @@ use std::cell::Cell;
 
 use handshake_core::ports::{SignError, Signer, StoreError};
 use handshake_flight_recorder::{
-    Checkpoint, EpochHandover, Leaf, LogHead, PublicKey, Sign, leaf_hash,
+    Checkpoint, EpochHandover, Leaf, LogHead, PublicKey, Seam, Sign, leaf_hash,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Result, leaf_at, present_head};
+use super::{Result, leaf_at, present_head, segment};
 use crate::{
     codec,
     error::{Fail, OpenError},
@@ -61,6 +61,35 @@ pub(super) fn hand_over(tx: &Tx<'_>, next: &dyn Signer) -> Result<EpochHandover>
         params![codec::int(epoch)?, codec::json(&made)?],
     )?;
     Ok(made)
+}
+
+/// Signs that the leaves up to `pruned` are removed.
+pub(super) fn seam(tx: &Tx<'_>, pruned: &LogHead) -> Result<Seam> {
+    let shared = tx.shared;
+    let signer = shared.signer();
+    let key = public_key(&*signer)?;
+    if current_key(tx.conn)? != Some(key) {
+        return Err(StoreError::Failed.into());
+    }
+    let (head, time) = (present_head(tx)?, tx.now().to_string());
+    let last = last_seam(tx.conn)?;
+    with_signer(&*signer, |sign| {
+        let last = last.as_ref();
+        Seam::sign(&shared.log_id, pruned, &head, &time, last, &key, sign)
+    })
+}
+
+fn last_seam(conn: &Connection) -> Result<Option<Seam>> {
+    let record: Option<String> = conn
+        .prepare_cached("SELECT record FROM seams ORDER BY number DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(record.map(|record| codec::from_json(&record)).transpose()?)
+}
+
+/// How many leaves the last checkpoint signs.
+pub(crate) fn signed_size(conn: &Connection) -> Result<u64> {
+    Ok(last_checkpoint(conn)?.map_or(0, |checkpoint| checkpoint.size))
 }
 
 fn with_signer<T>(
@@ -159,8 +188,11 @@ fn check_end(tx: &Tx<'_>) -> Result<()> {
     if let Some(checkpoint) = last_checkpoint(tx.conn)? {
         let hash = match checkpoint.size {
             0 => Some(LogHead::genesis(&tx.shared.log_id).hash),
-            size => leaf_at(tx.conn, "WHERE seq = ?1", params![codec::int(size)?])?
-                .map(|leaf| leaf.hash),
+            size => match leaf_at(tx.conn, "WHERE seq = ?1", params![codec::int(size)?])? {
+                Some(leaf) => Some(leaf.hash),
+                // A segment ends with a leaf that is signed. Its file is read when the log is verified.
+                None => segment::end(tx.conn, Some(size))?.map(|end| end.hash),
+            },
         };
         if hash != Some(checkpoint.head) {
             return Err(StoreError::Damaged.into());

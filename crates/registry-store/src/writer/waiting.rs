@@ -133,6 +133,11 @@ impl Waiting {
         self.unlock(state, true);
     }
 
+    /// Whether nothing comes any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed || self.ended.load(Ordering::SeqCst)
+    }
+
     /// A system call only for a writer that sleeps, and once for each sleep.
     fn unlock(&self, mut state: MutexGuard<'_, State>, wake: bool) {
         let wake = wake && std::mem::take(&mut state.sleep) != Sleep::Awake;
