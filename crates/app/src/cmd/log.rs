@@ -260,6 +260,10 @@ async fn verify(cx: &Context, args: VerifyArgs) -> Result<Exit> {
 /// Says what a verification found.
 pub(crate) fn report(out: Out, verdict: &Verdict) -> Exit {
     out.object(verdict);
+    for_people(out, verdict)
+}
+
+fn for_people(out: Out, verdict: &Verdict) -> Exit {
     let anchored = match verdict.anchored_size {
         Some(size) => format!("anchored up to event {size}"),
         None => "self-consistent only: no anchor was compared".to_owned(),

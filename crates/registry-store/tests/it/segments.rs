@@ -16,38 +16,38 @@ use handshake_core::{
     tier::ModelTier,
     time::UtcTime,
 };
-use handshake_flight_recorder::{Anchor, Status, TamperKind, Trust, VerifyError, verify_export};
-use handshake_registry_store::{ExportFailed, Retention, SegmentState, Store};
+use handshake_flight_recorder::{Anchor, Status, Trust, verify_export};
+use handshake_registry_store::{SegmentState, Store};
 
 use crate::world::{World, commit, db, event, raw, spend};
 
-async fn append(store: &Store, from: u32, count: u32) {
+pub(crate) async fn append(store: &Store, from: u32, count: u32) {
     let events = (from..from + count).map(event).collect();
     store.append_all(events).await.expect("appends");
 }
 
-async fn states(store: &Store) -> Vec<(u64, u64, SegmentState)> {
+pub(crate) async fn states(store: &Store) -> Vec<(u64, u64, SegmentState)> {
     let segments = store.log_segments().await.expect("lists");
     let state =
         |segment: &handshake_registry_store::Segment| (segment.first, segment.last, segment.state);
     segments.iter().map(state).collect()
 }
 
-async fn all(store: &Store) -> Vec<RecordedEvent> {
+pub(crate) async fn all(store: &Store) -> Vec<RecordedEvent> {
     store.log_after(None, 10_000).await.expect("reads")
 }
 
-fn rows(world: &World) -> i64 {
+pub(crate) fn rows(world: &World) -> i64 {
     raw(world.home.path())
         .query_row("SELECT count(*) FROM events", [], |row| row.get(0))
         .expect("counts")
 }
 
-fn folder(world: &World) -> PathBuf {
+pub(crate) fn folder(world: &World) -> PathBuf {
     world.home.path().join("log")
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .expect("reads")
         .map(|entry| entry.expect("entry").path())
@@ -58,7 +58,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Three segments of ten leaves, and five leaves that are not sealed.
-async fn sealed() -> World {
+pub(crate) async fn sealed() -> World {
     let world = World::new().await;
     for n in 0..3 {
         append(&world.store, n * 10, 10).await;
@@ -68,7 +68,7 @@ async fn sealed() -> World {
     world
 }
 
-async fn verdict(store: &Store) -> handshake_flight_recorder::Verdict {
+pub(crate) async fn verdict(store: &Store) -> handshake_flight_recorder::Verdict {
     let head = store.log_head().await.expect("head");
     store
         .verify_log(vec![Anchor::Head(head)])
@@ -286,123 +286,6 @@ async fn p9_a_process_that_died_between_file_and_commit_leaves_an_orphan_and_no_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p9_a_damaged_segment_is_named_and_stops_nothing_else() {
-    let world = sealed().await;
-    let paths = files(&folder(&world));
-    let sound = fs::read(&paths[1]).expect("reads");
-    let mut altered = sound.clone();
-    let middle = altered.len() / 2;
-    altered[middle] ^= 1;
-    let third = fs::read(&paths[2]).expect("reads");
-    for (bytes, state) in [
-        (Some(altered), SegmentState::Damaged),
-        (
-            Some(sound[..sound.len() - 1].to_vec()),
-            SegmentState::Damaged,
-        ),
-        (Some(third), SegmentState::Damaged),
-        (None, SegmentState::Missing),
-    ] {
-        match bytes {
-            Some(bytes) => fs::write(&paths[1], bytes).expect("writes"),
-            None => fs::remove_file(&paths[1]).expect("removes"),
-        }
-        let store = world.another(9);
-        assert_eq!(
-            states(&store).await,
-            [
-                (1, 10, SegmentState::Sealed),
-                (11, 20, state),
-                (21, 30, SegmentState::Sealed)
-            ]
-        );
-        let verdict = verdict(&store).await;
-        assert_eq!((verdict.status, verdict.size), (Status::Tampered, 10));
-        assert_eq!(verdict.exit_code(), 5);
-        assert_eq!(verdict.tampering[0].first_bad_seq, 11);
-        // Other work goes on.
-        store.append(event(99)).await.expect("appends");
-        assert_eq!(store.log_tail(3).await.expect("reads").len(), 3);
-        assert!(store.log_losses().await.is_ok());
-        let out = tempfile::tempdir().expect("directory");
-        let refused = store.export_log(&out.path().join("export")).await;
-        let Err(ExportFailed::Segment(file)) = refused else {
-            panic!("{refused:?}")
-        };
-        assert_eq!(folder(&world).join(file), paths[1]);
-    }
-    fs::write(&paths[1], sound).expect("writes");
-    assert_eq!(verdict(&world.store).await.status, Status::Intact);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p9_a_segment_rewritten_with_its_row_shows_against_what_is_signed() {
-    let world = World::new().await;
-    append(&world.store, 0, 10).await;
-    assert_eq!(world.store.seal_log().await.expect("seals"), 1);
-    // Another log of the same install, written by somebody who has the files and not the key.
-    let other = World::new().await;
-    append(&other.store, 50, 10).await;
-    other.store.seal_log().await.expect("seals");
-    let (ours, theirs) = (files(&folder(&world)), files(&folder(&other)));
-    fs::copy(&theirs[0], &ours[0]).expect("copies");
-    let row: (Vec<u8>, Vec<u8>, i64) = raw(other.home.path())
-        .query_row("SELECT head, sha256, bytes FROM segments", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .expect("reads");
-    let attacker = raw(world.home.path());
-    attacker
-        .execute("DELETE FROM segments", [])
-        .expect_err("guarded against mistakes");
-    attacker
-        .execute_batch("DROP TRIGGER segments_last")
-        .expect("an attacker is not a mistake");
-    attacker
-        .execute(
-            "UPDATE segments SET head = ?1, sha256 = ?2, bytes = ?3",
-            row,
-        )
-        .expect("alters");
-    let verdict = world.store.verify_log(Vec::new()).await.expect("verifies");
-    assert_eq!(verdict.status, Status::Tampered);
-    assert_eq!(verdict.tampering[0].kind, TamperKind::Rewritten);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p9_a_leaf_that_does_not_hold_is_never_sealed() {
-    let world = World::new().await;
-    append(&world.store, 0, 10).await;
-    raw(world.home.path())
-        .execute_batch(
-            "DROP TRIGGER events_last;
-             UPDATE events SET payload = CAST(replace(CAST(payload AS TEXT), 'call_attempt', 'call_retry') AS BLOB)
-             WHERE seq = 3",
-        )
-        .expect("alters");
-    assert_eq!(world.store.seal_log().await, Err(StoreError::Damaged));
-    assert_eq!((rows(&world), states(&world.store).await.len()), (10, 0));
-    assert_eq!(verdict(&world.store).await.tampering[0].first_bad_seq, 3);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p9_rows_go_only_where_a_segment_holds_them() {
-    let world = sealed().await;
-    let other = raw(world.home.path());
-    for sql in [
-        "DELETE FROM events",
-        "DELETE FROM segments",
-        "UPDATE segments SET last = 100",
-        "UPDATE segments SET pruned = 1",
-        "UPDATE segments SET sha256 = x'00'",
-    ] {
-        let refused = other.execute_batch(sql).expect_err(sql).to_string();
-        assert!(refused.contains("append only"), "{sql}: {refused}");
-    }
-    assert_eq!(rows(&world), 5);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn p9_what_an_open_use_ends_from_stays_in_the_database() {
     let world = World::new().await;
     let receipt = world.approved(1).await;
@@ -419,118 +302,6 @@ async fn p9_what_an_open_use_ends_from_stays_in_the_database() {
     world.store.seal_log().await.expect("the use was closed");
     assert_eq!(rows(&world), 0);
     assert_eq!(verdict(&world.store).await.status, Status::Intact);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p9_what_was_pruned_is_signed_and_the_rest_verifies() {
-    let world = sealed().await;
-    let old_anchor = Anchor::Short {
-        size: 5,
-        prefix: "0123456789ab".to_owned(),
-    };
-    let keep = |count| world.store.prune_log(Retention::Events(count));
-    assert_eq!(keep(26).await.expect("nothing is old enough"), None);
-    let seam = keep(25).await.expect("prunes").expect("a seam");
-    assert_eq!((seam.first, seam.size, seam.at_size), (1, 10, 35));
-    assert_eq!(keep(25).await.expect("nothing is left to prune"), None);
-    assert_eq!(files(&folder(&world)).len(), 2);
-    let seam = keep(6).await.expect("prunes").expect("a seam");
-    assert_eq!((seam.first, seam.size), (11, 20));
-    append(&world.store, 35, 5).await;
-    let world = world.reopened(2);
-    assert_eq!(
-        states(&world.store).await,
-        [
-            (1, 10, SegmentState::Pruned),
-            (11, 20, SegmentState::Pruned),
-            (21, 30, SegmentState::Sealed)
-        ]
-    );
-    let found = verdict(&world.store).await;
-    assert_eq!(
-        (found.status, found.size, found.pruned),
-        (Status::Intact, 40, Some(20))
-    );
-    let events = all(&world.store).await;
-    assert_eq!((events.len(), events[0].seq), (20, 20));
-    // What was noted about leaves that are gone is neither confirmed nor a contradiction.
-    let old = world.store.verify_log(vec![old_anchor]).await;
-    assert_eq!(old.expect("reads").status, Status::SelfConsistentOnly);
-
-    let out = tempfile::tempdir().expect("directory");
-    let export = out.path().join("export");
-    let manifest = world.store.export_log(&export).await.expect("exports");
-    assert_eq!((manifest.size, manifest.seams), (40, 2));
-    let head = world.store.log_head().await.expect("head");
-    let root = world.store.log_root().await.expect("root");
-    let check = || {
-        let trust = Trust {
-            roots: vec![root],
-            anchors: vec![Anchor::Head(head)],
-        };
-        verify_export(&export, trust)
-    };
-    let verdict = check().expect("reads");
-    assert_eq!((verdict.status, verdict.pruned), (Status::Intact, Some(20)));
-    fs::remove_file(export.join("seams.jsonl")).expect("removes");
-    let verdict = check().expect("reads");
-    assert_eq!((verdict.status, verdict.pruned), (Status::Tampered, None));
-    let manifest = fs::read_to_string(export.join("manifest.json")).expect("reads");
-    let later = manifest.replace("export@0.2", "export@0.3");
-    fs::write(export.join("manifest.json"), later).expect("writes");
-    assert!(matches!(check(), Err(VerifyError::UnknownFormat)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p9_segments_without_a_seam_are_missing_and_not_pruned() {
-    let world = sealed().await;
-    world
-        .store
-        .prune_log(Retention::Events(25))
-        .await
-        .expect("prunes");
-    raw(world.home.path())
-        .execute_batch("DROP TRIGGER seams_stay; DELETE FROM seams")
-        .expect("an attacker is not a mistake");
-    let verdict = verdict(&world.store).await;
-    assert_eq!((verdict.status, verdict.pruned), (Status::Tampered, None));
-    let first = verdict.tampering[0];
-    assert_eq!((first.kind, first.first_bad_seq), (TamperKind::Removed, 1));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p9_segments_are_pruned_by_their_age() {
-    let world = World::new().await;
-    let at = |n: u32, days: u64| {
-        let mut event = event(n);
-        event.timestamp = event.timestamp.plus(Duration::from_secs(days * 86_400));
-        event
-    };
-    for days in [0, 10, 20] {
-        let events = (0..5).map(|n| at(n, days)).collect();
-        world.store.append_all(events).await.expect("appends");
-        world.store.seal_log().await.expect("seals");
-    }
-    world.fakes.clock.advance(Duration::from_secs(21 * 86_400));
-    let keep = |days: u64| Retention::Age(Duration::from_secs(days * 86_400));
-    assert_eq!(world.store.prune_log(keep(21)).await.expect("none"), None);
-    let seam = world.store.prune_log(keep(2)).await.expect("prunes");
-    assert_eq!(seam.expect("a seam").size, 10, "the third is one day old");
-    assert_eq!(verdict(&world.store).await.pruned, Some(10));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p9_a_pruned_file_that_stayed_is_taken_away_later() {
-    let world = sealed().await;
-    let first = files(&folder(&world))[0].clone();
-    let bytes = fs::read(&first).expect("reads");
-    let pruned = world.store.prune_log(Retention::Events(25)).await;
-    pruned.expect("prunes").expect("a seam");
-    // As after a process that died before it took the file away.
-    fs::write(&first, bytes).expect("writes");
-    assert_eq!(verdict(&world.store).await.pruned, Some(10));
-    world.store.seal_log().await.expect("seals");
-    assert!(!first.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -145,9 +145,20 @@ fn confirmed() -> Result<bool> {
 
 /// What a verification of this home's own log found, with what its files and its losses say.
 pub(super) fn report(out: Out, verdict: &Verdict, segments: &[Segment], losses: &[Loss]) -> Exit {
-    let exit = super::report(out, verdict);
-    for segment in segments.iter().filter(|segment| segment.state.is_faulty()) {
-        out.object(&json!({ "segment": described(segment) }));
+    let faulty = || segments.iter().filter(|segment| segment.state.is_faulty());
+    let mut object = json!(verdict);
+    object["faulty_segments"] = faulty().map(described).collect();
+    object["losses"] = losses
+        .iter()
+        .map(|loss| {
+            json!({
+                "at": loss.at_size, "count": loss.lost, "cause": loss.cause, "noticed_at": loss.noticed_at,
+            })
+        })
+        .collect();
+    out.object(&object);
+    let exit = super::for_people(out, verdict);
+    for segment in faulty() {
         out.mark(
             false,
             format!(
@@ -158,11 +169,6 @@ pub(super) fn report(out: Out, verdict: &Verdict, segments: &[Segment], losses: 
                 segment.last
             ),
         );
-    }
-    for loss in losses {
-        out.object(&json!({ "lost": {
-            "at": loss.at_size, "count": loss.lost, "cause": loss.cause, "noticed_at": loss.noticed_at,
-        } }));
     }
     if !losses.is_empty() {
         out.line(format!("     {}", lost(losses)));
