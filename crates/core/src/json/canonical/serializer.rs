@@ -17,7 +17,7 @@ const NUMBER: &str = "$serde_json::private::Number";
 const RAW: &str = "$serde_json::private::RawValue";
 
 /// A struct: an object, or one of the wrappers with which `serde_json` carries a number or raw text.
-enum Struct<'a, 'o> {
+pub(super) enum Struct<'a, 'o> {
     Object(Object<'a, 'o>),
     Number(&'a mut Writer<'o>),
     Raw(&'a mut Writer<'o>),
