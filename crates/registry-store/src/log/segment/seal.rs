@@ -171,10 +171,10 @@ fn pack(
     let mut select = conn.prepare(
         "SELECT seq, prev, hash, payload FROM events WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
     )?;
-    let mut leaves = select.query_map(params![codec::int(first)?, codec::int(last)?], columns)?;
+    let leaves = select.query_map(params![codec::int(first)?, codec::int(last)?], columns)?;
     let mut packer: Option<Packer> = None;
     let (mut losses, mut last_at) = (0, UtcTime::from_unix_millis(0));
-    while let Some(row) = leaves.next() {
+    for row in leaves {
         let leaf: Leaf = leaf(row?)?;
         if leaf.seq == first {
             packer = Some(Packer::new(LogHead {
@@ -189,7 +189,7 @@ fn pack(
             let event = RecordedEvent::read(&leaf.payload).map_err(|_| StoreError::Damaged)?;
             last_at = event.event.timestamp;
         }
-        if leaf.seq % 256 == 0 && stop() {
+        if leaf.seq.is_multiple_of(256) && stop() {
             return Ok(None);
         }
     }
