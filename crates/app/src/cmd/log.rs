@@ -33,13 +33,13 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Sign the head of the log.
     Checkpoint,
-    /// Lists the parts of the log that are sealed outside the database.
-    #[command(after_help = "Example:\n  handshake log segments\n  handshake log segments --json")]
+    /// List the segments of the log outside the database.
+    #[command(after_help = "Examples:\n  handshake log segments\n  handshake log segments --json")]
     Segments,
-    /// Seals all that is signed into a compressed segment now.
+    /// Sign the log and seal it into compressed segments.
     #[command(after_help = "Example:\n  handshake log seal")]
     Seal,
-    /// Removes old segments for good; a signed seam says which.
+    /// Remove old segments for good and sign what was removed.
     Prune(segments::PruneArgs),
 }
 

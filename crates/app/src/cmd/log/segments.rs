@@ -15,7 +15,7 @@ use handshake_registry_store::{Loss, Retention, Segment};
 use serde_json::{Value, json};
 
 use crate::{
-    cx::Cx,
+    context::Context,
     error::{AppError, Exit, Result},
     factor,
     out::Out,
@@ -24,19 +24,19 @@ use crate::{
 /// What to remove.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  handshake log prune --keep 90d\n  handshake log prune --keep 100000 --yes"
+    after_help = "Examples:\n  handshake log prune --keep 90d\n  handshake log prune --keep 100000 --yes"
 )]
 pub(crate) struct PruneArgs {
-    /// What to keep at least: a number of events, or an age in hours, days or weeks (12h, 90d, 8w).
+    /// Keep at least this many events, or events up to this age (12h, 90d, 8w).
     #[arg(long, value_name = "COUNT|AGE", value_parser = retention)]
     keep: Retention,
-    /// Does not ask. Needed where nobody sits at a terminal.
+    /// Do not ask for confirmation; required without a terminal.
     #[arg(long)]
     yes: bool,
 }
 
 fn retention(text: &str) -> std::result::Result<Retention, String> {
-    let bad = || "give a number of events, or an age as 12h, 90d or 8w".to_owned();
+    let bad = || "expected a number of events, or an age such as 12h, 90d or 8w".to_owned();
     let (digits, hours) = match text.as_bytes().last() {
         Some(b'h') => (&text[..text.len() - 1], 1),
         Some(b'd') => (&text[..text.len() - 1], 24),
@@ -52,7 +52,7 @@ fn retention(text: &str) -> std::result::Result<Retention, String> {
     Ok(Retention::Age(Duration::from_secs(seconds)))
 }
 
-pub(super) async fn list(cx: &Cx) -> Result<Exit> {
+pub(super) async fn list(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     let segments = app.store.log_segments().await?;
     let mut rows = Vec::new();
@@ -71,7 +71,8 @@ pub(super) async fn list(cx: &Cx) -> Result<Exit> {
         ]);
     }
     if rows.is_empty() {
-        cx.out.line("No segment: the whole log is in the database.");
+        cx.out
+            .line("No segments; the whole log is in the database.");
     } else {
         let head = ["first", "last", "events", "bytes", "state"];
         cx.out.table(&head, &rows);
@@ -86,7 +87,7 @@ fn described(segment: &Segment) -> Value {
     })
 }
 
-pub(super) async fn seal(cx: &Cx) -> Result<Exit> {
+pub(super) async fn seal(cx: &Context) -> Result<Exit> {
     let app = cx.app().await?;
     app.store.flush().await?;
     let made = app.store.seal_log().await?;
@@ -99,10 +100,10 @@ pub(super) async fn seal(cx: &Cx) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-pub(super) async fn prune(cx: &Cx, args: &PruneArgs) -> Result<Exit> {
+pub(super) async fn prune(cx: &Context, args: &PruneArgs) -> Result<Exit> {
     if !args.yes && !confirmed()? {
         cx.out.object(&json!({ "pruned": false }));
-        cx.out.line("Nothing was removed.");
+        cx.out.line("Cancelled; nothing was removed.");
         return Ok(Exit::Done);
     }
     let app = cx.app().await?;
@@ -110,7 +111,7 @@ pub(super) async fn prune(cx: &Cx, args: &PruneArgs) -> Result<Exit> {
     let seam = match app.store.prune_log(args.keep).await {
         Err(StoreError::Conflict) => {
             return Err(AppError::from(StoreError::Conflict)
-                .next("another process seals or prunes; try again in a moment"));
+                .next("another process is sealing or pruning the log; try again"));
         }
         other => other?,
     };
@@ -118,10 +119,10 @@ pub(super) async fn prune(cx: &Cx, args: &PruneArgs) -> Result<Exit> {
         .object(&json!({ "pruned": seam.is_some(), "seam": seam }));
     cx.out.line(match &seam {
         Some(seam) => format!(
-            "Removed events {} to {}. The seam is signed; export it with the log.",
+            "Removed events {} to {} and signed the seam.",
             seam.first, seam.size
         ),
-        None => "Nothing is old enough to remove.".to_owned(),
+        None => "No segment is old enough to remove.".to_owned(),
     });
     Ok(Exit::Done)
 }
@@ -129,13 +130,14 @@ pub(super) async fn prune(cx: &Cx, args: &PruneArgs) -> Result<Exit> {
 /// Asks at the terminal. Only the whole word counts.
 fn confirmed() -> Result<bool> {
     if !factor::at_terminal() {
-        return Err(
-            AppError::usage(ErrorCode::InvalidRequest, "pruning removes events for good")
-                .next("give --yes, or run it at a terminal"),
-        );
+        return Err(AppError::usage(
+            ErrorCode::InvalidRequest,
+            "pruning removes events for good and needs confirmation",
+        )
+        .next("pass --yes, or run the command in a terminal"));
     }
     let mut terminal = std::io::stderr().lock();
-    let asked = terminal.write_all(b"This removes events for good. Type yes to go on: ");
+    let asked = terminal.write_all(b"This removes events for good. Type 'yes' to continue: ");
     let mut answer = String::new();
     let read = asked
         .and_then(|()| terminal.flush())
