@@ -11,6 +11,7 @@ mod it {
     mod factor;
     mod gateway;
     mod input;
+    mod log;
     mod machine;
     mod mission;
     mod provider;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 value, written in lower-case hex.
-#[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
 pub struct Digest([u8; 32]);
 
 /// A text that is not 64 lower-case hex digits.
@@ -38,11 +38,28 @@ impl Digest {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// Hands out the hex digits without an allocation: events hold several of them.
+    fn with_hex<T>(&self, take: impl FnOnce(&str) -> T) -> T {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
+        }
+        take(std::str::from_utf8(&digits).unwrap_or_default())
+    }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.with_hex(|hex| f.write_str(hex))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.with_hex(|hex| serializer.serialize_str(hex))
     }
 }
 
@@ -187,24 +204,21 @@ pub enum NotCanonical {
 /// # Errors
 /// [`NotCanonical::Number`] for floats and for integers that a double cannot hold: RFC 8785 would
 /// round them, and two values could then share a digest.
-pub fn canonical_json<T: Serialize>(value: &T) -> Result<Vec<u8>, NotCanonical> {
-    let value = serde_json::to_value(value).map_err(|_| NotCanonical::Unserialisable)?;
-    check_numbers(&value)?;
-    serde_json_canonicalizer::to_vec(&value).map_err(|_| NotCanonical::Unserialisable)
+pub fn canonical_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NotCanonical> {
+    let mut out = Vec::with_capacity(512);
+    canonical_json_into(value, &mut out)?;
+    Ok(out)
 }
 
-fn check_numbers(value: &serde_json::Value) -> Result<(), NotCanonical> {
-    const EXACT: u64 = 1 << 53;
-    match value {
-        serde_json::Value::Number(n) => match (n.as_u64(), n.as_i64()) {
-            (Some(u), _) if u <= EXACT => Ok(()),
-            (None, Some(i)) if i.unsigned_abs() <= EXACT => Ok(()),
-            _ => Err(NotCanonical::Number),
-        },
-        serde_json::Value::Array(items) => items.iter().try_for_each(check_numbers),
-        serde_json::Value::Object(members) => members.values().try_for_each(check_numbers),
-        _ => Ok(()),
-    }
+/// Appends the canonical form to `out`, which is as it was after a refusal.
+///
+/// # Errors
+/// As [`canonical_json`].
+pub fn canonical_json_into<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), NotCanonical> {
+    crate::json::canonical::write(value, out)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub use self::{
     read::InvalidEvent,
 };
 use crate::{
+    digest::{NotCanonical, canonical_json_into},
     ids::{EventId, ExternalId, ModelId, Principal, ProviderId, SessionId, TraceId},
     time::UtcTime,
 };
@@ -88,6 +89,22 @@ pub struct RecordedEvent {
     /// The event.
     #[serde(flatten)]
     pub event: Event,
+}
+
+impl Event {
+    /// Appends the canonical JSON of this event at a place of the log: the bytes of a [`RecordedEvent`].
+    ///
+    /// # Errors
+    /// [`NotCanonical`] for a number beyond 2^53; `out` is then as it was.
+    pub fn write_recorded(&self, seq: u64, out: &mut Vec<u8>) -> Result<(), NotCanonical> {
+        #[derive(Serialize)]
+        struct Recorded<'a> {
+            seq: u64,
+            #[serde(flatten)]
+            event: &'a Event,
+        }
+        canonical_json_into(&Recorded { seq, event: self }, out)
+    }
 }
 
 /// The ids that all events of one call share.

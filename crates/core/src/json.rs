@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+pub(crate) mod canonical;
+
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},

@@ -57,7 +57,7 @@ impl Checkpoint {
             prev_checkpoint_hash: before,
             signature: SignatureText([0; 64]),
         };
-        checkpoint.signature = key::sign(key, &checkpoint.signed_bytes(), sign)?;
+        checkpoint.signature = key::sign(key, CHECKPOINT_DOMAIN, &checkpoint.message(), sign)?;
         Ok(checkpoint)
     }
 
@@ -65,12 +65,14 @@ impl Checkpoint {
     /// u32be len(time) ‖ time ‖ key_id (8 bytes) ‖ prev_checkpoint_hash`.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
+        key::framed(CHECKPOINT_DOMAIN, &self.message())
+    }
+
+    fn message(&self) -> Vec<u8> {
         let (id, time) = (self.log_id.as_str().as_bytes(), self.time.as_bytes());
         let size = self.size.to_be_bytes();
         [
-            CHECKPOINT_DOMAIN.as_bytes(),
-            b"\0",
-            &length(id),
+            &length(id)[..],
             id,
             &size,
             self.head.as_bytes(),

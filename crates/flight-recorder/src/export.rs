@@ -14,24 +14,28 @@ use crate::{
     handover::EpochHandover,
     hash::LogHash,
     leaf::{Leaf, LogHead, LogId},
+    seam::Seam,
 };
 
 pub(crate) const LOG: &str = "log.jsonl";
 pub(crate) const CHECKPOINTS: &str = "checkpoints.jsonl";
 pub(crate) const HANDOVERS: &str = "handovers.jsonl";
+pub(crate) const SEAMS: &str = "seams.jsonl";
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const SCHEMA: &str = "hsk.log_export@0.1";
+/// Of a log that was pruned, which a reader of the first form must not take for a whole one.
+pub(crate) const PRUNED_SCHEMA: &str = "hsk.log_export@0.2";
 
 /// `manifest.json`: one line, like the others. It is not signed; everything in it is checked against the
 /// rest.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// `hsk.log_export@0.1`.
+    /// `hsk.log_export@0.1`; `hsk.log_export@0.2` of a log that was pruned, which has seams.
     pub schema: String,
     /// The log.
     pub log_id: LogId,
-    /// How many leaves were written.
+    /// How many leaves the log has; those that were pruned count.
     pub size: u64,
     /// The hash of the last one, or the genesis hash.
     pub head: LogHash,
@@ -39,6 +43,14 @@ pub struct Manifest {
     pub handovers: u64,
     /// How many checkpoints were written.
     pub checkpoints: u64,
+    /// How many seams were written.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seams: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An export could not be written.
@@ -67,6 +79,7 @@ pub struct ExportWriter {
     log: BufWriter<File>,
     checkpoints: BufWriter<File>,
     handovers: BufWriter<File>,
+    seams: Option<BufWriter<File>>,
     manifest: Manifest,
 }
 
@@ -82,6 +95,7 @@ impl ExportWriter {
             log: BufWriter::new(new_file(directory, LOG)?),
             checkpoints: BufWriter::new(new_file(directory, CHECKPOINTS)?),
             handovers: BufWriter::new(new_file(directory, HANDOVERS)?),
+            seams: None,
             directory: directory.to_owned(),
             manifest: Manifest {
                 schema: SCHEMA.to_owned(),
@@ -90,8 +104,26 @@ impl ExportWriter {
                 head,
                 handovers: 0,
                 checkpoints: 0,
+                seams: 0,
             },
         })
+    }
+
+    /// Writes the next seam, in the order in which they were made, and before the first leaf.
+    ///
+    /// # Errors
+    /// [`ExportError::Io`].
+    pub fn seam(&mut self, seam: &Seam) -> Result<(), ExportError> {
+        let to = match &mut self.seams {
+            Some(to) => to,
+            none => none.insert(BufWriter::new(new_file(&self.directory, SEAMS)?)),
+        };
+        write_record(to, SEAMS, seam)?;
+        PRUNED_SCHEMA.clone_into(&mut self.manifest.schema);
+        self.manifest.seams += 1;
+        self.manifest.size = seam.size;
+        self.manifest.head = seam.head;
+        Ok(())
     }
 
     /// Writes the next leaf.
@@ -138,7 +170,8 @@ impl ExportWriter {
             (HANDOVERS, self.handovers),
             (MANIFEST, manifest),
         ];
-        for (file, writer) in files {
+        let seams = self.seams.map(|writer| (SEAMS, writer));
+        for (file, writer) in files.into_iter().chain(seams) {
             let inner = writer
                 .into_inner()
                 .map_err(|e| io_error(file)(e.into_error()))?;

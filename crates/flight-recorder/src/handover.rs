@@ -10,6 +10,7 @@ use crate::{
     hash::LogHash,
     key::{self, HANDOVER_DOMAIN, KeyId, PublicKey, Sign, SignError, SignatureText},
     leaf::{LogHead, LogId, length},
+    seam::Seam,
     verdict::{Evidence, TamperKind, Tampering},
 };
 
@@ -59,7 +60,7 @@ impl EpochHandover {
             at_head: at.hash,
             signature: SignatureText([0; 64]),
         };
-        handover.signature = key::sign(from_key, &handover.signed_bytes(), sign)?;
+        handover.signature = key::sign(from_key, HANDOVER_DOMAIN, &handover.message(), sign)?;
         Ok(handover)
     }
 
@@ -67,12 +68,14 @@ impl EpochHandover {
     /// ‖ to_key ‖ u64be at_size ‖ at_head`.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
+        key::framed(HANDOVER_DOMAIN, &self.message())
+    }
+
+    fn message(&self) -> Vec<u8> {
         let id = self.log_id.as_str().as_bytes();
         let (epoch, size) = (self.epoch.to_be_bytes(), self.at_size.to_be_bytes());
         [
-            HANDOVER_DOMAIN.as_bytes(),
-            b"\0",
-            &length(id),
+            &length(id)[..],
             id,
             &epoch,
             self.from_key.as_bytes(),
@@ -162,15 +165,29 @@ impl Epochs {
 
     /// Whether a checkpoint is signed by a key whose word counts at its size.
     pub(crate) fn judge(&self, checkpoint: &Checkpoint) -> Result<(), TamperKind> {
+        let (size, signed) = (checkpoint.size, checkpoint.signed_bytes());
+        self.signed(&checkpoint.key_id, size, &signed, &checkpoint.signature)
+    }
+
+    /// Whether a seam is signed by a key whose word counts at the size at which it was made.
+    pub(crate) fn judge_seam(&self, seam: &Seam) -> Result<(), TamperKind> {
+        let (size, signed) = (seam.at_size, seam.signed_bytes());
+        self.signed(&seam.key_id, size, &signed, &seam.signature)
+    }
+
+    fn signed(
+        &self,
+        key: &KeyId,
+        size: u64,
+        message: &[u8],
+        signature: &SignatureText,
+    ) -> Result<(), TamperKind> {
         let epoch = self
             .0
-            .get(&checkpoint.key_id)
-            .filter(|epoch| (epoch.from_size..=epoch.to_size).contains(&checkpoint.size))
+            .get(key)
+            .filter(|epoch| (epoch.from_size..=epoch.to_size).contains(&size))
             .ok_or(TamperKind::WrongKey)?;
-        if epoch
-            .key
-            .verifies(&checkpoint.signed_bytes(), &checkpoint.signature)
-        {
+        if epoch.key.verifies(message, signature) {
             Ok(())
         } else {
             Err(TamperKind::BadSignature)

@@ -107,25 +107,22 @@ impl TryFrom<String> for SignatureText {
     }
 }
 
-/// Signs the bytes it is given; the private key stays wherever it lives. The bytes begin with their domain
-/// and a zero byte ([`split_domain`]), and a signer that cannot sign answers with anything: what does not
+/// Signs `domain ‖ 0x00 ‖ message` ([`framed`]) and is handed the two apart, as signers frame them themselves.
+/// The private key stays wherever it lives. A signer that cannot sign answers with anything: what does not
 /// verify is refused.
-pub type Sign<'a> = &'a dyn Fn(&[u8]) -> [u8; 64];
+pub type Sign<'a> = &'a dyn Fn(&'static str, &[u8]) -> [u8; 64];
 
-/// The domain and the rest of bytes to sign, for a signer that puts `domain ‖ 0x00` before its message
-/// itself. `None` for bytes that are not of this crate.
+/// The bytes under a signature: `domain ‖ 0x00 ‖ message`.
 #[must_use]
-pub fn split_domain(bytes: &[u8]) -> Option<(&'static str, &[u8])> {
-    [CHECKPOINT_DOMAIN, HANDOVER_DOMAIN]
-        .into_iter()
-        .find_map(|domain| {
-            let rest = bytes.strip_prefix(domain.as_bytes())?.strip_prefix(b"\0")?;
-            Some((domain, rest))
-        })
+pub fn framed(domain: &str, message: &[u8]) -> Vec<u8> {
+    [domain.as_bytes(), b"\0", message].concat()
 }
 
 /// The domain of checkpoints.
 pub const CHECKPOINT_DOMAIN: &str = "hsk.checkpoint.v1";
+
+/// The domain of seams.
+pub const SEAM_DOMAIN: &str = "hsk.log_seam.v1";
 
 /// The domain of handovers between epoch keys.
 pub const HANDOVER_DOMAIN: &str = "hsk.epoch_handover.v1";
@@ -144,11 +141,12 @@ pub enum SignError {
 
 pub(crate) fn sign(
     key: &PublicKey,
+    domain: &'static str,
     message: &[u8],
     sign: Sign<'_>,
 ) -> Result<SignatureText, SignError> {
-    let signature = SignatureText(sign(message));
-    if key.verifies(message, &signature) {
+    let signature = SignatureText(sign(domain, message));
+    if key.verifies(&framed(domain, message), &signature) {
         Ok(signature)
     } else {
         Err(SignError::WrongSigner)

@@ -135,16 +135,25 @@ pub fn leaf_hash(seq: u64, prev: &LogHash, payload: &[u8]) -> LogHash {
 /// # Errors
 /// [`AppendError`] when the payload could not be exported byte for byte.
 pub fn append(head: &LogHead, payload: Vec<u8>) -> Result<(Leaf, LogHead), AppendError> {
-    check_payload(&payload)?;
-    let seq = head.size.checked_add(1).ok_or(AppendError::Full)?;
-    let hash = leaf_hash(seq, &head.hash, &payload);
+    let next = advance(head, &payload)?;
     let leaf = Leaf {
-        seq,
+        seq: next.size,
         prev: head.hash,
-        hash,
+        hash: next.hash,
         payload,
     };
-    Ok((leaf, LogHead { size: seq, hash }))
+    Ok((leaf, next))
+}
+
+/// The head after a payload, for whoever keeps the payload elsewhere.
+///
+/// # Errors
+/// As [`append`].
+pub fn advance(head: &LogHead, payload: &[u8]) -> Result<LogHead, AppendError> {
+    check_payload(payload)?;
+    let size = head.size.checked_add(1).ok_or(AppendError::Full)?;
+    let hash = leaf_hash(size, &head.hash, payload);
+    Ok(LogHead { size, hash })
 }
 
 pub(crate) fn check_payload(payload: &[u8]) -> Result<(), AppendError> {

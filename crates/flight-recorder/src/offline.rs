@@ -10,11 +10,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     checkpoint::Checkpoint,
-    export::{CHECKPOINTS, HANDOVERS, LOG, MANIFEST, Manifest, SCHEMA},
+    export::{CHECKPOINTS, HANDOVERS, LOG, MANIFEST, Manifest, PRUNED_SCHEMA, SCHEMA, SEAMS},
     format,
     handover::EpochHandover,
     leaf::Leaf,
     lines::{Line, Lines},
+    seam::Seam,
     verdict::{Evidence, TamperKind, Tampering, Verdict},
     verify::{Trust, Verifier},
 };
@@ -46,7 +47,7 @@ pub enum VerifyError {
     },
 }
 
-/// The four files of an export, wherever their bytes are.
+/// The files of an export, wherever their bytes are.
 #[derive(Clone, Debug)]
 pub struct ExportParts<R> {
     /// `manifest.json`.
@@ -55,6 +56,8 @@ pub struct ExportParts<R> {
     pub handovers: R,
     /// `checkpoints.jsonl`.
     pub checkpoints: R,
+    /// `seams.jsonl`, which only the export of a pruned log has.
+    pub seams: Option<R>,
     /// `log.jsonl`.
     pub log: R,
 }
@@ -68,6 +71,10 @@ pub fn verify_export(directory: &Path, trust: Trust) -> Result<Verdict, VerifyEr
         manifest: open(directory, MANIFEST)?,
         handovers: open(directory, HANDOVERS)?,
         checkpoints: open(directory, CHECKPOINTS)?,
+        seams: match directory.join(SEAMS).symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            _ => Some(open(directory, SEAMS)?),
+        },
         log: open(directory, LOG)?,
     };
     verify_parts(parts, trust)
@@ -84,26 +91,34 @@ pub fn verify_parts<R: BufRead>(
     let manifest = read_manifest(parts.manifest)?;
     let (handovers, bad_handover) = read_records::<EpochHandover>(parts.handovers, HANDOVERS)?;
     let (checkpoints, bad_checkpoint) = read_records::<Checkpoint>(parts.checkpoints, CHECKPOINTS)?;
-    let counts = (handovers.len() as u64, checkpoints.len() as u64);
+    let (seams, bad_seam) = match parts.seams {
+        Some(seams) => read_records::<Seam>(seams, SEAMS)?,
+        None => (Vec::new(), false),
+    };
+    let counts = [handovers.len(), checkpoints.len(), seams.len()].map(|count| count as u64);
     let signed_to = checkpoints.last().map_or(0, |checkpoint| checkpoint.size);
     let log_id = manifest.as_ref().map(|m| m.log_id.clone());
     let log_id = log_id.or_else(|| checkpoints.first().map(|c| c.log_id.clone()));
 
-    let mut verifier = Verifier::new(trust, log_id, &handovers, checkpoints);
+    let mut verifier = Verifier::pruned(trust, log_id, &handovers, checkpoints, &seams);
     read_leaves(parts.log, LOG, &mut verifier)?;
 
     let malformed = [
         (manifest.is_none(), 0, Evidence::Manifest),
         (bad_handover, signed_to, Evidence::Handover),
         (bad_checkpoint, signed_to, Evidence::Checkpoint),
+        (bad_seam, 0, Evidence::Seam),
     ];
     for (_, after, by) in malformed.into_iter().filter(|(bad, ..)| *bad) {
         verifier.note(Tampering::vague(TamperKind::Malformed, after + 1, by));
     }
     if let Some(manifest) = manifest {
-        let promised = (manifest.handovers, manifest.checkpoints);
-        let short = promised.0 > counts.0 || promised.1 > counts.1;
-        if !bad_handover && !bad_checkpoint && promised != counts {
+        let promised = [manifest.handovers, manifest.checkpoints, manifest.seams];
+        let short = promised
+            .iter()
+            .zip(&counts)
+            .any(|(promised, found)| promised > found);
+        if !bad_handover && !bad_checkpoint && !bad_seam && promised != counts {
             let kind = if short {
                 TamperKind::Removed
             } else {
@@ -167,7 +182,7 @@ fn read_manifest(input: impl BufRead) -> Result<Option<Manifest>, VerifyError> {
     let (manifests, bad) = read_records::<Manifest>(input, MANIFEST)?;
     let mut manifests = manifests.into_iter();
     match (manifests.next(), manifests.next()) {
-        (Some(manifest), None) if !bad && manifest.schema == SCHEMA => Ok(Some(manifest)),
+        (Some(manifest), None) if !bad && is_ours(&manifest) => Ok(Some(manifest)),
         (Some(manifest), None) if !bad && is_other_version(&manifest.schema) => {
             Err(VerifyError::UnknownFormat)
         }
@@ -175,11 +190,22 @@ fn read_manifest(input: impl BufRead) -> Result<Option<Manifest>, VerifyError> {
     }
 }
 
-/// Whether a schema id is ours with another version, rather than a damaged one.
+/// The form without seams, or the one with them.
+fn is_ours(manifest: &Manifest) -> bool {
+    let schema = if manifest.seams == 0 {
+        SCHEMA
+    } else {
+        PRUNED_SCHEMA
+    };
+    manifest.schema == schema
+}
+
+/// Whether a schema id is ours with another version, rather than a damaged one. The version with seams is another
+/// one where there are none.
 fn is_other_version(schema: &str) -> bool {
-    schema
-        .strip_prefix("hsk.log_export@")
-        .is_some_and(|version| {
+    let version = schema.strip_prefix("hsk.log_export@");
+    schema != SCHEMA
+        && version.is_some_and(|version| {
             !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'.')
         })
 }

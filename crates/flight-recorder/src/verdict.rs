@@ -29,6 +29,8 @@ pub enum TamperKind {
     WrongKey,
     /// A checkpoint does not follow the one before, or is about another log.
     CheckpointChain,
+    /// A seam does not follow the one before, or is about another log.
+    SeamChain,
 }
 
 impl TamperKind {
@@ -46,6 +48,7 @@ impl TamperKind {
             Self::BadSignature => "bad_signature",
             Self::WrongKey => "wrong_key",
             Self::CheckpointChain => "checkpoint_chain",
+            Self::SeamChain => "seam_chain",
         }
     }
 }
@@ -59,6 +62,8 @@ pub enum Evidence {
     Chain,
     /// The manifest of the export.
     Manifest,
+    /// A signed seam.
+    Seam,
     /// A signed checkpoint.
     Checkpoint,
     /// A handover between epoch keys.
@@ -74,6 +79,7 @@ impl Evidence {
         match self {
             Self::Chain => "chain",
             Self::Manifest => "manifest",
+            Self::Seam => "seam",
             Self::Checkpoint => "checkpoint",
             Self::Handover => "handover",
             Self::Anchor => "anchor",
@@ -135,8 +141,11 @@ pub struct Verdict {
     pub status: Status,
     /// The log's identity; `None` when leaves alone were checked.
     pub log_id: Option<LogId>,
-    /// How many leaves hold, from the first on.
+    /// How many leaves hold, from the first on; those that were pruned count.
     pub size: u64,
+    /// The last leaf that was removed on purpose, which a seam signs. What came before it is not there to check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<u64>,
     /// The hash of the last leaf that holds. `None` only when leaves alone were checked and there is none.
     pub head: Option<LogHash>,
     /// The largest size that an outside anchor confirms.

@@ -7,6 +7,7 @@ use crate::{
     hash::LogHash,
     key::{self, PublicKey},
     leaf::{Leaf, LogHead, LogId},
+    seam::Seam,
     verdict::{Evidence, Status, TamperKind, Tampering, Verdict},
 };
 
@@ -62,6 +63,8 @@ pub struct Verifier {
     witnesses: Vec<Witness>,
     next: usize,
     chain: Chain,
+    /// Where the leaves begin: after this many, which were pruned.
+    pruned: u64,
     epoch_keys: usize,
     /// The largest size that a signed or outside witness confirmed.
     confirmed: u64,
@@ -83,9 +86,23 @@ impl Verifier {
         handovers: &[EpochHandover],
         checkpoints: Vec<Checkpoint>,
     ) -> Self {
+        Self::pruned(trust, log_id, handovers, checkpoints, &[])
+    }
+
+    /// The same for a log whose oldest leaves may have been removed on purpose: the leaves begin after the last
+    /// of the seams. A seam that does not hold is not gone by, so the leaves that it speaks of are missing then.
+    #[must_use]
+    pub fn pruned(
+        trust: Trust,
+        log_id: Option<LogId>,
+        handovers: &[EpochHandover],
+        checkpoints: Vec<Checkpoint>,
+        seams: &[Seam],
+    ) -> Self {
         let genesis = log_id.as_ref().map(|id| LogHead::genesis(id).hash);
         let mut this = Self {
-            chain: Chain::new(genesis),
+            chain: Chain::new(0, genesis),
+            pruned: 0,
             anchors: trust.anchors,
             witnesses: Vec::new(),
             next: 0,
@@ -97,8 +114,9 @@ impl Verifier {
             tampering: Vec::new(),
             log_id,
         };
-        this.take_signed(&trust.roots, handovers, checkpoints);
+        this.take_signed(&trust.roots, handovers, checkpoints, seams);
         this.witnesses.sort_by_key(|witness| witness.size);
+        this.pass_the_pruned();
         this.meet_witnesses();
         this
     }
@@ -108,6 +126,7 @@ impl Verifier {
         roots: &[PublicKey],
         handovers: &[EpochHandover],
         checkpoints: Vec<Checkpoint>,
+        seams: &[Seam],
     ) {
         let (epochs, fault) = Epochs::follow(self.log_id.as_ref(), roots, handovers);
         self.epoch_keys = epochs.len();
@@ -121,6 +140,7 @@ impl Verifier {
                 }));
         }
         self.take_checkpoints(&epochs, checkpoints);
+        self.take_seams(&epochs, seams);
         for (index, anchor) in self.anchors.iter().enumerate() {
             let fault = match anchor {
                 Anchor::Checkpoint(kept)
@@ -180,6 +200,53 @@ impl Verifier {
                 says,
             });
         }
+    }
+
+    fn take_seams(&mut self, epochs: &Epochs, seams: &[Seam]) {
+        let mut before: Option<&Seam> = None;
+        for seam in seams {
+            let follows = seam.follows(before, self.log_id.as_ref());
+            let fault = epochs.judge_seam(seam).err();
+            if let Some(kind) = fault.or((!follows).then_some(TamperKind::SeamChain)) {
+                self.tampering
+                    .push(Tampering::vague(kind, seam.size, Evidence::Seam));
+                break;
+            }
+            for (size, hash) in [(seam.size, seam.head), (seam.at_size, seam.at_head)] {
+                self.witnesses.push(Witness {
+                    size,
+                    by: Evidence::Seam,
+                    says: Says::Hash(hash),
+                });
+            }
+            before = Some(seam);
+        }
+        if let Some(last) = before {
+            self.pruned = last.size;
+            self.chain = Chain::new(last.size, Some(last.head));
+        }
+    }
+
+    /// Witnesses of leaves that were pruned can only be held against each other.
+    fn pass_the_pruned(&mut self) {
+        let behind = self.witnesses.partition_point(|w| w.size < self.pruned);
+        for pair in self.witnesses[..behind].chunk_by(|a, b| a.size == b.size) {
+            let known = pair.iter().find_map(|witness| match witness.says {
+                Says::Hash(hash) => Some(hash),
+                Says::Anchor(_) => None,
+            });
+            let Some(known) = known else { continue };
+            let liar = pair.iter().find(|witness| match witness.says {
+                Says::Hash(hash) => hash != known,
+                Says::Anchor(index) => !self.anchors[index].matches(&known),
+            });
+            if let Some(liar) = liar {
+                let fault = Tampering::vague(TamperKind::Rewritten, liar.size, liar.by);
+                self.rewritten.get_or_insert((liar.size, fault));
+            }
+        }
+        self.next = behind;
+        self.confirmed = self.pruned;
     }
 
     /// Takes the next leaf, in the order of the log.
@@ -301,6 +368,7 @@ impl Verifier {
             status,
             log_id: self.log_id,
             size,
+            pruned: (self.pruned > 0).then_some(self.pruned),
             head: self.chain.head(),
             anchored_size: self.anchored.map(|(size, _)| size),
             anchor_bits: self.anchored.map(|(_, bits)| bits),

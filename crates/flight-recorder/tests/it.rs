@@ -12,3 +12,5 @@ mod leaves;
 mod mutations;
 #[path = "it/sample.rs"]
 mod sample;
+#[path = "it/seams.rs"]
+mod seams;

@@ -45,7 +45,8 @@ pub(crate) fn prepare(path: &Path) -> Result<(PathBuf, bool), OpenError> {
     Ok((path, made))
 }
 
-fn check_directory(directory: &Path) -> Result<(), OpenError> {
+/// A directory for its owner only; made where it is missing.
+pub(crate) fn check_directory(directory: &Path) -> Result<(), OpenError> {
     match directory.symlink_metadata() {
         Ok(found) if !found.is_dir() => Err(OpenError::Kind(DIRECTORY)),
         Ok(found) => check_owner(&found, DIRECTORY),

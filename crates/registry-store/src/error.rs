@@ -102,6 +102,9 @@ pub enum ExportFailed {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file of a segment is missing or damaged.
+    #[error("{0} is missing or damaged")]
+    Segment(String),
     /// The directory could not be written.
     #[error(transparent)]
     Write(#[from] handshake_flight_recorder::ExportError),

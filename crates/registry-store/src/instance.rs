@@ -9,7 +9,7 @@ use std::{
 
 use handshake_core::{
     code::{ErrorClass, ErrorCode, Phase},
-    event::{Actor, Body, CallOutcome, Event, RecordedEvent},
+    event::{Actor, Body, CallOutcome, Event, LossCause, RecordedEvent},
     ids::{EventId, UseId},
     ports::{EntropyExt, StoreError},
 };
@@ -79,7 +79,7 @@ fn lock_path(path: &Path, instance: &[u8]) -> PathBuf {
 }
 
 /// Registers this store and buries the dead: their uses end as crashed, and what they may have had in their
-/// queue is a gap. Called under [`Opening`].
+/// queue is recorded as lost. Called under [`Opening`].
 pub(crate) fn enter(tx: &Tx<'_>, path: &Path) -> Result<(), Fail<StoreError>> {
     let others = all(tx.conn)?;
     for other in others {
@@ -126,8 +126,9 @@ fn is_alive(lock: &Path) -> bool {
 }
 
 fn bury(tx: &Tx<'_>, instance: &[u8]) -> Result<(), Fail<StoreError>> {
+    // What it had in its queue came before the end of its uses.
+    log::record_loss(tx, None, LossCause::Crash)?;
     close_uses(tx, instance)?;
-    log::record_gap(tx, None, "crash")?;
     forget(tx, instance)
 }
 
@@ -180,7 +181,7 @@ fn close_uses(tx: &Tx<'_>, owner: &[u8]) -> Result<(), Fail<StoreError>> {
         let duration = now.since(codec::time(opened_at)).as_millis();
         log::append(
             tx,
-            Event {
+            &Event {
                 event_id: EventId::from_entropy(tx.shared.options.entropy.bytes()),
                 timestamp: now,
                 actor: Actor::System,

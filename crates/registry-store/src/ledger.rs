@@ -49,7 +49,7 @@ fn commit(tx: &Tx<'_>, intent: Intent) -> Result<Committed> {
         (None, Body::CallAttempt { use_id, .. }) => *use_id,
         (None, _) => UseId::from_entropy(tx.shared.options.entropy.bytes()),
     };
-    let seq = log::append(tx, intent.event).map_err(lift)?;
+    let seq = log::append(tx, &intent.event).map_err(lift)?;
     if let Some(spend) = &intent.spend {
         take(tx, spend, &intent.provider_id, seq)?;
     }

@@ -77,7 +77,7 @@ impl Store {
                 put(tx, record, None)?;
             }
             for event in events {
-                log::append(tx, event)?;
+                log::append(tx, &event)?;
             }
             Ok(())
         })

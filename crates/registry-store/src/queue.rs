@@ -193,7 +193,7 @@ pub(crate) fn presence(
     };
     let id: RequestId = codec::id(request_id)?;
     let waiting = shared
-        .waiting
+        .waiters
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     let here = waiting.get(&id).is_some_and(|count| *count > 0);
@@ -258,7 +258,7 @@ fn record(
     };
     let event_id = EventId::from_entropy(tx.shared.options.entropy.bytes());
     let event: Event = scope.event(event_id, tx.now(), actor, body);
-    log::append(tx, event).map_err(lift)?;
+    log::append(tx, &event).map_err(lift)?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x4853_4b31;
 pub(crate) const BACKUP_ID: i32 = 0x4853_4b42;
 
 /// All migrations, in order. The version of a database is the number of those it went through.
-pub(crate) const STEPS: &[M<'static>] = &[M::up(V1), M::up(V2)];
+pub(crate) const STEPS: &[M<'static>] = &[M::up(V1), M::up(V2), M::up(SEGMENTS)];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
 const V1: &str = "
@@ -149,3 +149,27 @@ const V2: &str = concat!(
         "aliases": "''", "''";
     }
 );
+
+/// The log in segments: which leaves are in which file, and what was pruned. A row of `events` goes only where a
+/// segment holds it, and a segment is marked as pruned only where a seam says so.
+const SEGMENTS: &str = "
+CREATE TABLE segments (
+  first INTEGER PRIMARY KEY, last INTEGER NOT NULL, prev BLOB NOT NULL, head BLOB NOT NULL,
+  sha256 BLOB NOT NULL, bytes INTEGER NOT NULL, losses INTEGER NOT NULL, last_at INTEGER NOT NULL,
+  pruned INTEGER NOT NULL DEFAULT 0, CHECK (first <= last AND pruned IN (0, 1))
+) STRICT;
+CREATE TABLE seams (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
+CREATE INDEX checkpoints_by_size ON checkpoints (size);
+DROP TRIGGER events_stay;
+CREATE TRIGGER events_stay BEFORE DELETE ON events
+  WHEN coalesce((SELECT last FROM segments WHERE first <= OLD.seq ORDER BY first DESC LIMIT 1), 0) < OLD.seq
+  BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER segments_stay BEFORE DELETE ON segments BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER segments_last BEFORE UPDATE ON segments
+  WHEN OLD.pruned OR NOT NEW.pruned OR NOT EXISTS (SELECT 1 FROM seams WHERE size >= OLD.last)
+    OR (OLD.first, OLD.last, OLD.prev, OLD.head, OLD.sha256, OLD.bytes, OLD.losses, OLD.last_at)
+      IS NOT (NEW.first, NEW.last, NEW.prev, NEW.head, NEW.sha256, NEW.bytes, NEW.losses, NEW.last_at)
+  BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER seams_stay BEFORE DELETE ON seams BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER seams_last BEFORE UPDATE ON seams BEGIN SELECT RAISE(ABORT, 'append only'); END;
+";

@@ -1,12 +1,13 @@
 //! The store: one database, one writer, a few readers.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fmt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -30,7 +31,7 @@ use crate::{
     readers::Readers,
     schema::STEPS,
     sessions,
-    writer::{Tx, Writer},
+    writer::{Tx, Writer, waiting::Waiting},
 };
 
 /// The first SQLite without the bug that could damage a database in WAL mode.
@@ -55,17 +56,19 @@ struct Inner {
 pub(crate) struct Shared {
     pub(crate) options: StoreOptions,
     pub(crate) log_id: LogId,
+    /// The database's file.
+    pub(crate) path: PathBuf,
+    /// The folder of sealed segments.
+    pub(crate) segments: PathBuf,
     /// This store among all that have the database open.
     pub(crate) instance: [u8; 16],
     signer: RwLock<Arc<dyn Signer>>,
     approval_key: RwLock<Option<PublicKey>>,
     poisoned: AtomicBool,
-    /// Submitted events that are not committed yet.
-    pub(crate) queued: AtomicUsize,
-    /// Events that were lost and are not recorded as a gap yet.
-    pub(crate) lost: AtomicU64,
+    /// What waits for the writer.
+    pub(crate) waiting: Waiting,
     /// Who waits here for a person, by request.
-    pub(crate) waiting: Mutex<BTreeMap<RequestId, usize>>,
+    pub(crate) waiters: Mutex<BTreeMap<RequestId, usize>>,
     /// Told when a request was decided here.
     pub(crate) decided: Notify,
     /// Conversations that were opened before.
@@ -81,6 +84,7 @@ impl Shared {
 
     pub(crate) fn poison(&self) {
         self.poisoned.store(true, Ordering::SeqCst);
+        self.waiting.end();
     }
 
     /// Refuses everything that Cloud rests on after the storage failed once, until it is opened again.
@@ -136,13 +140,14 @@ impl Store {
             log_id: format!("hsk.local/{}", options.install_id)
                 .parse()
                 .map_err(|_| OpenError::OtherInstall)?,
+            segments: path.with_file_name(log::segment::FOLDER),
+            path: path.clone(),
             instance: options.entropy.bytes(),
             signer: RwLock::new(Arc::clone(&options.recorder_signer)),
             approval_key: RwLock::new(options.approval_key.clone()),
             poisoned: AtomicBool::new(false),
-            queued: AtomicUsize::new(0),
-            lost: AtomicU64::new(0),
-            waiting: Mutex::default(),
+            waiting: Waiting::default(),
+            waiters: Mutex::default(),
             decided: Notify::new(),
             opened: sessions::Opened::default(),
             same_key: OnceLock::new(),
@@ -154,6 +159,7 @@ impl Store {
             let tx = Tx {
                 conn: &begin,
                 shared: &shared,
+                head: &Cell::new(None),
             };
             log::bind(&tx)?;
             instance::enter(&tx, &path).map_err(Fail::answer)?;

@@ -2,36 +2,44 @@
 //! commits once, and answers afterwards.
 
 use std::{
-    collections::VecDeque,
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
-    },
+    sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use handshake_core::{event::Event, ports::StoreError, time::UtcTime};
+use handshake_core::{
+    event::{Event, LossCause},
+    ports::StoreError,
+    time::UtcTime,
+};
+use handshake_flight_recorder::LogHead;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use self::{
+    upkeep::Upkeep,
+    waiting::{Batch, Placed},
+};
 use crate::{
-    error::{Fail, is_fatal, store_error},
+    error::{Fail, is_fatal},
     instance, log,
     store::Shared,
 };
 
-/// The most pieces of one transaction.
-const MAX_BATCH: usize = 256;
-/// How long queued events wait for company. Work that somebody waits for never waits.
-const LINGER: Duration = Duration::from_millis(10);
+mod upkeep;
+pub(crate) mod waiting;
+
+/// How long the writer leaves another process alone that was busy for longer than a connection waits.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A transaction of the writer, inside the savepoint of one piece of work.
 pub(crate) struct Tx<'a> {
     pub(crate) conn: &'a Connection,
     pub(crate) shared: &'a Shared,
+    /// The head of the log, once it was read. Never kept beyond the transaction: another process may append then.
+    pub(crate) head: &'a Cell<Option<LogHead>>,
 }
 
 impl Tx<'_> {
@@ -52,31 +60,24 @@ enum Keep {
     Fatal,
 }
 
-enum Command {
-    Work(Job),
-    Event(Box<Event>),
-}
-
 pub(crate) struct Writer {
-    commands: Option<Sender<Command>>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(crate) fn spawn(conn: Connection, shared: Arc<Shared>) -> std::io::Result<Self> {
-        let (commands, queue) = channel();
+        let writes = Loop {
+            conn,
+            shared: Arc::clone(&shared),
+            head: Cell::new(None),
+            upkeep: Upkeep::default(),
+        };
         let thread = std::thread::Builder::new()
             .name("handshake-store".to_owned())
-            .spawn(move || {
-                Loop {
-                    conn,
-                    shared,
-                    backlog: VecDeque::new(),
-                }
-                .run(&queue)
-            })?;
+            .spawn(move || writes.run())?;
         Ok(Self {
-            commands: Some(commands),
+            shared,
             thread: Some(thread),
         })
     }
@@ -121,25 +122,13 @@ impl Writer {
             });
             (keep, answer)
         });
-        if let Some(commands) = &self.commands {
-            // A closed queue drops the job, and with it the reply: the caller hears of it.
-            let _closed = commands.send(Command::Work(job));
-        }
-    }
-
-    /// Queues an event. False when the writer is gone.
-    pub(crate) fn event(&self, event: Event) -> bool {
-        let sent = self
-            .commands
-            .as_ref()
-            .map(|commands| commands.send(Command::Event(Box::new(event))));
-        matches!(sent, Some(Ok(())))
+        self.shared.waiting.work(job);
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.commands.take());
+        self.shared.waiting.close();
         if let Some(thread) = self.thread.take() {
             // What was queued is committed before the store is gone. A panic there is behind us.
             let _panicked = thread.join();
@@ -150,181 +139,192 @@ impl Drop for Writer {
 struct Loop {
     conn: Connection,
     shared: Arc<Shared>,
-    /// Events of a transaction that did not happen, first in the next.
-    backlog: VecDeque<Box<Event>>,
+    /// The head of the log in the running transaction.
+    head: Cell<Option<LogHead>>,
+    upkeep: Upkeep,
 }
 
 impl Loop {
-    fn run(mut self, queue: &Receiver<Command>) {
-        while let Some(batch) = self.gather(queue) {
+    fn run(self) {
+        loop {
+            let mut batch = self.shared.waiting.take();
+            let last = batch.last;
+            if last {
+                // The clean end, after the last of the events.
+                let after = batch.events.len();
+                let job: Job = Box::new(|tx| {
+                    let left = instance::leave(tx);
+                    let keep = if left.is_ok() { Keep::Yes } else { Keep::No };
+                    (keep, Box::new(|_| {}))
+                });
+                batch.work.push(Placed { after, job });
+            }
             self.transact(batch);
-        }
-        // The last of the events, then the clean end.
-        let (reply, _) = oneshot::channel::<Result<(), StoreError>>();
-        let end: Job = Box::new(move |tx| {
-            let keep = if instance::leave(tx).is_ok() {
-                Keep::Yes
-            } else {
-                Keep::No
-            };
-            (keep, Box::new(move |_| drop(reply)))
-        });
-        self.transact(vec![Command::Work(end)]);
-    }
-
-    /// The next pieces: everything that is queued, or `None` when nothing can come any more.
-    fn gather(&self, queue: &Receiver<Command>) -> Option<Vec<Command>> {
-        let first = if self.backlog.is_empty() {
-            vec![queue.recv().ok()?]
-        } else {
-            match queue.recv_timeout(LINGER) {
-                Ok(command) => vec![command],
-                Err(RecvTimeoutError::Timeout) => Vec::new(),
-                Err(RecvTimeoutError::Disconnected) => return None,
-            }
-        };
-        let mut batch = first;
-        let deadline = Instant::now() + LINGER;
-        while batch.len() < MAX_BATCH {
-            let patient = batch
-                .iter()
-                .all(|command| matches!(command, Command::Event(_)));
-            let next = if patient {
-                queue
-                    .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-                    .ok()
-            } else {
-                queue.try_recv().ok()
-            };
-            match next {
-                Some(command) => batch.push(command),
-                None => break,
+            if last {
+                self.upkeep.end();
+                return;
             }
         }
-        Some(batch)
     }
 
-    fn transact(&mut self, batch: Vec<Command>) {
+    fn transact(&self, batch: Batch) {
         if self.shared.is_poisoned() {
-            self.refuse(batch);
+            self.refuse(batch.events.len());
             return;
         }
-        if let Err(error) = self.conn.execute_batch("BEGIN IMMEDIATE") {
+        self.head.set(None);
+        if let Err(error) = self.statement("BEGIN IMMEDIATE") {
             if is_fatal(&error) {
                 self.shared.poison();
-                self.refuse(batch);
+                self.refuse(batch.events.len());
+            } else if batch.last {
+                self.refuse(batch.events.len());
             } else {
-                // Another process is busy. Its events wait; those who asked hear of it.
-                self.postpone(batch, store_error(&error));
+                // Another process is busy. The events wait. Work is dropped, which answers its callers.
+                self.shared.waiting.put_back(batch.events);
+                std::thread::sleep(PAUSE);
             }
             return;
         }
-        let mut answers = Vec::with_capacity(batch.len());
-        let (mut events, mut lost) = (0_u64, 0_u64);
-        let mut fatal = false;
-        let backlog = self.backlog.drain(..).map(Command::Event);
-        let mut commands = backlog.chain(batch).collect::<VecDeque<_>>();
-        while let Some(command) = if fatal { None } else { commands.pop_front() } {
-            let keep = match command {
-                Command::Event(event) => {
-                    events += 1;
-                    let (keep, _) = self.piece(|tx| match log::append(tx, *event) {
-                        Ok(_) => (Keep::Yes, ()),
-                        Err(Fail::Db(error)) if is_fatal(&error) => (Keep::Fatal, ()),
-                        Err(_) => (Keep::No, ()),
-                    });
-                    lost += u64::from(keep == Keep::No);
-                    keep
-                }
-                Command::Work(job) => {
-                    let (keep, answer) = self.piece(job);
-                    // None when it panicked: its reply is gone, so its caller hears of it.
-                    answers.extend(answer);
-                    keep
-                }
-            };
-            fatal = keep == Keep::Fatal;
-        }
-        let committed = !fatal && self.finish(lost).is_ok();
+        let mut answers = Vec::with_capacity(batch.work.len());
+        let written = self.write_batch(&batch.events, batch.work, &mut answers);
+        let committed = match written {
+            Ok(lost) => self.finish(lost).is_ok(),
+            Err(Fatal) => false,
+        };
         let outcome = if committed {
+            self.shared.waiting.release(batch.events.len());
+            if !batch.last {
+                self.upkeep.seal_when_due(&self.tx(), &self.shared);
+            }
             Ok(())
         } else {
             self.shared.poison();
             // Whether or not this works: nothing of the transaction was committed.
             let _rolled_back = self.conn.execute_batch("ROLLBACK");
-            self.shared.lost.fetch_add(events, Ordering::SeqCst);
+            self.refuse(batch.events.len());
             Err(StoreError::Failed)
         };
-        self.shared
-            .queued
-            .fetch_sub(usize::try_from(events).unwrap_or(0), Ordering::SeqCst);
         for answer in answers {
             answer(outcome);
         }
-        self.refuse(commands.into());
+    }
+
+    /// Everything in the order in which it was queued; how many events could not be written.
+    fn write_batch(
+        &self,
+        events: &[Event],
+        work: Vec<Placed>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<u64, Fatal> {
+        let (mut lost, mut written) = (0, 0);
+        for placed in work {
+            lost += self.events(&events[written..placed.after])?;
+            written = placed.after;
+            let (keep, answer) = self.piece(placed.job);
+            // None when it panicked: its reply is gone, so its caller hears of it.
+            answers.extend(answer);
+            if keep == Keep::Fatal {
+                return Err(Fatal);
+            }
+        }
+        lost += self.events(&events[written..])?;
+        Ok(lost)
+    }
+
+    /// Appends events in one savepoint, or, when one of them is the reason that this fails, each in its own.
+    fn events(&self, events: &[Event]) -> Result<u64, Fatal> {
+        if events.is_empty() {
+            return Ok(0);
+        }
+        match self.append(events) {
+            Keep::Yes => Ok(0),
+            Keep::Fatal => Err(Fatal),
+            Keep::No if events.len() == 1 => Ok(1),
+            Keep::No => events.iter().try_fold(0, |lost, event| {
+                match self.append(std::slice::from_ref(event)) {
+                    Keep::Yes => Ok(lost),
+                    Keep::No => Ok(lost + 1),
+                    Keep::Fatal => Err(Fatal),
+                }
+            }),
+        }
+    }
+
+    fn append(&self, events: &[Event]) -> Keep {
+        let (keep, _) = self.piece(|tx| match log::append_all(tx, events) {
+            Ok(_) => (Keep::Yes, ()),
+            Err(Fail::Db(error)) if is_fatal(&error) => (Keep::Fatal, ()),
+            Err(_) => (Keep::No, ()),
+        });
+        keep
     }
 
     /// Runs one piece in a savepoint. `None` when it panicked or never began.
     fn piece<T>(&self, work: impl FnOnce(&Tx<'_>) -> (Keep, T)) -> (Keep, Option<T>) {
-        if self.conn.execute_batch("SAVEPOINT piece").is_err() {
+        if self.statement("SAVEPOINT piece").is_err() {
             return (Keep::Fatal, None);
         }
-        let tx = Tx {
-            conn: &self.conn,
-            shared: &self.shared,
-        };
+        let head = self.head.get();
+        let tx = self.tx();
         let (keep, value) = match catch_unwind(AssertUnwindSafe(|| work(&tx))) {
             Ok((keep, value)) => (keep, Some(value)),
             Err(_) => (Keep::No, None),
         };
-        let end = match keep {
-            Keep::Yes => "RELEASE piece",
-            Keep::No | Keep::Fatal => "ROLLBACK TO piece; RELEASE piece",
-        };
+        let mut ended = Ok(());
+        if keep != Keep::Yes {
+            self.head.set(head);
+            ended = self.statement("ROLLBACK TO piece");
+        }
         // SQLite rolls the whole transaction back on some errors; then there is no savepoint to go back to.
-        match self.conn.execute_batch(end) {
+        match ended.and_then(|()| self.statement("RELEASE piece")) {
             Ok(()) => (keep, value),
             Err(_) => (Keep::Fatal, value),
         }
     }
 
-    /// Writes what was lost on the way, then commits.
-    fn finish(&self, lost_now: u64) -> Result<(), Fail<StoreError>> {
-        let before = self.shared.lost.load(Ordering::SeqCst);
-        if before + lost_now > 0 {
-            let tx = Tx {
-                conn: &self.conn,
-                shared: &self.shared,
-            };
-            log::record_gap(&tx, Some(before + lost_now), "overflow")?;
+    fn tx(&self) -> Tx<'_> {
+        Tx {
+            conn: &self.conn,
+            shared: &self.shared,
+            head: &self.head,
         }
-        self.conn.execute_batch("COMMIT")?;
-        self.shared.lost.fetch_sub(before, Ordering::SeqCst);
+    }
+
+    fn statement(&self, sql: &'static str) -> rusqlite::Result<()> {
+        self.conn.prepare_cached(sql)?.execute([]).map(drop)
+    }
+
+    /// Records what was lost on the way, then commits.
+    fn finish(&self, lost_now: u64) -> Result<(), Fail<StoreError>> {
+        let waiting = &self.shared.waiting;
+        let overflowed = waiting.overflowed.load(Ordering::SeqCst);
+        let failed = waiting.failed.load(Ordering::SeqCst);
+        for (count, cause) in [
+            (overflowed, LossCause::Overflow),
+            (failed + lost_now, LossCause::Storage),
+        ] {
+            if count > 0 {
+                log::record_loss(&self.tx(), Some(count), cause)?;
+            }
+        }
+        self.upkeep.sign_when_due(&self.tx())?;
+        self.statement("COMMIT")?;
+        waiting.overflowed.fetch_sub(overflowed, Ordering::SeqCst);
+        waiting.failed.fetch_sub(failed, Ordering::SeqCst);
         Ok(())
     }
 
-    /// Keeps the events for the next transaction and sends everybody else away.
-    fn postpone(&mut self, batch: Vec<Command>, why: StoreError) {
-        for command in batch {
-            match command {
-                Command::Event(event) => self.backlog.push_back(event),
-                // Dropping the job answers its caller with `Failed`, which is what `why` is.
-                Command::Work(job) => drop((job, why)),
-            }
-        }
-    }
-
-    /// Sends everybody away; their events are counted as lost.
-    fn refuse(&mut self, batch: Vec<Command>) {
-        let events = self.backlog.drain(..).count()
-            + batch
-                .into_iter()
-                .filter(|command| matches!(command, Command::Event(_)))
-                .count();
-        self.shared.lost.fetch_add(events as u64, Ordering::SeqCst);
-        self.shared.queued.fetch_sub(events, Ordering::SeqCst);
+    /// Counts events as lost. Work is dropped, which answers its callers with `Failed`.
+    fn refuse(&self, events: usize) {
+        let waiting = &self.shared.waiting;
+        waiting.failed.fetch_add(events as u64, Ordering::SeqCst);
+        waiting.release(events);
     }
 }
+
+/// The connection is not to be trusted any more.
+struct Fatal;
 
 #[cfg(test)]
 mod tests;

@@ -19,8 +19,14 @@ mod feed;
 mod home;
 #[path = "it/kept.rs"]
 mod kept;
+#[path = "it/prune.rs"]
+mod prune;
 #[path = "it/queue.rs"]
 mod queue;
+#[path = "it/segment_faults.rs"]
+mod segment_faults;
+#[path = "it/segments.rs"]
+mod segments;
 #[path = "it/spend.rs"]
 mod spend;
 #[path = "it/world.rs"]

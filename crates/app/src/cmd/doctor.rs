@@ -290,13 +290,26 @@ async fn log(findings: &mut Findings, app: &App) {
         }
         Err(error) => findings.failed("log", error.into()),
     }
-    match app.store.log_gaps().await {
-        Ok(gaps) if !gaps.is_empty() => {
+    match app.store.log_segments().await {
+        Ok(segments) => {
+            for segment in segments.iter().filter(|segment| segment.state.is_faulty()) {
+                findings
+                    .wrong(
+                        "log",
+                        format!("log/{} is {}", segment.file(), segment.state.as_str()),
+                    )
+                    .next("handshake log verify");
+            }
+        }
+        Err(error) => findings.failed("log", error.into()),
+    }
+    match app.store.log_losses().await {
+        Ok(losses) if !losses.is_empty() => {
             findings.remark(
                 "log",
                 format!(
-                    "gaps where events were lost to a crash or to overload, each recorded: {}",
-                    gaps.len()
+                    "events were lost to a crash, to overload or to a storage failure, each time recorded: {}",
+                    losses.len()
                 ),
             );
         }

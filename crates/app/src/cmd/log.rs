@@ -11,6 +11,8 @@ use handshake_flight_recorder::{Anchor, PublicKey, Status, Trust, Verdict, verif
 use handshake_policy::guard::SinkGuard;
 use serde_json::{Value, json};
 
+mod segments;
+
 use crate::{
     context::Context,
     error::{AppError, Exit, Result},
@@ -31,6 +33,14 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Sign the head of the log.
     Checkpoint,
+    /// List the segments of the log outside the database.
+    #[command(after_help = "Examples:\n  handshake log segments\n  handshake log segments --json")]
+    Segments,
+    /// Sign the log and seal it into compressed segments.
+    #[command(after_help = "Example:\n  handshake log seal")]
+    Seal,
+    /// Remove old segments for good and sign what was removed.
+    Prune(segments::PruneArgs),
 }
 
 /// What to show.
@@ -106,6 +116,9 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             ));
             Ok(Exit::Done)
         }
+        Command::Segments => segments::list(cx).await,
+        Command::Seal => segments::seal(cx).await,
+        Command::Prune(args) => segments::prune(cx, &args).await,
     }
 }
 
@@ -213,7 +226,10 @@ async fn verify(cx: &Context, args: VerifyArgs) -> Result<Exit> {
         None => {
             let app = cx.app().await?;
             app.store.flush().await?;
-            app.store.verify_log(anchors).await?
+            let verdict = app.store.verify_log(anchors).await?;
+            let segments = app.store.log_segments().await?;
+            let losses = app.store.log_losses().await?;
+            return Ok(segments::report(cx.out, &verdict, &segments, &losses));
         }
         Some(directory) => {
             if args.root.is_empty() {
@@ -244,6 +260,10 @@ async fn verify(cx: &Context, args: VerifyArgs) -> Result<Exit> {
 /// Says what a verification found.
 pub(crate) fn report(out: Out, verdict: &Verdict) -> Exit {
     out.object(verdict);
+    for_people(out, verdict)
+}
+
+fn for_people(out: Out, verdict: &Verdict) -> Exit {
     let anchored = match verdict.anchored_size {
         Some(size) => format!("anchored up to event {size}"),
         None => "self-consistent only: no anchor was compared".to_owned(),
@@ -261,11 +281,14 @@ pub(crate) fn report(out: Out, verdict: &Verdict) -> Exit {
             Exit::Unverified
         }
         Status::Intact | Status::SelfConsistentOnly => {
+            if let Some(pruned) = verdict.pruned {
+                out.mark(true, format!("pruned up to event {pruned}, signed"));
+            }
             out.mark(
                 true,
                 format!(
                     "the log is in order and unaltered; events: {} ({anchored})",
-                    verdict.size
+                    verdict.size - verdict.pruned.unwrap_or(0)
                 ),
             );
             Exit::Done

@@ -162,6 +162,11 @@ fn to_text(verdict: &Verdict) -> String {
             verdict.size, verdict.size
         ),
     ];
+    lines.extend(
+        verdict
+            .pruned
+            .map(|size| format!("pruned      up to {size}, signed; the log goes on from there")),
+    );
     lines.push(match verdict.checkpointed_size {
         Some(size) => format!(
             "signed      up to {size}; epoch keys: {}",

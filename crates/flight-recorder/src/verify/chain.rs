@@ -49,10 +49,11 @@ enum Cause {
 }
 
 impl Chain {
-    pub(super) fn new(genesis: Option<LogHash>) -> Self {
+    /// Begins after `size` leaves.
+    pub(super) fn new(size: u64, head: Option<LogHash>) -> Self {
         Self {
-            size: 0,
-            head: genesis,
+            size,
+            head,
             before: None,
             fault: None,
         }

@@ -1,8 +1,8 @@
 //! Signatures, epochs and who may sign what.
 
 use handshake_flight_recorder::{
-    Anchor, CHECKPOINT_DOMAIN, Checkpoint, Evidence, HANDOVER_DOMAIN, PublicKey, SignError, Status,
-    TamperKind, Trust, Verdict, Verifier, split_domain,
+    Anchor, CHECKPOINT_DOMAIN, Checkpoint, EpochHandover, Evidence, HANDOVER_DOMAIN, PublicKey,
+    SignError, Status, TamperKind, Trust, Verdict, Verifier, framed,
 };
 
 use crate::sample::{Sample, checkpoint, handover, public, sample, sample_of, secret};
@@ -149,12 +149,16 @@ fn p9_a_checkpoint_kept_in_a_receipt_is_an_anchor() {
 #[test]
 fn s62_nothing_is_signed_with_another_key_than_the_one_named() {
     let log = sample(4);
-    let wrong = |m: &[u8]| ed25519_dalek::Signer::sign(&secret(9), m).to_bytes();
+    let wrong = |domain: &str, m: &[u8]| {
+        ed25519_dalek::Signer::sign(&secret(9), &framed(domain, m)).to_bytes()
+    };
     let time = "2026-11-22T00:00:00Z";
     let head = log.heads[4];
     let refused = Checkpoint::sign(&log.log_id, &head, time, None, &public(1), &wrong);
     assert_eq!(refused.expect_err("refused"), SignError::WrongSigner);
-    let right = |m: &[u8]| ed25519_dalek::Signer::sign(&secret(1), m).to_bytes();
+    let right = |domain: &str, m: &[u8]| {
+        ed25519_dalek::Signer::sign(&secret(1), &framed(domain, m)).to_bytes()
+    };
     for bad in [
         "",
         "yesterday",
@@ -200,13 +204,32 @@ fn p9_weak_public_keys_are_refused() {
 #[test]
 fn p9_signed_bytes_begin_with_their_domain() {
     let log = sample(10);
-    let bytes = log.checkpoints[0].signed_bytes();
-    let (domain, rest) = split_domain(&bytes).expect("a domain");
-    assert_eq!(
-        (domain, bytes.len()),
-        (CHECKPOINT_DOMAIN, domain.len() + 1 + rest.len())
-    );
-    let bytes = log.handovers[0].signed_bytes();
-    assert_eq!(split_domain(&bytes).expect("a domain").0, HANDOVER_DOMAIN);
-    assert_eq!(split_domain(b"hsk.consent_receipt.v1\0abc"), None);
+    let told = std::cell::RefCell::new(Vec::new());
+    let sign = |domain: &'static str, message: &[u8]| {
+        told.borrow_mut().push((domain, message.to_vec()));
+        [0; 64]
+    };
+    let (last, head) = (log.checkpoints.last(), log.heads[10]);
+    Checkpoint::sign(
+        &log.log_id,
+        &head,
+        "2026-11-22T00:00:00Z",
+        last,
+        &public(2),
+        &sign,
+    )
+    .expect_err("no signature");
+    EpochHandover::sign(&log.log_id, 2, &public(2), &public(3), &head, &sign)
+        .expect_err("no signature");
+    let told = told.into_inner();
+    assert_eq!(told[0].0, CHECKPOINT_DOMAIN);
+    assert_eq!(told[1].0, HANDOVER_DOMAIN);
+    for (signed, domain) in [
+        (log.checkpoints[0].signed_bytes(), CHECKPOINT_DOMAIN),
+        (log.handovers[0].signed_bytes(), HANDOVER_DOMAIN),
+    ] {
+        let rest = &signed[domain.len() + 1..];
+        assert_eq!(signed, framed(domain, rest));
+        assert!(signed.starts_with(format!("{domain}\0").as_bytes()));
+    }
 }

@@ -44,6 +44,7 @@ impl Export {
             manifest: part("manifest.json"),
             handovers: part("handovers.jsonl"),
             checkpoints: part("checkpoints.jsonl"),
+            seams: None,
             log: part("log.jsonl"),
         };
         verify_parts(parts, self.log.trust(&[anchor]))

@@ -5,7 +5,7 @@ use std::path::Path;
 use ed25519_dalek::{Signer, SigningKey};
 use handshake_flight_recorder::{
     Checkpoint, EpochHandover, ExportWriter, Leaf, LogHead, LogId, PublicKey, Trust, Verdict,
-    Verifier, append,
+    Verifier, append, framed,
 };
 
 pub(crate) struct Sample {
@@ -33,7 +33,7 @@ pub(crate) fn checkpoint(
     key: u8,
 ) -> Checkpoint {
     let secret = secret(key);
-    let sign = |m: &[u8]| secret.sign(m).to_bytes();
+    let sign = |domain: &str, m: &[u8]| secret.sign(&framed(domain, m)).to_bytes();
     Checkpoint::sign(
         log_id,
         head,
@@ -53,7 +53,7 @@ pub(crate) fn handover(
     at: &LogHead,
 ) -> EpochHandover {
     let secret = secret(from);
-    let sign = |m: &[u8]| secret.sign(m).to_bytes();
+    let sign = |domain: &str, m: &[u8]| secret.sign(&framed(domain, m)).to_bytes();
     EpochHandover::sign(log_id, epoch, &public(from), &public(to), at, &sign).expect("signs")
 }
 

@@ -8,12 +8,12 @@ use handshake_core::{
 };
 use handshake_flight_recorder::{
     Anchor, Checkpoint, EpochHandover, ExportWriter, Leaf, LogHead, LogId, Manifest, PublicKey,
-    Trust, Verdict, Verifier,
+    Seam, Trust, Verdict, Verifier,
 };
 use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 
-use super::{Gap, Result};
+use super::{Result, Segment, segment};
 use crate::{
     codec,
     error::{ExportFailed, Fail, store_error},
@@ -44,7 +44,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn log_root(&self) -> std::result::Result<PublicKey, StoreError> {
-        self.read(|conn| Ok(super::root_key(conn)?.ok_or(StoreError::Damaged)?))
+        self.read(|conn| Ok(super::signed::root_key(conn)?.ok_or(StoreError::Damaged)?))
             .await
     }
 
@@ -56,12 +56,12 @@ impl Store {
         &self,
         count: u32,
     ) -> std::result::Result<Vec<RecordedEvent>, StoreError> {
-        let log_id = self.log_id().clone();
+        let (log_id, folder) = (self.log_id().clone(), self.shared().segments.clone());
         self.read(move |conn| {
             let after = super::head(conn, &log_id)?
                 .size
                 .saturating_sub(u64::from(count.min(PAGE)));
-            events_after(conn, after, count)
+            events_after(conn, &folder, after, count)
         })
         .await
     }
@@ -78,29 +78,9 @@ impl Store {
     ) -> std::result::Result<Vec<RecordedEvent>, StoreError> {
         // The leaf of an event has the next number.
         let leaf = seq.into().map_or(0, |seq| seq.saturating_add(1));
-        self.read(move |conn| events_after(conn, leaf, limit)).await
-    }
-
-    /// What was not recorded, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn log_gaps(&self) -> std::result::Result<Vec<Gap>, StoreError> {
-        self.read(|conn| {
-            let mut rows =
-                conn.prepare("SELECT at_size, lost, noticed_at FROM gaps ORDER BY number")?;
-            let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            rows.map(|row| {
-                let (size, lost, at): (i64, Option<i64>, i64) = row?;
-                Ok(Gap {
-                    at_size: codec::unsigned(size)?,
-                    lost: lost.map(codec::unsigned).transpose()?,
-                    noticed_at: codec::time(at),
-                })
-            })
-            .collect()
-        })
-        .await
+        let folder = self.shared().segments.clone();
+        self.read(move |conn| events_after(conn, &folder, leaf, limit))
+            .await
     }
 
     /// Signs the head and keeps the checkpoint. When nothing was added since, the last one.
@@ -122,7 +102,9 @@ impl Store {
         next: Arc<dyn Signer>,
     ) -> std::result::Result<EpochHandover, StoreError> {
         let signer = Arc::clone(&next);
-        let made = self.write(move |tx| super::hand_over(tx, &*signer)).await?;
+        let made = self
+            .write(move |tx| super::signed::hand_over(tx, &*signer))
+            .await?;
         self.shared().set_signer(next);
         Ok(made)
     }
@@ -136,10 +118,17 @@ impl Store {
         directory: &Path,
     ) -> std::result::Result<Manifest, ExportFailed> {
         let (directory, log_id) = (directory.to_owned(), self.log_id().clone());
+        let folder = self.shared().segments.clone();
         self.read(move |conn| {
             let mut writer =
                 ExportWriter::create(&directory, &log_id).map_err(ExportFailed::Write)?;
-            each_leaf(conn, |leaf| writer.leaf(leaf).map_err(ExportFailed::Write))?;
+            for seam in seams(conn).map_err(Fail::answer)? {
+                writer.seam(&seam).map_err(ExportFailed::Write)?;
+            }
+            each_leaf(conn, &folder, |piece| match piece {
+                Piece::Leaf(leaf) => writer.leaf(leaf).map_err(ExportFailed::Write),
+                Piece::Unreadable(segment) => Err(ExportFailed::Segment(segment.file())),
+            })?;
             for handover in handovers(conn).map_err(Fail::answer)? {
                 writer.handover(&handover).map_err(ExportFailed::Write)?;
             }
@@ -162,14 +151,19 @@ impl Store {
         &self,
         anchors: Vec<Anchor>,
     ) -> std::result::Result<Verdict, StoreError> {
-        let log_id = self.log_id().clone();
+        let (log_id, folder) = (self.log_id().clone(), self.shared().segments.clone());
         self.read(move |conn| {
-            let roots = super::root_key(conn)?.into_iter().collect();
+            let roots = super::signed::root_key(conn)?.into_iter().collect();
             let trust = Trust { roots, anchors };
+            let (handovers, seams) = (handovers(conn)?, seams(conn)?);
             let mut verifier =
-                Verifier::new(trust, Some(log_id), &handovers(conn)?, checkpoints(conn)?);
-            each_leaf::<StoreError>(conn, |leaf| {
-                verifier.push(leaf);
+                Verifier::pruned(trust, Some(log_id), &handovers, checkpoints(conn)?, &seams);
+            each_leaf::<StoreError>(conn, &folder, |piece| {
+                match piece {
+                    Piece::Leaf(leaf) => verifier.push(leaf),
+                    // The chain ends where the segment begins; `log_segments` says which one it is.
+                    Piece::Unreadable(_) => verifier.push_malformed(),
+                }
                 Ok(())
             })?;
             Ok(verifier.finish())
@@ -178,32 +172,74 @@ impl Store {
     }
 }
 
-fn events_after(conn: &Connection, leaf: u64, limit: u32) -> Result<Vec<RecordedEvent>> {
+fn events_after(
+    conn: &Connection,
+    folder: &Path,
+    leaf: u64,
+    limit: u32,
+) -> Result<Vec<RecordedEvent>> {
+    let limit = usize::try_from(limit.min(PAGE)).unwrap_or(usize::MAX);
+    let mut payloads: Vec<Vec<u8>> = Vec::new();
+    for row in segment::rows(conn)? {
+        if row.pruned || row.last() <= leaf || payloads.len() >= limit {
+            continue;
+        }
+        let take = |found: &Leaf| {
+            if found.seq > leaf && payloads.len() < limit {
+                payloads.push(found.payload.clone());
+            }
+        };
+        row.each(folder, take).map_err(|_| StoreError::Damaged)?;
+    }
+    let more = limit - payloads.len();
     let mut rows =
         conn.prepare_cached("SELECT payload FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let rows = rows.query_map(params![codec::int(leaf)?, limit.min(PAGE)], |row| {
-        row.get(0)
-    })?;
-    rows.map(|payload| {
-        let payload: Vec<u8> = payload?;
-        Ok(RecordedEvent::read(&payload).map_err(|_| StoreError::Damaged)?)
-    })
-    .collect()
+    let more = codec::int(more as u64)?;
+    for payload in rows.query_map(params![codec::int(leaf)?, more], |row| row.get(0))? {
+        payloads.push(payload?);
+    }
+    let read = |payload: &Vec<u8>| RecordedEvent::read(payload);
+    let events: std::result::Result<_, _> = payloads.iter().map(read).collect();
+    Ok(events.map_err(|_| StoreError::Damaged)?)
 }
 
+/// A piece of the log, in its order.
+enum Piece<'a> {
+    Leaf(&'a Leaf),
+    /// The leaves of a segment whose file is missing or damaged.
+    Unreadable(Segment),
+}
+
+/// The log from its first leaf that was not pruned: the segments, then the rows.
 fn each_leaf<E: From<StoreError>>(
     conn: &Connection,
-    mut take: impl FnMut(&Leaf) -> std::result::Result<(), E>,
+    folder: &Path,
+    mut take: impl FnMut(Piece<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     let failed = |error: rusqlite::Error| E::from(store_error(&error));
+    let rows = segment::rows(conn).map_err(|fail| E::from(fail.answer()))?;
+    for row in rows.into_iter().filter(|row| !row.pruned) {
+        match row.leaves(folder) {
+            Ok(leaves) => {
+                for leaf in &leaves {
+                    take(Piece::Leaf(leaf))?;
+                }
+            }
+            Err(state) => take(Piece::Unreadable(row.segment(state)))?,
+        }
+    }
     let mut select = conn
         .prepare("SELECT seq, prev, hash, payload FROM events ORDER BY seq")
         .map_err(failed)?;
     let rows = select.query_map([], super::columns).map_err(failed)?;
     for row in rows {
-        take(&super::leaf(row.map_err(failed)?)?)?;
+        take(Piece::Leaf(&super::leaf(row.map_err(failed)?)?))?;
     }
     Ok(())
+}
+
+fn seams(conn: &Connection) -> Result<Vec<Seam>> {
+    records(conn, "SELECT record FROM seams ORDER BY number")
 }
 
 fn handovers(conn: &Connection) -> Result<Vec<EpochHandover>> {

@@ -134,7 +134,7 @@ impl<'a> Waiter<'a> {
     fn new(store: &'a Store, request_id: RequestId) -> Self {
         let mut waiting = store
             .shared()
-            .waiting
+            .waiters
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *waiting.entry(request_id).or_default() += 1;
@@ -148,7 +148,7 @@ impl Drop for Waiter<'_> {
         let mut waiting = self
             .store
             .shared()
-            .waiting
+            .waiters
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let last = match waiting.get_mut(&request_id) {

@@ -125,12 +125,13 @@ async fn s24_after_a_full_disk_nothing_is_written_until_it_is_opened_again() {
     drop(store);
 
     let store = Store::open(&path, fakes.options(2)).expect("opens again");
-    assert_eq!(store.log_head().await.expect("reads").size, size);
+    // What was acknowledged, and that something was lost.
+    assert_eq!(store.log_head().await.expect("reads").size, size + 1);
     store.append(event(5)).await.expect("appends again");
     assert_eq!(
-        store.log_gaps().await.expect("reads").len(),
+        store.log_losses().await.expect("reads").len(),
         1,
-        "what was not recorded is a gap"
+        "what was not recorded is recorded as lost"
     );
 }
 
@@ -163,5 +164,77 @@ async fn p9_events_outlast_another_process_that_is_busy() {
         .collect();
     let submitted: Vec<_> = (1..=50).map(|n| EventId::from_entropy([n; 16])).collect();
     assert_eq!(ids, submitted, "all of them, in order");
-    assert!(store.log_gaps().await.expect("reads").is_empty());
+    assert!(store.log_losses().await.expect("reads").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_one_event_that_cannot_be_written_takes_no_other_with_it() {
+    let home = fakes::home_directory();
+    let store =
+        Store::open(&home.path().join("h.db"), fakes::Fakes::new().options(1)).expect("opens");
+    let mut unwritable = event(2);
+    unwritable.body = Body::EventsLost {
+        count: Some(u64::MAX),
+        cause: LossCause::Overflow,
+    };
+    store.submit(event(1)).expect("fits");
+    store.submit(unwritable.clone()).expect("fits");
+    store.submit(event(3)).expect("fits");
+    store.flush().await.expect("flushes");
+    let all = vec![event(4), unwritable, event(5)];
+    store
+        .append_all(all)
+        .await
+        .expect_err("all of them or none");
+    assert_eq!(store.append_all(Vec::new()).await.ok(), None, "none at all");
+    let last = store
+        .append_all(vec![event(6), event(7)])
+        .await
+        .expect("appends");
+    let events = store.log_after(None, 100).await.expect("reads");
+    assert_eq!(last, events.len() as u64 - 1);
+    let bodies: Vec<_> = events
+        .iter()
+        .map(|recorded| (recorded.event.event_id, recorded.event.body.family_id()))
+        .collect();
+    let kept = |n: u8| (EventId::from_entropy([n; 16]), "FR-EVT-EGRESS-006");
+    assert_eq!(bodies[..2], [kept(1), kept(3)]);
+    assert_eq!(bodies[2].1, "FR-EVT-EGRESS-008");
+    assert_eq!(bodies[3..], [kept(6), kept(7)]);
+    let losses = store.log_losses().await.expect("reads");
+    assert_eq!(
+        losses
+            .iter()
+            .map(|loss| (loss.lost, loss.cause))
+            .collect::<Vec<_>>(),
+        [(Some(1), LossCause::Storage)]
+    );
+    let verdict = store.verify_log(Vec::new()).await.expect("verifies");
+    assert!(verdict.tampering.is_empty(), "a loss is no tampering");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_queue_that_fills_holds_new_work_back() {
+    let home = fakes::home_directory();
+    let path = home.path().join("h.db");
+    let store = Store::open(&path, fakes::Fakes::new().options(1)).expect("opens");
+    let other = Connection::open(&path).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locks");
+    store.ready().await;
+    for _ in 0..waiting::PLACES / 2 {
+        store.submit(event(1)).expect("fits");
+    }
+    let held_back = tokio::spawn({
+        let store = store.clone();
+        async move { store.ready().await }
+    });
+    tokio::task::yield_now().await;
+    let soon = tokio::time::timeout(Duration::from_millis(50), store.ready());
+    assert!(soon.await.is_err(), "there is no room");
+    // Work that began goes on.
+    store.submit(event(2)).expect("fits");
+    other.execute_batch("ROLLBACK").expect("unlocks");
+    held_back.await.expect("has room");
+    store.ready().await;
+    assert!(store.log_losses().await.expect("reads").is_empty());
 }

@@ -174,8 +174,8 @@ async fn p9_what_was_acknowledged_survives_a_kill() {
             (Status::Intact, head.size),
             "round {round}"
         );
-        let gaps = world.store.log_gaps().await.expect("reads");
-        assert_eq!(gaps.len() as u64, round + 1, "a lost tail is a gap");
+        let gaps = world.store.log_losses().await.expect("reads");
+        assert_eq!(gaps.len() as u64, round + 1, "a lost tail is recorded");
         assert!(gaps.iter().all(|gap| gap.lost.is_none()));
         let events = world.store.log_after(None, 10_000).await.expect("reads");
         assert_eq!(events.len() as u64, head.size);
@@ -296,7 +296,7 @@ async fn s72_of_two_processes_one_spends_each_receipt() {
         .expect("verifies");
     assert_eq!(verdict.status, Status::Intact);
     assert!(
-        world.store.log_gaps().await.expect("reads").is_empty(),
+        world.store.log_losses().await.expect("reads").is_empty(),
         "all of them ended cleanly"
     );
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use handshake_core::{
-    event::{Body, RecordedEvent},
+    event::{Body, LossCause, RecordedEvent},
     ports::{FlightRecorder, FlightRecorderExt, RecordError, StoreError},
 };
 use handshake_flight_recorder::{Anchor, Status, Trust, verify_export};
@@ -93,21 +93,26 @@ async fn p9_what_overflows_is_counted_and_recorded() {
     drop(other);
     world.store.flush().await.expect("flushes");
     world.store.flush().await.expect("flushes");
-    let gaps = world.store.log_gaps().await.expect("reads");
-    assert_eq!(
-        gaps.iter().map(|gap| gap.lost.expect("known")).sum::<u64>(),
-        lost
-    );
+    let losses = world.store.log_losses().await.expect("reads");
+    let count: u64 = losses.iter().map(|loss| loss.lost.expect("known")).sum();
+    assert_eq!(count, lost);
+    assert!(losses.iter().all(|loss| loss.cause == LossCause::Overflow));
     let events = world.store.log_after(None, 10_000).await.expect("reads");
-    let alarms: Vec<_> = events
+    let recorded: Vec<_> = events
         .iter()
-        .filter(|recorded| matches!(recorded.event.body, Body::IntegrityAlarm { .. }))
-        .map(|alarm| alarm.seq)
+        .filter(|recorded| matches!(recorded.event.body, Body::EventsLost { .. }))
+        .map(|loss| loss.seq)
         .collect();
-    let noticed: Vec<_> = gaps.iter().map(|gap| gap.at_size).collect();
-    assert_eq!(alarms, noticed, "a gap has its place in the chain");
+    let noticed: Vec<_> = losses.iter().map(|loss| loss.at_size).collect();
+    assert_eq!(recorded, noticed, "a loss has its place in the chain");
+    assert!(
+        !events
+            .iter()
+            .any(|recorded| matches!(recorded.event.body, Body::IntegrityAlarm { .. })),
+        "load is not reported as tampering"
+    );
     let size = world.store.log_head().await.expect("head").size;
-    assert_eq!(size, before + (5000 - lost) + 1 + gaps.len() as u64);
+    assert_eq!(size, before + (5000 - lost) + 1 + losses.len() as u64);
     let verdict = world.store.verify_log(Vec::new()).await.expect("verifies");
     assert_eq!(verdict.status, Status::SelfConsistentOnly);
 }
