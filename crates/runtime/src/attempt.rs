@@ -26,7 +26,8 @@ use crate::{
     emit::{Ended, Log, Out},
     outcome::OutcomeGuard,
     ports::Ports,
-    timings::{CallStep, Timings},
+    step::{OfCall, Steps},
+    timings::CallStep,
 };
 
 /// What one logical call needs.
@@ -38,7 +39,7 @@ pub(crate) struct Attempts<'a> {
     pub(crate) log: &'a Log,
     pub(crate) out: &'a Out,
     pub(crate) cancel: &'a CancellationToken,
-    pub(crate) timings: &'a Timings,
+    pub(crate) steps: Steps<'a>,
     /// Which call of the request, from 1.
     pub(crate) turn: u32,
     pub(crate) promises: Promises,
@@ -221,19 +222,25 @@ impl Attempts<'_> {
             let error = CallError::new(ErrorCode::Cancelled, Phase::Connect);
             return Err(unsent(error, tier));
         }
-        let began = self.ports.clock.monotonic();
-        let sent = tokio::select! {
-            biased;
-            sent = self.client.send(cleared) => sent,
-            // What a send that is dropped half-way has done nobody knows.
-            () = self.cancel.cancelled() => Err(SendError::in_doubt(CallError::new(
-                ErrorCode::Cancelled,
-                Phase::Status,
-            ))),
+        let sending = async {
+            tokio::select! {
+                biased;
+                sent = self.client.send(cleared) => sent,
+                // What a send that is dropped half-way has done nobody knows.
+                () = self.cancel.cancelled() => Err(SendError::in_doubt(CallError::new(
+                    ErrorCode::Cancelled,
+                    Phase::Status,
+                ))),
+            }
         };
-        let took = self.since(began);
-        self.timings.add(CallStep::Send, took);
-        self.timings.waited_for_upstream(took);
+        let began = self.ports.clock.monotonic();
+        let sent = self
+            .steps
+            .run(CallStep::Send, of(request, Some(tier)), sending, |sent| {
+                sent.as_ref().err().map(|failed| failed.error.code)
+            })
+            .await;
+        self.steps.timings.waited_for_upstream(self.since(began));
         let left = sent.as_ref().err().is_none_or(|error| error.in_doubt);
         if left && secret {
             self.log.submit(Body::SecretUsed {
@@ -280,25 +287,46 @@ impl Attempts<'_> {
                 return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate));
             }
             let gate = Arc::clone(&self.ports.gate);
-            let began = self.ports.clock.monotonic();
-            let located = gate.locate(request.clone()).await;
-            self.timings.add(CallStep::Locate, self.since(began));
-            let located = located.map_err(|denied| denied.error)?;
+            let located = self
+                .steps
+                .run(
+                    CallStep::Locate,
+                    of(request, None),
+                    gate.locate(request.clone()),
+                    |done| done.as_ref().err().map(|denied| denied.error.code),
+                )
+                .await
+                .map_err(|denied| denied.error)?;
+            let call = of(request, Some(located.effective_tier()));
             let earlier = scan.take();
-            let began = self.ports.clock.monotonic();
-            let inspected = if located.body_bytes() > self.config.inspect_inline_bytes {
+            let looking = async {
+                if located.body_bytes() <= self.config.inspect_inline_bytes {
+                    return Ok(gate.inspect(located, earlier));
+                }
                 let gate = Arc::clone(&gate);
                 tokio::task::spawn_blocking(move || gate.inspect(located, earlier))
                     .await
-                    .map_err(|_| CallError::new(ErrorCode::LeakageUndecided, Phase::Gate))?
-            } else {
-                gate.inspect(located, earlier)
+                    .map_err(|_| CallError::new(ErrorCode::LeakageUndecided, Phase::Gate))
             };
+            let inspected = self
+                .steps
+                .run(CallStep::Inspect, call, looking, |done| {
+                    done.as_ref().err().map(|error| error.code)
+                })
+                .await?;
             *scan = inspected.scan().cloned();
-            self.timings.add(CallStep::Inspect, self.since(began));
-            let began = self.ports.clock.monotonic();
-            let authorized = gate.authorize(inspected).await;
-            self.timings.add(CallStep::Authorize, self.since(began));
+            let authorized = self
+                .steps
+                .run(
+                    CallStep::Authorize,
+                    call,
+                    gate.authorize(inspected),
+                    |done| match done {
+                        Authorization::Denied(denied) => Some(denied.error.code),
+                        _ => None,
+                    },
+                )
+                .await;
             match authorized {
                 Authorization::Cleared(cleared) => return Ok(*cleared),
                 Authorization::Denied(denied) => return Err(denied.error),
@@ -320,13 +348,21 @@ impl Attempts<'_> {
                         self.cancel,
                     )
                     .await;
-                    self.timings.waited_for_person(self.since(began));
+                    self.steps.timings.waited_for_person(self.since(began));
                     decided?;
                     // Somebody with the same question may spend what both were given.
                     left -= 1;
                 }
             }
         }
+    }
+}
+
+fn of(request: &EgressRequest, tier: Option<ModelTier>) -> OfCall {
+    OfCall {
+        use_id: Some(request.use_id),
+        attempt: Some(request.attempt),
+        tier,
     }
 }
 

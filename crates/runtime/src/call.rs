@@ -23,7 +23,8 @@ use crate::{
     emit::{Ended, Log, Out},
     ports::Ports,
     route::Routed,
-    timings::{CallStep, Timings},
+    step::{OfCall, Steps},
+    timings::CallStep,
 };
 
 /// The ids of a request's events.
@@ -113,7 +114,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) out: &'a Out,
     pub(crate) cancel: &'a CancellationToken,
     pub(crate) log: &'a Log,
-    pub(crate) timings: &'a Timings,
+    pub(crate) steps: Steps<'a>,
     pub(crate) number: u32,
     pub(crate) label: Label,
     /// Whether the answer is needed as one: to be stored, or for its tool calls.
@@ -139,10 +140,15 @@ struct Ready {
 impl Turn<'_> {
     /// Makes the call.
     pub(crate) async fn run(&self, request: &Arc<ChatRequest>) -> Result<Answered, Ended> {
-        let began = self.ports.clock.monotonic();
-        let ready = self.ready(request).await?;
-        let took = self.ports.clock.monotonic().saturating_sub(began);
-        self.timings.add(CallStep::Prepare, took);
+        let ready = self
+            .steps
+            .run(
+                CallStep::Prepare,
+                OfCall::default(),
+                self.ready(request),
+                |done| done.as_ref().err().map(|error| error.code),
+            )
+            .await?;
         let declared = self.routed.route.record.tier;
         self.log.record(declared, ready.started).await?;
         let attempts = Attempts {
@@ -153,7 +159,7 @@ impl Turn<'_> {
             log: self.log,
             out: self.out,
             cancel: self.cancel,
-            timings: self.timings,
+            steps: self.steps,
             turn: self.number,
             promises: ready.promises,
             fold: self.fold,

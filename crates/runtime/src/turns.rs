@@ -22,6 +22,7 @@ use crate::{
     handle::Delivery,
     ports::Ports,
     route,
+    step::{OfCall, Steps},
     timings::{CallStep, Timings},
 };
 
@@ -92,6 +93,13 @@ impl Request {
         }
     }
 
+    fn steps(&self) -> Steps<'_> {
+        Steps {
+            clock: &*self.ports.clock,
+            timings: &self.timings,
+        }
+    }
+
     async fn tell(&self, result: Result<Batch, CallError>) {
         match result {
             Ok(last) => self.out.deliver(Delivery::Batch(last)).await,
@@ -124,10 +132,13 @@ impl Request {
 
     /// The last batch of the last turn. `log` names provider and model once they are known.
     async fn turns(&self, request: ChatRequest, log: &mut Log) -> Result<Batch, Ended> {
-        let began = self.ports.clock.monotonic();
-        let routed = route::route(&self.ports, &self.config, &request.target).await?;
-        let resolved = self.ports.clock.monotonic().saturating_sub(began);
-        self.timings.add(CallStep::Resolve, resolved);
+        let resolving = route::route(&self.ports, &self.config, &request.target);
+        let routed = self
+            .steps()
+            .run(CallStep::Resolve, OfCall::default(), resolving, |done| {
+                done.as_ref().err().map(|error| error.code)
+            })
+            .await?;
         log.scope.model_id = Some(routed.route.model.clone());
         log.scope.provider_id = Some(routed.route.record.provider_id.clone());
         let stored = self.options.history == History::Stored;
@@ -151,7 +162,7 @@ impl Request {
                 out: &self.out,
                 cancel: &self.cancel,
                 log,
-                timings: &self.timings,
+                steps: self.steps(),
                 number,
                 label: conversation.label,
                 fold: stored || registry,

@@ -26,12 +26,15 @@ impl Attempts<'_> {
         request: &EgressRequest,
         progress: &mut Progress,
     ) -> Result<Answered, Failed> {
-        let began = self.ports.clock.monotonic();
         let mut seen = false;
+        let reading = self.batches(answer, tier, request, progress, &mut seen);
+        let call = super::of(request, Some(tier));
         let drained = self
-            .batches(answer, tier, request, progress, &mut seen)
+            .steps
+            .run(CallStep::Stream, call, reading, |done| {
+                done.as_ref().err().map(|error| error.code)
+            })
             .await;
-        self.timings.add(CallStep::Stream, self.since(began));
         drained.map_err(|error| Failed {
             error,
             tier,
@@ -68,7 +71,7 @@ impl Attempts<'_> {
                 }
                 item = stream.next() => item,
             };
-            self.timings.waited_for_upstream(self.since(waiting));
+            self.steps.timings.waited_for_upstream(self.since(waiting));
             let mut batch: Batch =
                 item.ok_or_else(|| CallError::new(ErrorCode::StreamTruncated, Phase::Stream))??;
             let mut failure = None;
