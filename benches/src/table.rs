@@ -65,11 +65,14 @@ fn rows(report: &Report) -> String {
     text
 }
 
+/// Finds a figure of one build; `None` where it was not measured.
+type Find = Box<dyn Fn(&Report, &Build) -> Option<String>>;
+
 /// A figure that has something to reach, and how to find it for one build.
 struct Bound {
     what: String,
     reach: &'static str,
-    find: Box<dyn Fn(&Report, &Build) -> Option<String>>,
+    find: Find,
 }
 
 fn bound(
