@@ -7,6 +7,7 @@ mod habit;
 mod head;
 mod pool;
 mod response;
+mod roots;
 mod target;
 
 use std::{sync::Arc, time::Duration};
@@ -59,7 +60,7 @@ pub enum TransportError {
 /// request goes to a new connection only where none of its bytes were written to the old one. Connections
 /// belong to the tokio runtime that dialled them.
 ///
-/// TLS roots are the platform's, read once, when the transport is made. On Unix the root loader obeys
+/// TLS roots are the platform's, read once, when the first certificate is to be verified. On Unix the root loader obeys
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR`: a composition root removes them (and `SSLKEYLOGFILE`) before. Where the
 /// platform has no roots at all, every `https` peer is refused and loopback still works.
 ///
@@ -88,7 +89,7 @@ struct Permit<'a> {
 }
 
 impl Transport {
-    /// Sets a transport up. Reads the platform's TLS roots; no network.
+    /// Sets a transport up. No IO.
     ///
     /// # Errors
     /// [`TransportError`].

@@ -4,13 +4,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use handshake_core::tier::ModelTier;
 use reqwest::dns::{Name, Resolve, Resolving};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use rustls_platform_verifier::Verifier;
+use rustls::{ClientConfig, crypto::ring};
 
-use super::TransportError;
+use super::{TransportError, roots::PlatformRoots};
 use crate::limits::Limits;
 
-/// The TLS configuration that all calls share: roots are read once, not per call.
+/// The TLS configuration that all calls share: roots are read once, at the first call that needs them.
 #[derive(Clone)]
 pub(super) struct Tls(ClientConfig);
 
@@ -20,16 +19,10 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|_| TransportError::Tls)?;
-        let mut config = match Verifier::new(provider) {
-            Ok(verifier) => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-                .with_no_client_auth(),
-            // A machine without any root trusts nobody; its own loopback needs no TLS.
-            Err(_) => builder
-                .with_root_certificates(RootCertStore::empty())
-                .with_no_client_auth(),
-        };
+        let mut config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(PlatformRoots::new(provider)))
+            .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(config))
     }
