@@ -7,6 +7,7 @@ mod deny;
 mod driver;
 mod explain;
 mod facts;
+mod judged;
 mod locate;
 mod plan;
 mod scan;
@@ -20,7 +21,10 @@ pub use self::{
     decide::{Decision, Outcome, Step, StepName, StepResult, decide},
     deny::{Awaiting, Denied},
     explain::Explanation,
-    facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact},
+    facts::{
+        EgressFacts, FindingsFact, LedgerFact, PeerFact, PersonFact, Purpose, ReceiptFact,
+        RulesFact, SecretFact,
+    },
     steps::{Inspected, Located, Scan},
 };
 use crate::{
@@ -132,12 +136,35 @@ pub struct EgressRequest {
     pub record: Arc<ProviderRecord>,
     /// Everything else.
     pub context: Arc<CallContext>,
-    /// The salt of its hashes; stays the same while a person is asked.
-    pub salt: Salt,
     /// The logical call.
     pub use_id: UseId,
     /// Which attempt, from 1.
     pub attempt: u32,
+}
+
+impl EgressRequest {
+    /// The first attempt of a new call.
+    #[must_use]
+    pub fn new(
+        prepared: Prepared,
+        record: Arc<ProviderRecord>,
+        context: Arc<CallContext>,
+        use_id: UseId,
+    ) -> Self {
+        Self {
+            prepared,
+            record,
+            context,
+            use_id,
+            attempt: 1,
+        }
+    }
+
+    /// The salt of its hashes; see [`Prepared::salt`].
+    #[must_use]
+    pub fn salt(&self, key: &CommitmentKey) -> Salt {
+        self.prepared.salt(key, &self.context.principal)
+    }
 }
 
 /// A payload-free call that asks to leave.

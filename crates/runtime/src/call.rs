@@ -6,7 +6,7 @@ use handshake_core::{
     admit::{Admitted, Emulation, admit},
     chat::{ChatRequest, ChatResponse},
     code::{ErrorCode, Phase},
-    envelope::{Prepared, Salt},
+    envelope::Prepared,
     error::CallError,
     event::{Body, EventScope},
     gate::{CallContext, EgressRequest},
@@ -69,17 +69,6 @@ pub(crate) fn egress(
     prepared: Prepared,
     label: Label,
 ) -> EgressRequest {
-    // The same question has the same hash, so that a yes is not lost when its asker comes back with the
-    // same request; nobody without the key can try texts against it.
-    let envelope = &prepared.envelope;
-    let salt = ports.gate.commitments().commit(
-        "hsk.salt.v1",
-        &[
-            request.principal.to_string().as_bytes(),
-            &envelope.manifest(),
-            &envelope.body,
-        ],
-    );
     let context = CallContext {
         scope: scope(request, routed, options),
         principal: request.principal.clone(),
@@ -94,14 +83,12 @@ pub(crate) fn egress(
         reason: options.reason,
         local_attempts: 0,
     };
-    EgressRequest {
+    EgressRequest::new(
         prepared,
-        record: Arc::clone(&routed.route.record),
-        context: Arc::new(context),
-        salt: Salt::new(*salt.digest().as_bytes()),
-        use_id: UseId::from_entropy(ports.entropy.bytes()),
-        attempt: 1,
-    }
+        Arc::clone(&routed.route.record),
+        Arc::new(context),
+        UseId::from_entropy(ports.entropy.bytes()),
+    )
 }
 
 /// What one turn needs besides the request.

@@ -212,9 +212,5 @@ pub fn prepared_body(record: &ProviderRecord, model: &str, body: Vec<u8>) -> Pre
     };
     let mut reply = ReplySpec::offline(Token::new("simulated").expect("a token"), true);
     reply.requested_model = Some(model);
-    Prepared {
-        envelope: Arc::new(envelope),
-        reply: Arc::new(reply),
-        adjusted: Vec::new(),
-    }
+    Prepared::new(envelope, reply, Vec::new())
 }

@@ -7,7 +7,7 @@ use handshake_core::{
     consent::{ConsentReceipt, EscalationReason, LeaseTerms, Outline, ReceiptScope, SignedReceipt},
     control::ControlCall,
     digest::{CommitmentKey, Digest},
-    envelope::{Envelope, EnvelopeView, Prepared, Salt},
+    envelope::{Envelope, EnvelopeView, Prepared},
     event::EventScope,
     finding::{Findings, ValidatorError, WorkBudget},
     gate::{
@@ -141,30 +141,25 @@ impl World {
             session_id: Some(session.clone()),
             trace_id: Some(TraceId::from_entropy([1; 16])),
             provider_id: Some(record.provider_id.clone()),
-            model_id: prepared.envelope.model_id.clone(),
+            model_id: prepared.envelope().model_id.clone(),
             ..EventScope::default()
         };
-        EgressRequest {
-            context: Arc::new(CallContext {
-                scope,
-                principal: fixture::principal(),
-                consent_session: session,
-                governance: Governance::NO_PROFILE,
-                artifacts: Vec::new(),
-                context_label: Label::INLINE,
-                residence: match record.reach {
-                    Reach::Direct if record.tier == ModelTier::Local => Residence::Local,
-                    _ => Residence::Forwarded,
-                },
-                reason: EscalationReason::Requested,
-                local_attempts: 0,
-            }),
-            prepared,
-            record: Arc::clone(record),
-            salt: Salt::new(self.memory.bytes()),
-            use_id: UseId::from_entropy(self.memory.bytes()),
-            attempt: 1,
-        }
+        let context = CallContext {
+            scope,
+            principal: fixture::principal(),
+            consent_session: session,
+            governance: Governance::NO_PROFILE,
+            artifacts: Vec::new(),
+            context_label: Label::INLINE,
+            residence: match record.reach {
+                Reach::Direct if record.tier == ModelTier::Local => Residence::Local,
+                _ => Residence::Forwarded,
+            },
+            reason: EscalationReason::Requested,
+            local_attempts: 0,
+        };
+        let use_id = UseId::from_entropy(self.memory.bytes());
+        EgressRequest::new(prepared, Arc::clone(record), Arc::new(context), use_id)
     }
 
     /// What a person who read the plan and said yes to this one call signs.

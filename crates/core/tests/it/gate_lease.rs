@@ -56,7 +56,9 @@ async fn evidence(
         session_id: request.context.consent_session.clone(),
         provider_id: request.record.provider_id.clone(),
         origin: request.record.base_url.origin(),
-        envelope_sha256: request.prepared.envelope.envelope_sha256(&request.salt),
+        envelope_sha256: request
+            .prepared
+            .envelope_sha256(&request.salt(world.gate.commitments())),
         blocks: Vec::new(),
     };
     world.memory.find(&query).await.expect("find").remove(0)
@@ -155,8 +157,9 @@ async fn a_lease_asks_again_for_another_destination_model_or_session() {
     let request = world.egress(&record, prepared_with(&record, |_| {}));
     assert_eq!(asks(&world, request).await, [AskReason::Destination]);
     let (world, record, _) = leased(|_| {}).await;
-    let mut prepared = prepared_with(&record, |_| {});
-    Arc::make_mut(&mut prepared.envelope).model_id = Some(ModelId::new("larger").expect("a model"));
+    let prepared = prepared_with(&record, |_| {}).edited(|envelope| {
+        envelope.model_id = Some(ModelId::new("larger").expect("a model"));
+    });
     assert_eq!(
         asks(&world, world.egress(&record, prepared)).await,
         [AskReason::Model]
@@ -177,8 +180,8 @@ async fn a_lease_covers_its_other_models() {
         assert!(terms.models.insert(larger()), "it is another one");
     })
     .await;
-    let mut prepared = prepared_with(&record, |_| {});
-    Arc::make_mut(&mut prepared.envelope).model_id = Some(larger());
+    let prepared =
+        prepared_with(&record, |_| {}).edited(|envelope| envelope.model_id = Some(larger()));
     let _cleared = cleared(world.gate.clear(world.egress(&record, prepared)).await);
 }
 

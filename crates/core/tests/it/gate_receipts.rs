@@ -8,7 +8,7 @@ use handshake_core::{
     digest::Digest,
     event::Body,
     finding::{FindingClass, FindingLevel},
-    gate::{Authorization, EgressRequest},
+    gate::{Authorization, EgressRequest, Outcome, PersonFact, StepName},
     ids::{ExternalId, ModelId, Principal, ReceiptId, SessionId, UseId},
     ports::{ApprovalQueue, EgressLedger, EntropyExt, LedgerError, SignedDecision, StoreError},
     provider::ProviderRecord,
@@ -492,16 +492,25 @@ async fn a8_a_ledger_that_cannot_commit_clears_nothing() {
 
 #[tokio::test]
 async fn a8_giving_up_is_recorded_with_the_request() {
-    for code in [
-        ErrorCode::CloudConsentRequired,
-        ErrorCode::CloudEscalationDenied,
-        ErrorCode::ConsentFlood,
+    for (said, code) in [
+        (PersonFact::NoAnswer, ErrorCode::CloudConsentRequired),
+        (PersonFact::No, ErrorCode::CloudEscalationDenied),
+        (PersonFact::Spent, ErrorCode::CloudConsentMismatch),
+        (PersonFact::Flood, ErrorCode::ConsentFlood),
+        (
+            PersonFact::QueueFailed(ErrorCode::Storage),
+            ErrorCode::Storage,
+        ),
     ] {
         let world = World::new(1);
         let request = call(&world, &relay(), "hello").await;
         let awaiting = awaiting(world.gate.clear(request).await);
-        let given_up = world.gate.give_up(&awaiting, code).await;
+        let given_up = world.gate.give_up(&awaiting, said).await;
         assert_eq!(given_up.error.code, code);
+        assert_eq!(
+            given_up.decision.outcome,
+            Outcome::Deny(StepName::Person, code)
+        );
         assert_denial_recorded(&world, true);
         let named = world.memory.events().iter().any(|event| {
             matches!(event.body, Body::CloudEscalationDenied { request_id: Some(id), code: recorded }
