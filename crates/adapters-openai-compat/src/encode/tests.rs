@@ -198,7 +198,7 @@ fn body(prepared: &Prepared) -> String {
 }
 
 fn json_of(prepared: &Prepared) -> serde_json::Value {
-    serde_json::from_slice(prepared.envelope().body).expect("json")
+    serde_json::from_slice(&prepared.envelope().body).expect("json")
 }
 
 fn refusal(dialect: &str, request: ChatRequest) -> (ErrorCode, &'static str) {

@@ -36,7 +36,7 @@ fn a2_what_is_encoded_takes_the_whole_text_with_it() {
 #[test]
 fn clean_text_is_borrowed_as_it_is() {
     let text = "connection refused after 3 attempts";
-    assert!(matches!(redactor().redact(text), std::borrow::Cow::Borrowed(t) if t == text));
+    assert!(matches!(redactor().redact(text), Cow::Borrowed(t) if t == text));
 }
 
 fn guard() -> SinkGuard {
