@@ -69,20 +69,17 @@ pub(crate) fn egress(
     prepared: Prepared,
     label: Label,
 ) -> EgressRequest {
-    let context = CallContext {
-        scope: scope(request, routed, options),
-        principal: request.principal.clone(),
-        consent_session: options
-            .consent_session
-            .clone()
-            .unwrap_or_else(|| request.session_id.clone()),
-        governance: routed.governance,
-        artifacts: request.artifacts.clone(),
-        context_label: label,
-        residence: routed.route.snapshot.residence,
-        reason: options.reason,
-        local_attempts: 0,
-    };
+    let session = options.consent_session.as_ref();
+    let mut context = CallContext::new(
+        scope(request, routed, options),
+        request.principal.clone(),
+        session.unwrap_or(&request.session_id).clone(),
+        routed.governance,
+    );
+    context.artifacts = request.artifacts.clone();
+    context.context_label = label;
+    context.residence = routed.route.snapshot.residence;
+    context.reason = options.reason;
     EgressRequest::new(
         prepared,
         Arc::clone(&routed.route.record),

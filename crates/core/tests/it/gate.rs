@@ -11,7 +11,7 @@ use handshake_core::{
     consent::Assurance,
     control::ControlCall,
     envelope::{Envelope, HeaderValue, Method, Salt},
-    event::{Body, EventScope},
+    event::Body,
     finding::{FindingClass, FindingLevel, ValidatorError},
     gate::{Authorization, ControlRequest, EgressRequest, Outcome, StepName},
     ids::{ArtifactRef, UseId},
@@ -505,23 +505,23 @@ async fn a12_a_log_that_cannot_be_written_changes_the_code_and_not_the_outcome()
 }
 
 fn control(world: &World, record: &Arc<ProviderRecord>) -> ControlRequest {
-    ControlRequest {
-        envelope: Envelope {
-            method: Method::Get,
-            base_url: record.base_url.clone(),
-            path: format!("{}/models", record.base_url.path().trim_end_matches('/')),
-            headers: Default::default(),
-            provider_id: record.provider_id.clone(),
-            revision: record.revision,
-            model_id: None,
-            body: Bytes::new(),
-        },
-        call: ControlCall::ListModels,
-        record: Arc::clone(record),
-        scope: EventScope::default(),
-        governance: Governance::NO_PROFILE,
-        use_id: UseId::from_entropy(world.memory.bytes()),
-    }
+    let envelope = Envelope {
+        method: Method::Get,
+        base_url: record.base_url.clone(),
+        path: format!("{}/models", record.base_url.path().trim_end_matches('/')),
+        headers: Default::default(),
+        provider_id: record.provider_id.clone(),
+        revision: record.revision,
+        model_id: None,
+        body: Bytes::new(),
+    };
+    ControlRequest::new(
+        envelope,
+        ControlCall::ListModels,
+        Arc::clone(record),
+        Governance::NO_PROFILE,
+        UseId::from_entropy(world.memory.bytes()),
+    )
 }
 
 #[tokio::test]

@@ -9,10 +9,7 @@ use handshake_core::{
     envelope::{EnvelopeView, Prepared},
     event::{Body, Event},
     finding::{Findings, ValidatorError, WorkBudget},
-    gate::{
-        Authorization, ControlRequest, EgressRequest, Outcome, PersonFact, Step, StepName,
-        StepResult,
-    },
+    gate::{Authorization, ControlRequest, Outcome, PersonFact, Step, StepName, StepResult},
     ids::{ExternalId, UseId},
     policy::Governance,
     ports::{
@@ -129,23 +126,23 @@ fn control(
     record: &Arc<handshake_core::provider::ProviderRecord>,
 ) -> ControlRequest {
     use handshake_core::envelope::{Envelope, Method};
-    ControlRequest {
-        envelope: Envelope {
-            method: Method::Get,
-            base_url: record.base_url.clone(),
-            path: format!("{}/models", record.base_url.path().trim_end_matches('/')),
-            headers: Default::default(),
-            provider_id: record.provider_id.clone(),
-            revision: record.revision,
-            model_id: None,
-            body: bytes::Bytes::new(),
-        },
-        call: handshake_core::control::ControlCall::ListModels,
-        record: Arc::clone(record),
-        scope: Default::default(),
-        governance: Governance::NO_PROFILE,
-        use_id: UseId::from_entropy(world.memory.bytes()),
-    }
+    let envelope = Envelope {
+        method: Method::Get,
+        base_url: record.base_url.clone(),
+        path: format!("{}/models", record.base_url.path().trim_end_matches('/')),
+        headers: Default::default(),
+        provider_id: record.provider_id.clone(),
+        revision: record.revision,
+        model_id: None,
+        body: bytes::Bytes::new(),
+    };
+    ControlRequest::new(
+        envelope,
+        handshake_core::control::ControlCall::ListModels,
+        Arc::clone(record),
+        Governance::NO_PROFILE,
+        UseId::from_entropy(world.memory.bytes()),
+    )
 }
 
 /// The steps that a denial reports are the ones that were taken, the last of them the one that denied.
@@ -273,10 +270,7 @@ async fn d8_the_facts_of_a_body_are_made_once_for_a_call() {
     );
     world.approve(&asks);
     for attempt in 1..=2 {
-        let request = EgressRequest {
-            attempt,
-            ..request.clone()
-        };
+        let request = request.clone().at_attempt(attempt);
         let cleared = cleared(world.gate.clear(request).await);
         assert_eq!(cleared.prepared().manifest().as_ptr(), manifest);
         let again = cleared.prepared().outline(key).expect("an outline");

@@ -355,16 +355,13 @@ async fn a14_a_use_of_a_lease_goes_on_beside_others() {
         let _cleared = cleared(world.gate.clear(request.clone()).await);
     }
     for request in [&one, &two] {
-        let again = EgressRequest {
-            attempt: 2,
-            ..request.clone()
-        };
+        let again = request.clone().at_attempt(2);
         let _cleared = cleared(world.gate.clear(again).await);
     }
     // Retries add no use and no new bytes; a closed use is over.
     assert_eq!(evidence(&world, &one).await.uses, 2);
     world.memory.close(one.use_id).await.expect("closed");
-    let over = EgressRequest { attempt: 3, ..one };
+    let over = one.at_attempt(3);
     super::gate_world::denied(
         world.gate.clear(over).await,
         handshake_core::code::ErrorCode::CloudConsentMismatch,
@@ -384,10 +381,7 @@ async fn a_yes_to_this_very_call_is_spent_before_the_lease() {
     }
     let first = cleared(world.gate.clear(request.clone()).await);
     assert_eq!(first.receipt(), Some(single.consent_receipt_id));
-    let next = EgressRequest {
-        use_id: UseId::from_entropy(world.memory.bytes()),
-        ..request
-    };
+    let next = request.of_call(UseId::from_entropy(world.memory.bytes()));
     let second = cleared(world.gate.clear(next).await);
     assert_eq!(second.receipt(), Some(lease.consent_receipt_id));
 }

@@ -37,10 +37,9 @@ fn store(world: &World, receipt: &ConsentReceipt) {
 }
 
 fn again(world: &World, request: &EgressRequest) -> EgressRequest {
-    EgressRequest {
-        use_id: UseId::from_entropy(world.memory.bytes()),
-        ..request.clone()
-    }
+    request
+        .clone()
+        .of_call(UseId::from_entropy(world.memory.bytes()))
 }
 
 #[tokio::test]
@@ -81,10 +80,7 @@ async fn a14_attempts_of_one_use_are_bounded_and_cleared_each() {
     let world = World::new(1);
     let (request, receipt) = asked(&world, &relay()).await;
     store(&world, &receipt);
-    let attempt = |n| EgressRequest {
-        attempt: n,
-        ..request.clone()
-    };
+    let attempt = |n| request.clone().at_attempt(n);
     // No use begins with a second attempt.
     denied(
         world.gate.clear(attempt(2)).await,
@@ -137,10 +133,7 @@ async fn a14_no_attempt_follows_a_closed_use_an_expiry_or_a_revocation() {
         store(&world, &receipt);
         let _first = cleared(world.gate.clear(request.clone()).await);
         between(&world, &receipt).await;
-        let second = EgressRequest {
-            attempt: 2,
-            ..request
-        };
+        let second = request.at_attempt(2);
         denied(
             world.gate.clear(second).await,
             ErrorCode::CloudConsentMismatch,
