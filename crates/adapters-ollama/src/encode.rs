@@ -9,7 +9,7 @@ mod tools;
 mod verbatim;
 mod window;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use handshake_core::{
@@ -71,11 +71,7 @@ pub(crate) fn prepare(
         body: rendered.body,
     };
     envelope.check().map_err(|_| invalid("envelope"))?;
-    Ok(Prepared {
-        envelope: Arc::new(envelope),
-        reply: Arc::new(reply),
-        adjusted: rendered.adjusted,
-    })
+    Ok(Prepared::new(envelope, reply, rendered.adjusted))
 }
 
 /// A name that the daemon forwards is never sent to a Local provider, not even to ask about it: the asking

@@ -9,7 +9,7 @@ mod params;
 mod tools;
 mod verbatim;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use handshake_core::{
@@ -73,11 +73,7 @@ pub(crate) fn prepare(
     envelope
         .check()
         .map_err(|_| PrepareError::new(ErrorCode::InvalidRequest, "envelope"))?;
-    Ok(Prepared {
-        envelope: Arc::new(envelope),
-        reply: Arc::new(reply),
-        adjusted: rendered.adjusted,
-    })
+    Ok(Prepared::new(envelope, reply, rendered.adjusted))
 }
 
 /// What a body is, beside its bytes.

@@ -14,8 +14,8 @@ use handshake_core::{
     },
     tool::ToolRegistry,
 };
-use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnrolment};
-use handshake_policy::{egress::RulesPolicy, guard::SinkGuard, second_hand::SecondHandValidator};
+use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnrolment, SinkGuard};
+use handshake_policy::{egress::RulesPolicy, second_hand::SecondHandValidator};
 use handshake_registry_store::{Epoch, Store, StoreOptions};
 use handshake_runtime::{
     Adapters, Config, Ports, Runtime,

@@ -117,7 +117,12 @@ impl schemars::JsonSchema for Digest {
 /// A key for commitments to content. Events hold HMACs under such a key, never a plain hash: a plain
 /// hash of a short prompt is a dictionary oracle.
 #[derive(Clone, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-pub struct CommitmentKey([u8; 32]);
+pub struct CommitmentKey {
+    bytes: [u8; 32],
+    /// What tells the key from another one, and nothing about it.
+    #[zeroize(skip)]
+    id: KeyedHash,
+}
 
 impl CommitmentKey {
     /// Takes 32 bytes of key.
@@ -128,21 +133,30 @@ impl CommitmentKey {
         if bytes == [0; 32] {
             Err(InvalidDigest)
         } else {
-            Ok(Self(bytes))
+            let id = commit(&bytes, "hsk.commitment_key.v1", &[]);
+            Ok(Self { bytes, id })
         }
+    }
+
+    pub(crate) fn id(&self) -> &KeyedHash {
+        &self.id
     }
 
     /// HMAC-SHA256 over the framed parts: each part is preceded by its length, so parts cannot shift.
     #[must_use]
     pub fn commit(&self, domain: &str, parts: &[&[u8]]) -> KeyedHash {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0)
-            .expect("HMAC takes keys of any length");
-        for part in std::iter::once(&domain.as_bytes()).chain(parts) {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        KeyedHash(Digest(mac.finalize().into_bytes().into()))
+        commit(&self.bytes, domain, parts)
     }
+}
+
+fn commit(key: &[u8; 32], domain: &str, parts: &[&[u8]]) -> KeyedHash {
+    let mut mac =
+        <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+    for part in std::iter::once(&domain.as_bytes()).chain(parts) {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    KeyedHash(Digest(mac.finalize().into_bytes().into()))
 }
 
 impl fmt::Debug for CommitmentKey {

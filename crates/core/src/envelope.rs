@@ -1,17 +1,21 @@
 //! The envelope: the immutable, fully rendered outgoing request, and its digests.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+mod prepared;
+mod view;
+
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     base_url::{BaseUrl, Origin},
-    digest::{Digest, canonical_json},
     ids::{ModelId, ProviderId},
-    reply::ReplySpec,
     secret::SecretRef,
 };
+
+pub(crate) use self::prepared::{attempt_hash, body_commitment};
+pub use self::{prepared::Prepared, view::EnvelopeView};
 
 /// The methods that exist here.
 #[derive(
@@ -164,34 +168,38 @@ impl Envelope {
         Ok(())
     }
 
-    /// `m` of the envelope hash: canonical JSON of everything but the body.
+    /// `m` of the envelope hash: canonical JSON of everything but the body. [`Prepared::manifest`] keeps it.
+    ///
+    /// # Panics
+    /// Never: a manifest holds text and one integer.
     #[must_use]
-    pub fn manifest(&self) -> Vec<u8> {
-        let value = serde_json::json!({
-            "method": self.method,
-            "origin": self.origin(),
-            "path": self.path,
-            "headers": self.headers,
-            "provider_id": self.provider_id,
-            "revision": self.revision,
-            "model_id": self.model_id,
-        });
-        canonical_json(&value).expect("a manifest holds only strings and small integers")
+    pub fn manifest(&self) -> Bytes {
+        let manifest = Manifest {
+            headers: &self.headers,
+            method: self.method,
+            model_id: self.model_id.as_ref(),
+            origin: self.origin(),
+            path: &self.path,
+            provider_id: &self.provider_id,
+            revision: self.revision,
+        };
+        serde_json::to_vec(&manifest)
+            .expect("text and an integer")
+            .into()
     }
+}
 
-    /// `SHA-256("hsk.envelope.v1\0" ‖ salt ‖ u32be(len m) ‖ m ‖ body)`.
-    #[must_use]
-    pub fn envelope_sha256(&self, salt: &Salt) -> Digest {
-        let m = self.manifest();
-        let len = u32::try_from(m.len()).unwrap_or(u32::MAX).to_be_bytes();
-        Digest::of(&[b"hsk.envelope.v1\0", salt.as_bytes(), &len, &m, &self.body])
-    }
-
-    /// `SHA-256(salt ‖ body)`.
-    #[must_use]
-    pub fn payload_sha256(&self, salt: &Salt) -> Digest {
-        Digest::of(&[salt.as_bytes(), &self.body])
-    }
+/// Members in the order of RFC 8785, so that plain writing is canonical writing: text is escaped in the same way,
+/// and there is no float. A test holds it against the canonicaliser.
+#[derive(Serialize)]
+struct Manifest<'a> {
+    headers: &'a BTreeMap<String, HeaderValue>,
+    method: Method,
+    model_id: Option<&'a ModelId>,
+    origin: Origin,
+    path: &'a str,
+    provider_id: &'a ProviderId,
+    revision: u64,
 }
 
 impl fmt::Debug for Envelope {
@@ -229,17 +237,6 @@ impl fmt::Debug for Salt {
     }
 }
 
-/// What `prepare` makes: the envelope, and what the decoder must know.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    /// The outgoing request.
-    pub envelope: Arc<Envelope>,
-    /// The decoder's side.
-    pub reply: Arc<ReplySpec>,
-    /// Parameters as they were asked for and as they are sent, where they differ. Names and numbers only.
-    pub adjusted: Vec<Adjustment>,
-}
-
 /// A parameter that was changed on the way, within the rules.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -252,39 +249,51 @@ pub struct Adjustment {
     pub effective: Option<u64>,
 }
 
-/// What a leakage validator sees: the envelope, read-only.
-#[derive(Clone, Copy, Debug)]
-pub struct EnvelopeView<'a> {
-    envelope: &'a Envelope,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::canonical_json;
 
-impl<'a> EnvelopeView<'a> {
-    /// Views an envelope.
-    #[must_use]
-    pub fn new(envelope: &'a Envelope) -> Self {
-        Self { envelope }
-    }
-
-    /// The path.
-    #[must_use]
-    pub fn path(&self) -> &'a str {
-        &self.envelope.path
-    }
-
-    /// The plain headers, in order of name.
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.envelope
-            .headers
-            .iter()
-            .filter_map(|(name, value)| match value {
-                HeaderValue::Plain(text) => Some((name.as_str(), text.as_str())),
-                HeaderValue::Secret { .. } => None,
-            })
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn body(&self) -> &'a [u8] {
-        &self.envelope.body
+    /// Whatever stands in it: control characters, quotes, other scripts, header names out of order.
+    #[test]
+    fn a8_the_manifest_is_canonical_json() {
+        let plain = |text: &str| HeaderValue::Plain(text.to_owned());
+        let secret = HeaderValue::Secret {
+            secret_ref: "vault:key".parse().expect("a reference"),
+            prefix: "Bearer ",
+        };
+        let envelope = Envelope {
+            method: Method::Post,
+            base_url: BaseUrl::parse("https://api.example.com/v1").expect("a url"),
+            path: "/v1/\u{7f}\u{2028}\u{1f980}/\"\\\u{1}\n\u{8}\u{c}".to_owned(),
+            headers: BTreeMap::from([
+                ("x-b".to_owned(), plain("\t\u{1f}é/")),
+                ("accept".to_owned(), plain("")),
+                ("authorization".to_owned(), secret),
+            ]),
+            provider_id: ProviderId::new("named").expect("an id"),
+            revision: 1 << 53,
+            model_id: Some(ModelId::new("m/1:é").unwrap_or(ModelId::new("m/1:e").expect("an id"))),
+            body: Bytes::new(),
+        };
+        for model_id in [envelope.model_id.clone(), None] {
+            let envelope = Envelope {
+                model_id,
+                ..envelope.clone()
+            };
+            let value = serde_json::json!({
+                "method": envelope.method,
+                "origin": envelope.origin(),
+                "path": envelope.path,
+                "headers": envelope.headers,
+                "provider_id": envelope.provider_id,
+                "revision": envelope.revision,
+                "model_id": envelope.model_id,
+            });
+            assert_eq!(
+                envelope.manifest(),
+                canonical_json(&value).expect("canonical")
+            );
+        }
     }
 }

@@ -7,6 +7,7 @@ mod deny;
 mod driver;
 mod explain;
 mod facts;
+mod judged;
 mod locate;
 mod plan;
 mod scan;
@@ -20,7 +21,10 @@ pub use self::{
     decide::{Decision, Outcome, Step, StepName, StepResult, decide},
     deny::{Awaiting, Denied},
     explain::Explanation,
-    facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact},
+    facts::{
+        EgressFacts, FindingsFact, LedgerFact, PeerFact, PersonFact, Purpose, ReceiptFact,
+        RulesFact, SecretFact,
+    },
     steps::{Inspected, Located, Scan},
 };
 use crate::{
@@ -30,7 +34,7 @@ use crate::{
     digest::CommitmentKey,
     envelope::{Envelope, Prepared, Salt},
     event::EventScope,
-    ids::{ArtifactRef, UseId},
+    ids::{ArtifactRef, Principal, SessionId, UseId},
     label::Label,
     policy::Governance,
     ports::{
@@ -75,6 +79,46 @@ pub struct GatePorts {
     pub own_listeners: Vec<std::net::SocketAddr>,
 }
 
+impl GatePorts {
+    /// The wiring of one home, whose store keeps all that the gate must find together: a ledger beside the consent
+    /// of another home cannot be written down so. What is not given is at its strictest: without a validator nothing
+    /// goes to Cloud, without an approval key nobody can have said yes.
+    #[must_use]
+    pub fn new<H>(
+        home: &Arc<H>,
+        policy: Arc<dyn EgressPolicy>,
+        peers: Arc<dyn PeerResolver>,
+        secrets: Arc<dyn SecretStore>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        commitments: CommitmentKey,
+    ) -> Self
+    where
+        H: ArtifactStore + ConsentStore + ContactGrants + EgressLedger + FlightRecorder + 'static,
+    {
+        Self {
+            policy,
+            peers,
+            artifacts: Arc::clone(home) as _,
+            validators: Vec::new(),
+            consent: Arc::clone(home) as _,
+            contacts: Arc::clone(home) as _,
+            ledger: Arc::clone(home) as _,
+            recorder: Arc::clone(home) as _,
+            secrets,
+            clock,
+            entropy,
+            approval_key: None,
+            commitments,
+            work_budget: WORK_BUDGET,
+            own_listeners: Vec::new(),
+        }
+    }
+}
+
+/// Bytes of work that one leakage check may do where nobody says otherwise.
+const WORK_BUDGET: u64 = 64 << 20;
+
 /// The gate.
 pub struct Gate {
     ports: GatePorts,
@@ -102,13 +146,14 @@ impl std::fmt::Debug for Gate {
 
 /// Everything about a call that is not in its envelope.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CallContext {
     /// Ids, for events and receipts. `principal`, `session_id` and `trace_id` are required.
     pub scope: EventScope,
     /// Who asks.
-    pub principal: crate::ids::Principal,
+    pub principal: Principal,
     /// The session under which consent is asked for: the client's, not the single request's.
-    pub consent_session: crate::ids::SessionId,
+    pub consent_session: SessionId,
     /// What the pinned work profile says.
     pub governance: Governance,
     /// Stored artefacts whose content is in the call.
@@ -123,8 +168,33 @@ pub struct CallContext {
     pub local_attempts: u32,
 }
 
+impl CallContext {
+    /// A call of this principal, about which nothing else is known. Where the model runs and how the context is
+    /// labelled are unknown until they are said: the one is no Local call then, the other blocks a Cloud call.
+    #[must_use]
+    pub fn new(
+        scope: EventScope,
+        principal: Principal,
+        consent_session: SessionId,
+        governance: Governance,
+    ) -> Self {
+        Self {
+            scope,
+            principal,
+            consent_session,
+            governance,
+            artifacts: Vec::new(),
+            context_label: Label::UNKNOWN,
+            residence: Residence::Unknown,
+            reason: EscalationReason::default(),
+            local_attempts: 0,
+        }
+    }
+}
+
 /// A call that asks to leave. Made once per logical call; each attempt asks again.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct EgressRequest {
     /// The rendered call.
     pub prepared: Prepared,
@@ -132,16 +202,54 @@ pub struct EgressRequest {
     pub record: Arc<ProviderRecord>,
     /// Everything else.
     pub context: Arc<CallContext>,
-    /// The salt of its hashes; stays the same while a person is asked.
-    pub salt: Salt,
     /// The logical call.
     pub use_id: UseId,
     /// Which attempt, from 1.
     pub attempt: u32,
 }
 
+impl EgressRequest {
+    /// The first attempt of a new call.
+    #[must_use]
+    pub fn new(
+        prepared: Prepared,
+        record: Arc<ProviderRecord>,
+        context: Arc<CallContext>,
+        use_id: UseId,
+    ) -> Self {
+        Self {
+            prepared,
+            record,
+            context,
+            use_id,
+            attempt: 1,
+        }
+    }
+
+    /// The same attempt of another logical call.
+    #[must_use]
+    pub fn of_call(mut self, use_id: UseId) -> Self {
+        self.use_id = use_id;
+        self
+    }
+
+    /// Another attempt of the same logical call, from 1.
+    #[must_use]
+    pub fn at_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// The salt of its hashes; see [`Prepared::salt`].
+    #[must_use]
+    pub fn salt(&self, key: &CommitmentKey) -> Salt {
+        self.prepared.salt(key, &self.context.principal)
+    }
+}
+
 /// A payload-free call that asks to leave.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ControlRequest {
     /// The rendered call.
     pub envelope: Envelope,
@@ -155,6 +263,32 @@ pub struct ControlRequest {
     pub governance: Governance,
     /// The logical call.
     pub use_id: UseId,
+}
+
+impl ControlRequest {
+    /// A call whose events name its provider alone; see [`scope`](Self::scope).
+    #[must_use]
+    pub fn new(
+        envelope: Envelope,
+        call: ControlCall,
+        record: Arc<ProviderRecord>,
+        governance: Governance,
+        use_id: UseId,
+    ) -> Self {
+        let scope = EventScope {
+            provider_id: Some(record.provider_id.clone()),
+            model_id: envelope.model_id.clone(),
+            ..EventScope::default()
+        };
+        Self {
+            envelope,
+            call,
+            record,
+            scope,
+            governance,
+            use_id,
+        }
+    }
 }
 
 /// What came of asking the gate. It never waits for a person.

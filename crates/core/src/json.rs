@@ -9,7 +9,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, error::Category};
 
 /// Bytes that are not one strict JSON value. Repeats nothing of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -26,11 +26,62 @@ pub struct NotStrict {
 /// # Errors
 /// [`NotStrict`] for bytes that are not JSON, hold a duplicate key at any depth, or hold more than one value.
 pub fn read_strict(bytes: &[u8]) -> Result<Value, NotStrict> {
-    let strict: Result<Strict, serde_json::Error> = serde_json::from_slice(bytes);
-    strict.map(|strict| strict.0).map_err(|error| NotStrict {
+    read(bytes).map_err(|error| NotStrict {
         line: error.line(),
         column: error.column(),
     })
+}
+
+/// The most bytes that [`strict_value`] and [`strict_object`] read as one text.
+pub const MAX_STRICT_BYTES: usize = 1 << 20;
+
+/// A short text that is not what it must be. Holds no part of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum StrictJsonError {
+    /// It is not exactly one JSON text.
+    #[error("expected exactly one JSON value")]
+    NotJson,
+    /// An object holds a key twice.
+    #[error("duplicate key in an object")]
+    DuplicateKey,
+    /// It is JSON, but not an object.
+    #[error("expected a JSON object")]
+    NotObject,
+    /// It is larger than [`MAX_STRICT_BYTES`].
+    #[error("JSON text too large")]
+    TooLarge,
+}
+
+/// Reads one JSON object of a text from outside, an answer's for example: as [`read_strict`] does, up to a size.
+///
+/// # Errors
+/// [`StrictJsonError`].
+pub fn strict_object(text: impl AsRef<[u8]>) -> Result<Map<String, Value>, StrictJsonError> {
+    match strict_value(text)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(StrictJsonError::NotObject),
+    }
+}
+
+/// Reads one JSON value, as [`strict_object`] does.
+///
+/// # Errors
+/// [`StrictJsonError`].
+pub fn strict_value(text: impl AsRef<[u8]>) -> Result<Value, StrictJsonError> {
+    let text = text.as_ref();
+    if text.len() > MAX_STRICT_BYTES {
+        return Err(StrictJsonError::TooLarge);
+    }
+    read(text).map_err(|error| match error.classify() {
+        // The only error that is raised below for what is JSON.
+        Category::Data => StrictJsonError::DuplicateKey,
+        Category::Io | Category::Syntax | Category::Eof => StrictJsonError::NotJson,
+    })
+}
+
+fn read(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    let strict: Strict = serde_json::from_slice(bytes)?;
+    Ok(strict.0)
 }
 
 struct Strict(Value);

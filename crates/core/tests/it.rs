@@ -5,8 +5,10 @@ mod it {
     mod event;
     mod gate;
     mod gate_decide;
+    mod gate_facts;
     mod gate_lease;
     mod gate_receipts;
     mod gate_world;
+    mod json;
     mod schema;
 }

@@ -24,6 +24,10 @@ impl Redactor {
         Self { engine, enrolment }
     }
 
+    pub(crate) fn enrolment(&self) -> &SharedEnrolment {
+        &self.enrolment
+    }
+
     /// The text without what must not be written. Where something is hidden in an encoding, or the text
     /// cannot be searched to its end, nothing of it is left.
     #[must_use]
@@ -50,7 +54,7 @@ impl Redactor {
             let rule = &self.engine.matcher().rules[hit.rule];
             spans.push((hit.start, hit.end, tag(rule.spec.class, rule.id.as_str())));
         }
-        let clean = splice(text, spans);
+        let clean = splice_text(text, spans);
         match self
             .engine
             .scan(clean.as_bytes(), &enrolment, false, &mut budget)
@@ -64,7 +68,7 @@ impl Redactor {
     }
 }
 
-fn tag(class: FindingClass, detector: &str) -> String {
+pub(crate) fn tag(class: FindingClass, detector: &str) -> String {
     let category = match class {
         FindingClass::Enrolled => "enrolled",
         FindingClass::Canary => "canary",
@@ -78,36 +82,51 @@ fn tag(class: FindingClass, detector: &str) -> String {
     format!("[REDACTED:{category}:{detector}]")
 }
 
-fn splice(text: &str, mut spans: Vec<(usize, usize, String)>) -> Cow<'_, str> {
+fn splice_text(text: &str, spans: Vec<(usize, usize, String)>) -> Cow<'_, str> {
+    match splice(text.as_bytes(), spans) {
+        Cow::Borrowed(_) => Cow::Borrowed(text),
+        Cow::Owned(clean) => Cow::Owned(match String::from_utf8(clean) {
+            Ok(clean) => clean,
+            // Whole characters are cut out, so what is left of a text is a text.
+            Err(_) => tag(FindingClass::Uninspectable, "cut"),
+        }),
+    }
+}
+
+/// The bytes with each span replaced by its tag. Spans may overlap; a cut inside a character takes all of it.
+pub(crate) fn splice(bytes: &[u8], mut spans: Vec<(usize, usize, String)>) -> Cow<'_, [u8]> {
     if spans.is_empty() {
-        return Cow::Borrowed(text);
+        return Cow::Borrowed(bytes);
     }
     spans.sort_by_key(|(start, end, _)| (*start, std::cmp::Reverse(*end)));
-    let mut out = String::with_capacity(text.len());
+    let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     for (start, end, tag) in spans {
-        // Spans are bytes; a cut inside a character takes the whole character.
-        let (start, end) = (floor(text, start), ceil(text, end));
+        let (start, end) = (floor(bytes, start), ceil(bytes, end));
         if start >= at {
-            out.push_str(&text[at..start]);
-            out.push_str(&tag);
+            out.extend_from_slice(&bytes[at..start]);
+            out.extend_from_slice(tag.as_bytes());
         }
         at = at.max(end);
     }
-    out.push_str(&text[at..]);
+    out.extend_from_slice(&bytes[at..]);
     Cow::Owned(out)
 }
 
-fn floor(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
+/// No character of UTF-8 is longer than this.
+const CHARACTER: usize = 4;
+
+fn floor(bytes: &[u8], at: usize) -> usize {
+    let back = (0..CHARACTER).find(|n| *n >= at || !is_inside(bytes, at - n));
+    at - back.unwrap_or(0)
 }
 
-fn ceil(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at += 1;
-    }
-    at
+fn ceil(bytes: &[u8], at: usize) -> usize {
+    let on = (0..CHARACTER).find(|n| !is_inside(bytes, at + n));
+    at + on.unwrap_or(0)
+}
+
+/// Whether a place lies within a character of UTF-8.
+fn is_inside(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80)
 }

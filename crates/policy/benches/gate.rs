@@ -36,8 +36,8 @@ fn gate(c: &mut Criterion) {
     );
     let body = body();
     let bytes = body.len() as u64;
-    let prepared = Prepared {
-        envelope: Arc::new(Envelope {
+    let prepared = Prepared::new(
+        Envelope {
             method: Method::Post,
             base_url: record.base_url.clone(),
             path: "/v1/chat/completions".into(),
@@ -46,13 +46,10 @@ fn gate(c: &mut Criterion) {
             revision: record.revision,
             model_id: Some(ModelId::new("m").expect("valid")),
             body: body.into(),
-        }),
-        reply: Arc::new(ReplySpec::offline(
-            Token::new("generic").expect("valid"),
-            true,
-        )),
-        adjusted: Vec::new(),
-    };
+        },
+        ReplySpec::offline(Token::new("generic").expect("valid"), true),
+        Vec::new(),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");

@@ -1,6 +1,6 @@
 //! The `EgressPolicy` port over the rules of the moment.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use handshake_core::{
     artifact::LabelVerdict,
@@ -15,7 +15,21 @@ use crate::rules::Rules;
 /// The rules in force. Shared by everything that asks.
 #[derive(Debug)]
 pub struct RulesPolicy {
-    rules: RwLock<Rules>,
+    in_force: RwLock<InForce>,
+}
+
+/// Rules, and what the gate judges by: made once for each set of them.
+#[derive(Debug)]
+struct InForce {
+    rules: Rules,
+    posture: Arc<Posture>,
+}
+
+impl From<Rules> for InForce {
+    fn from(rules: Rules) -> Self {
+        let posture = Arc::new(rules.posture());
+        Self { rules, posture }
+    }
 }
 
 impl RulesPolicy {
@@ -23,28 +37,33 @@ impl RulesPolicy {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
-            rules: RwLock::new(rules),
+            in_force: RwLock::new(rules.into()),
         }
     }
 
     /// Replaces the rules, after they were confirmed or narrowed.
     pub fn set(&self, rules: Rules) {
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        let in_force = rules.into();
+        *self
+            .in_force
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = in_force;
     }
 
     /// The rules in force.
     #[must_use]
     pub fn rules(&self) -> Rules {
-        self.rules
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.in_force().rules.clone()
+    }
+
+    fn in_force(&self) -> RwLockReadGuard<'_, InForce> {
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl EgressPolicy for RulesPolicy {
-    fn posture(&self) -> Posture {
-        self.rules().posture()
+    fn posture(&self) -> Arc<Posture> {
+        Arc::clone(&self.in_force().posture)
     }
 
     fn labels(&self, context: Label, items: &[(ArtifactRef, Option<Label>)]) -> LabelVerdict {

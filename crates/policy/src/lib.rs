@@ -2,7 +2,6 @@
 #![warn(missing_docs)]
 
 pub mod egress;
-pub mod guard;
 pub mod retry;
 pub mod rules;
 pub mod second_hand;

@@ -13,7 +13,6 @@ use handshake_core::{
         WorkBudget,
     },
     ids::RuleId,
-    json::read_strict,
     policy::SecondHand,
     ports::LeakageValidator,
 };
@@ -25,31 +24,29 @@ use self::names::{CLIENT_TOOLS, ROUTING, TOOL_CHOICES, TOP_LEVEL, plain};
 #[derive(Clone, Copy, Debug)]
 pub struct SecondHandValidator {
     mode: SecondHand,
+    ruleset: Digest,
 }
 
 impl SecondHandValidator {
     /// Refuses, or asks each time.
     #[must_use]
     pub fn new(mode: SecondHand) -> Self {
-        Self { mode }
+        let (level, names) = ([level(mode) as u8], names::all());
+        let ruleset = Digest::of(&[b"hsk.second_hand.v2\0", &level, names.as_bytes()]);
+        Self { mode, ruleset }
     }
+}
 
-    fn level(self) -> FindingLevel {
-        match self.mode {
-            SecondHand::Refuse => FindingLevel::Block,
-            SecondHand::Ask => FindingLevel::Ask,
-        }
+fn level(mode: SecondHand) -> FindingLevel {
+    match mode {
+        SecondHand::Refuse => FindingLevel::Block,
+        SecondHand::Ask => FindingLevel::Ask,
     }
 }
 
 impl LeakageValidator for SecondHandValidator {
     fn epoch(&self) -> (Digest, u64) {
-        let names = names::all();
-        let level = [self.level() as u8];
-        (
-            Digest::of(&[b"hsk.second_hand.v2\0", &level, names.as_bytes()]),
-            0,
-        )
+        (self.ruleset, 0)
     }
 
     fn inspect(
@@ -64,11 +61,11 @@ impl LeakageValidator for SecondHandValidator {
             return Ok(findings);
         }
         // Duplicate keys would let one reading be judged and another be obeyed.
-        let body = read_strict(view.body()).map_err(|_| ValidatorError::Undecodable)?;
-        let Value::Object(members) = &body else {
+        let body = view.json().map_err(|_| ValidatorError::Undecodable)?;
+        let Value::Object(members) = body else {
             return Err(ValidatorError::Undecodable);
         };
-        let level = self.level();
+        let level = level(self.mode);
         let mut found = |rule, at: String, level| -> Result<(), ValidatorError> {
             findings.items.push(finding(rule, at, level)?);
             Ok(())

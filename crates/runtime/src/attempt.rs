@@ -10,7 +10,7 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     error::{CallError, SendError},
     event::Body,
-    gate::{Authorization, Cleared, EgressRequest, Scan},
+    gate::{Authorization, Cleared, EgressRequest, PersonFact, Scan},
     ids::UseId,
     ports::{EntropyExt, LlmClient},
     tier::ModelTier,
@@ -332,10 +332,7 @@ impl Attempts<'_> {
                 Authorization::Denied(denied) => return Err(denied.error),
                 Authorization::AwaitingConsent(awaiting) if left == 0 => {
                     // Approved, and still not covered: the receipt is for something else by now.
-                    return Err(gate
-                        .give_up(&awaiting, ErrorCode::CloudConsentMismatch)
-                        .await
-                        .error);
+                    return Err(gate.give_up(&awaiting, PersonFact::Spent).await.error);
                 }
                 Authorization::AwaitingConsent(mut awaiting) => {
                     let ports = (&*gate, &*self.ports.queue, &*self.ports.clock);

@@ -6,7 +6,7 @@ use handshake_core::{
     admit::{Admitted, Emulation, admit},
     chat::{ChatRequest, ChatResponse},
     code::{ErrorCode, Phase},
-    envelope::{Prepared, Salt},
+    envelope::Prepared,
     error::CallError,
     event::{Body, EventScope},
     gate::{CallContext, EgressRequest},
@@ -70,39 +70,23 @@ pub(crate) fn egress(
     prepared: Prepared,
     label: Label,
 ) -> EgressRequest {
-    // The same question has the same hash, so that a yes is not lost when its asker comes back with the
-    // same request; nobody without the key can try texts against it.
-    let envelope = &prepared.envelope;
-    let salt = ports.gate.commitments().commit(
-        "hsk.salt.v1",
-        &[
-            request.principal.to_string().as_bytes(),
-            &envelope.manifest(),
-            &envelope.body,
-        ],
+    let session = options.consent_session.as_ref();
+    let mut context = CallContext::new(
+        scope(request, routed, options),
+        request.principal.clone(),
+        session.unwrap_or(&request.session_id).clone(),
+        routed.governance,
     );
-    let context = CallContext {
-        scope: scope(request, routed, options),
-        principal: request.principal.clone(),
-        consent_session: options
-            .consent_session
-            .clone()
-            .unwrap_or_else(|| request.session_id.clone()),
-        governance: routed.governance,
-        artifacts: request.artifacts.clone(),
-        context_label: label,
-        residence: routed.route.snapshot.residence,
-        reason: options.reason,
-        local_attempts: 0,
-    };
-    EgressRequest {
+    context.artifacts = request.artifacts.clone();
+    context.context_label = label;
+    context.residence = routed.route.snapshot.residence;
+    context.reason = options.reason;
+    EgressRequest::new(
         prepared,
-        record: Arc::clone(&routed.route.record),
-        context: Arc::new(context),
-        salt: Salt::new(*salt.digest().as_bytes()),
-        use_id: UseId::from_entropy(ports.entropy.bytes()),
-        attempt: 1,
-    }
+        Arc::clone(&routed.route.record),
+        Arc::new(context),
+        UseId::from_entropy(ports.entropy.bytes()),
+    )
 }
 
 /// What one turn needs besides the request.

@@ -4,12 +4,15 @@ use handshake_core::{
     chat::TurnEvent,
     code::{ErrorCode, Phase},
     error::CallError,
-    gate::{Awaiting, Gate},
+    gate::{Awaiting, Gate, PersonFact},
     ports::{ApprovalQueue, Clock, Decided, QueueError},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::ConsentMode, emit::Out};
+
+/// Whatever it was that failed: nobody was asked, or nobody's answer can be read.
+const FAILED: PersonFact = PersonFact::QueueFailed(ErrorCode::Storage);
 
 /// Puts the call into the queue and waits for a yes. Whoever has the same question joins it, and may spend first
 /// what both were given.
@@ -31,9 +34,9 @@ pub(crate) async fn wait(
     let submitted = match queue.submit(awaiting.submission(deadline)).await {
         Ok(submitted) => submitted,
         Err(QueueError::Flood) => {
-            return Err(gate.give_up(awaiting, ErrorCode::ConsentFlood).await.error);
+            return Err(gate.give_up(awaiting, PersonFact::Flood).await.error);
         }
-        Err(_) => return Err(gate.give_up(awaiting, ErrorCode::Storage).await.error),
+        Err(_) => return Err(gate.give_up(awaiting, FAILED).await.error),
     };
     // Whatever comes of it is recorded with the request that the person saw.
     awaiting.escalation.request_id = submitted.request_id;
@@ -44,24 +47,21 @@ pub(crate) async fn wait(
     })
     .await;
     if mode == ConsentMode::AnswerAtOnce {
-        return Err(gate
-            .give_up(awaiting, ErrorCode::CloudConsentRequired)
-            .await
-            .error);
+        return Err(gate.give_up(awaiting, PersonFact::NoAnswer).await.error);
     }
     let decided = tokio::select! {
         () = cancel.cancelled() => {
-            let denied = gate.give_up(awaiting, ErrorCode::CloudConsentRequired).await;
+            let denied = gate.give_up(awaiting, PersonFact::NoAnswer).await;
             drop(denied);
             return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate));
         }
         decided = queue.wait(submitted.request_id, patience) => decided,
     };
-    let code = match decided {
+    let said = match decided {
         Ok(Decided::Approved(_)) => return Ok(()),
-        Ok(Decided::Denied) => ErrorCode::CloudEscalationDenied,
-        Ok(Decided::Expired) | Err(QueueError::Unknown) => ErrorCode::CloudConsentRequired,
-        Err(_) => ErrorCode::Storage,
+        Ok(Decided::Denied) => PersonFact::No,
+        Ok(Decided::Expired) | Err(QueueError::Unknown) => PersonFact::NoAnswer,
+        Err(_) => FAILED,
     };
-    Err(gate.give_up(awaiting, code).await.error)
+    Err(gate.give_up(awaiting, said).await.error)
 }

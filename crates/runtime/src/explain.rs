@@ -58,7 +58,7 @@ impl Runtime {
         };
         let request = Arc::new(request);
         let (_, prepared, _) = call::prepared(&self.ports, &self.config, &request, &routed)?;
-        let (envelope, adjusted) = (Arc::clone(&prepared.envelope), prepared.adjusted.clone());
+        let (envelope, adjusted) = (Arc::clone(prepared.envelope()), prepared.adjusted.clone());
         let egress = call::egress(
             &self.ports,
             &request,

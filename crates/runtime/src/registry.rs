@@ -42,19 +42,13 @@ pub(crate) async fn control(
         recorder: Arc::clone(&ports.recorder),
         clock: Arc::clone(&ports.clock),
         entropy: Arc::clone(&ports.entropy),
-        scope: scope.clone(),
+        scope,
     };
     let use_id = UseId::from_entropy(ports.entropy.bytes());
     let began = ports.clock.monotonic();
     let secret = envelope.secret_ref().is_some();
-    let request = ControlRequest {
-        envelope,
-        call,
-        record: Arc::clone(record),
-        scope,
-        governance,
-        use_id,
-    };
+    let record = Arc::clone(record);
+    let request = ControlRequest::new(envelope, call, record, governance, use_id);
     let cleared = ports
         .gate
         .clear_control(request)

@@ -8,7 +8,7 @@ use handshake_core::{
     admit::{Admitted, Emulation, Route, admit},
     base_url::BaseUrl,
     capability::{Capabilities, CapabilitySnapshot, Claims, Feature, Limit, Provenance},
-    chat::{ChatRequest, Message, Params, Role, Target},
+    chat::{ChatRequest, Message, Role, Target},
     envelope::{Envelope, HeaderValue, Method, Prepared},
     ids::{
         ExternalId, MessageId, ModelId, ModelRef, Principal, PrincipalKind, ProviderId, SessionId,
@@ -139,23 +139,17 @@ pub fn message(n: u8, role: Role, text: &str) -> Message {
 /// When the model's name is not valid.
 #[must_use]
 pub fn request(provider: &ProviderId, model: &str, text: &str) -> ChatRequest {
-    ChatRequest {
-        session_id: SessionId::new("session-1").expect("valid"),
-        trace_id: TraceId::from_entropy([1; 16]),
-        principal: principal(),
-        target: Target::Model(ModelRef {
-            provider: provider.clone(),
-            model: ModelId::new(model).expect("model id"),
-        }),
-        messages: vec![message(1, Role::User, text)],
-        tools: Vec::new(),
-        tool_choice: None,
-        structured_output_schema: None,
-        stream: true,
-        params: Params::default(),
-        artifacts: Vec::new(),
-        verbatim: None,
-    }
+    let target = ModelRef {
+        provider: provider.clone(),
+        model: ModelId::new(model).expect("model id"),
+    };
+    ChatRequest::new(
+        SessionId::new("session-1").expect("valid"),
+        TraceId::from_entropy([1; 16]),
+        principal(),
+        Target::Model(target),
+        vec![message(1, Role::User, text)],
+    )
 }
 
 /// An admitted request with one user message to a model that can do everything.
@@ -212,9 +206,5 @@ pub fn prepared_body(record: &ProviderRecord, model: &str, body: Vec<u8>) -> Pre
     };
     let mut reply = ReplySpec::offline(Token::new("simulated").expect("a token"), true);
     reply.requested_model = Some(model);
-    Prepared {
-        envelope: Arc::new(envelope),
-        reply: Arc::new(reply),
-        adjusted: Vec::new(),
-    }
+    Prepared::new(envelope, reply, Vec::new())
 }

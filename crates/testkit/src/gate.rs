@@ -4,10 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use handshake_core::{
     attest::RECEIPT_DOMAIN,
-    consent::{ConsentReceipt, EscalationReason, LeaseTerms, Outline, ReceiptScope, SignedReceipt},
+    consent::{ConsentReceipt, LeaseTerms, Outline, ReceiptScope, SignedReceipt},
     control::ControlCall,
     digest::{CommitmentKey, Digest},
-    envelope::{Envelope, EnvelopeView, Prepared, Salt},
+    envelope::{Envelope, EnvelopeView, Prepared},
     event::EventScope,
     finding::{Findings, ValidatorError, WorkBudget},
     gate::{
@@ -98,23 +98,18 @@ impl World {
         let policy = MemoryPolicy::default();
         let signer = Arc::new(MemorySigner::new(7, PASSPHRASE));
         memory.trust(Some(signer.public_key()));
-        let mut ports = GatePorts {
-            policy: Arc::new(policy.clone()),
-            peers: Arc::new(memory.clone()),
-            artifacts: Arc::new(memory.clone()),
-            validators: vec![Arc::new(Needle::default())],
-            consent: Arc::new(memory.clone()),
-            contacts: Arc::new(memory.clone()),
-            ledger: Arc::new(memory.clone()),
-            recorder: Arc::new(memory.clone()),
-            secrets: Arc::new(memory.clone()),
-            clock: Arc::new(memory.clone()),
-            entropy: Arc::new(memory.clone()),
-            approval_key: Some(signer.public_key()),
-            commitments: CommitmentKey::new([5; 32]).expect("a key"),
-            work_budget: 64 << 20,
-            own_listeners: Vec::new(),
-        };
+        let home = Arc::new(memory.clone());
+        let mut ports = GatePorts::new(
+            &home,
+            Arc::new(policy.clone()),
+            Arc::clone(&home) as _,
+            Arc::clone(&home) as _,
+            Arc::clone(&home) as _,
+            Arc::clone(&home) as _,
+            CommitmentKey::new([5; 32]).expect("a key"),
+        );
+        ports.validators = vec![Arc::new(Needle::default())];
+        ports.approval_key = Some(signer.public_key());
         change(&mut ports, &memory);
         let gate = Arc::new(Gate::new(ports));
         Self {
@@ -141,30 +136,18 @@ impl World {
             session_id: Some(session.clone()),
             trace_id: Some(TraceId::from_entropy([1; 16])),
             provider_id: Some(record.provider_id.clone()),
-            model_id: prepared.envelope.model_id.clone(),
+            model_id: prepared.envelope().model_id.clone(),
             ..EventScope::default()
         };
-        EgressRequest {
-            context: Arc::new(CallContext {
-                scope,
-                principal: fixture::principal(),
-                consent_session: session,
-                governance: Governance::NO_PROFILE,
-                artifacts: Vec::new(),
-                context_label: Label::INLINE,
-                residence: match record.reach {
-                    Reach::Direct if record.tier == ModelTier::Local => Residence::Local,
-                    _ => Residence::Forwarded,
-                },
-                reason: EscalationReason::Requested,
-                local_attempts: 0,
-            }),
-            prepared,
-            record: Arc::clone(record),
-            salt: Salt::new(self.memory.bytes()),
-            use_id: UseId::from_entropy(self.memory.bytes()),
-            attempt: 1,
-        }
+        let mut context =
+            CallContext::new(scope, fixture::principal(), session, Governance::NO_PROFILE);
+        context.context_label = Label::INLINE;
+        context.residence = match record.reach {
+            Reach::Direct if record.tier == ModelTier::Local => Residence::Local,
+            _ => Residence::Forwarded,
+        };
+        let use_id = UseId::from_entropy(self.memory.bytes());
+        EgressRequest::new(prepared, Arc::clone(record), Arc::new(context), use_id)
     }
 
     /// What a person who read the plan and said yes to this one call signs.
@@ -260,17 +243,13 @@ impl World {
             .grant(&record.provider_id, record.revision)
             .await
             .expect("granted");
-        let request = ControlRequest {
+        let request = ControlRequest::new(
             envelope,
             call,
-            record: Arc::clone(record),
-            scope: EventScope {
-                provider_id: Some(record.provider_id.clone()),
-                ..EventScope::default()
-            },
-            governance: Governance::NO_PROFILE,
-            use_id: UseId::from_entropy(self.memory.bytes()),
-        };
+            Arc::clone(record),
+            Governance::NO_PROFILE,
+            UseId::from_entropy(self.memory.bytes()),
+        );
         match self.gate.clear_control(request).await {
             Ok(cleared) => cleared,
             Err(denied) => panic!("denied: {}", denied.error),

@@ -9,8 +9,9 @@ mod image;
 mod limits;
 mod resolve;
 mod stream;
-mod strict_json;
 mod thinking;
+
+pub use handshake_core::json::{MAX_STRICT_BYTES, StrictJsonError, strict_object, strict_value};
 
 pub use self::{
     http::{
@@ -21,6 +22,5 @@ pub use self::{
     limits::Limits,
     resolve::SystemResolver,
     stream::stream,
-    strict_json::{MAX_STRICT_BYTES, StrictJsonError, strict_object, strict_value},
     thinking::Scrubber,
 };

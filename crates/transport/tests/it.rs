@@ -10,8 +10,6 @@ mod forwarded;
 mod framing;
 #[path = "it/http.rs"]
 mod http;
-#[path = "it/json.rs"]
-mod json;
 #[path = "it/keeper.rs"]
 mod keeper;
 #[path = "it/kept.rs"]

@@ -94,12 +94,12 @@ impl Case {
 
     pub(crate) fn prepared(&self) -> Prepared {
         let prepared = prepare(&self.record, &self.admitted()).expect("rendered");
-        assert_eq!(prepared.envelope.check(), Ok(()));
+        assert_eq!(prepared.envelope().check(), Ok(()));
         prepared
     }
 
     pub(crate) fn body(&self) -> Value {
-        serde_json::from_slice(&self.prepared().envelope.body).expect("json")
+        serde_json::from_slice(&self.prepared().envelope().body).expect("json")
     }
 
     pub(crate) fn refusal(&self) -> (ErrorCode, Option<&'static str>) {
@@ -112,7 +112,7 @@ impl Case {
 
 /// Method, path, headers and body, as a person reads them.
 pub(crate) fn shown(prepared: &Prepared) -> String {
-    let envelope = &prepared.envelope;
+    let envelope = prepared.envelope();
     let headers: String = envelope
         .headers
         .iter()

@@ -32,7 +32,7 @@ fn b11_a_chat_goes_to_the_native_endpoint_streamed_or_not() {
         let prepared = Case::new("Hello")
             .with(|request| request.stream = stream)
             .prepared();
-        assert_eq!(prepared.envelope.path, "/api/chat");
+        assert_eq!(prepared.envelope().path, "/api/chat");
     }
 }
 
@@ -81,15 +81,15 @@ fn a13_an_image_and_a_schema_are_these_bytes() {
 fn a13_the_same_request_is_the_same_bytes_and_ids() {
     let case = || Case::new("Read both.").with(calls);
     let (one, two) = (case().prepared(), case().prepared());
-    assert_eq!(one.envelope.body, two.envelope.body);
+    assert_eq!(one.envelope().body, two.envelope().body);
     assert_eq!(one.reply, two.reply);
     assert_eq!(one.adjusted, two.adjusted);
     let other = case()
         .with(|request| request.trace_id = handshake_core::ids::TraceId::from_entropy([2; 16]));
     assert_ne!(other.prepared().reply.call_seed, one.reply.call_seed);
     assert_eq!(
-        other.prepared().envelope.body,
-        one.envelope.body,
+        other.prepared().envelope().body,
+        one.envelope().body,
         "no trace id is in the bytes"
     );
 }
@@ -362,8 +362,8 @@ fn same_shape_same_bytes() {
     };
     let body = r#"{ "messages":[{"role":"user","content":"hi"}], "model":"qwen3:4b" , "tools":[{"type":"function","function":{"name":"Bash"}}],"options":{"mirostat":1}}"#;
     let prepared = verbatim(Shape::OllamaChat, body).prepared();
-    assert_eq!(prepared.envelope.body, body);
-    assert!(!prepared.envelope.headers.contains_key("x-whatever"));
+    assert_eq!(prepared.envelope().body, body);
+    assert!(!prepared.envelope().headers.contains_key("x-whatever"));
     let names = prepared.reply.tool_names.as_ref().expect("names");
     assert_eq!(names["Bash"].as_str(), "Bash");
 

@@ -194,11 +194,11 @@ fn render(dialect: &str, request: ChatRequest) -> Result<Prepared, PrepareError>
 }
 
 fn body(prepared: &Prepared) -> String {
-    String::from_utf8(prepared.envelope.body.to_vec()).expect("utf-8")
+    String::from_utf8(prepared.envelope().body.to_vec()).expect("utf-8")
 }
 
 fn json_of(prepared: &Prepared) -> serde_json::Value {
-    serde_json::from_slice(&prepared.envelope.body).expect("json")
+    serde_json::from_slice(&prepared.envelope().body).expect("json")
 }
 
 fn refusal(dialect: &str, request: ChatRequest) -> (ErrorCode, &'static str) {
@@ -243,7 +243,7 @@ fn a13_the_same_request_gives_the_same_bytes() {
             render(row.name, full("m")).expect("one"),
             render(row.name, full("m")).expect("two"),
         );
-        assert!(*one.envelope == *two.envelope);
+        assert!(*one.envelope() == *two.envelope());
         assert_eq!(one.reply, two.reply);
     }
 }
@@ -251,7 +251,7 @@ fn a13_the_same_request_gives_the_same_bytes() {
 #[test]
 fn a13_the_manifest() {
     let prepared = render("openai", request("m")).expect("rendered");
-    let envelope = &prepared.envelope;
+    let envelope = prepared.envelope();
     envelope.check().expect("valid");
     assert_eq!(envelope.path, "/v1/chat/completions");
     let names: Vec<&str> = envelope.headers.keys().map(String::as_str).collect();
@@ -274,7 +274,7 @@ fn a13_the_manifest() {
     ));
     let azure = render("azure", request("m")).expect("rendered");
     assert!(matches!(
-        azure.envelope.headers["api-key"],
+        azure.envelope().headers["api-key"],
         HeaderValue::Secret { prefix: "", .. }
     ));
 
@@ -285,8 +285,8 @@ fn a13_the_manifest() {
         &admitted(&record, request("m")),
     )
     .expect("rendered");
-    assert!(!open.envelope.headers.contains_key("authorization"));
-    assert!(!format!("{:?}", open.envelope).contains("Hi"));
+    assert!(!open.envelope().headers.contains_key("authorization"));
+    assert!(!format!("{:?}", open.envelope()).contains("Hi"));
 }
 
 #[test]

@@ -95,6 +95,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         match step.result {
             StepResult::Pass => out.mark(true, name),
             StepResult::NotApplicable => out.line(format!("  -- {name}")),
+            StepResult::Ask => out.line(format!("  ?? {name}: up to a person")),
             StepResult::Deny(code) => out.mark(false, format!("{name}: {code}")),
             StepResult::Unknown => out.line(format!("  ?? {name}")),
         }

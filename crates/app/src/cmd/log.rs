@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, path::PathBuf};
 use handshake_core::{
     code::{ErrorCode, Phase},
     event::RecordedEvent,
-    ports::FlightRecorder,
+    ports::{FlightRecorder, SinkFilter},
 };
 use handshake_flight_recorder::{Anchor, PublicKey, Status, Trust, Verdict, verify_export};
-use handshake_policy::guard::SinkGuard;
+use handshake_leakage::SinkGuard;
 use serde_json::{Value, json};
 
 mod segments;

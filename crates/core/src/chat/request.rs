@@ -100,6 +100,33 @@ fn yes() -> bool {
     true
 }
 
+impl ChatRequest {
+    /// A request that streams, offers no tools and leaves every parameter to the provider.
+    #[must_use]
+    pub fn new(
+        session_id: SessionId,
+        trace_id: TraceId,
+        principal: Principal,
+        target: Target,
+        messages: Vec<Message>,
+    ) -> Self {
+        Self {
+            session_id,
+            trace_id,
+            principal,
+            target,
+            messages,
+            tools: Vec::new(),
+            tool_choice: None,
+            structured_output_schema: None,
+            stream: true,
+            params: Params::default(),
+            artifacts: Vec::new(),
+            verbatim: None,
+        }
+    }
+}
+
 impl std::fmt::Debug for ChatRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ChatRequest")

@@ -2,11 +2,15 @@
 //! the same, and this is what "the same" is measured by. Works on any JSON body with the members that all
 //! chat APIs share: `system`, `messages`, `input`, `prompt`, `tools`.
 
-use std::collections::BTreeSet;
+mod hints;
+mod kinds;
+
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::{hints::without_hints, kinds::kinds_of};
 use super::AskReason;
 use crate::{
     digest::{CommitmentKey, KeyedHash},
@@ -82,6 +86,8 @@ const SYSTEM: &[&str] = &[
 ];
 /// Where they keep tools.
 const TOOLS: &[&str] = &["tools", "functions"];
+/// Where they keep the conversation.
+const MESSAGES: &[&str] = &["messages", "input", "prompt"];
 
 /// What changed against the frame of a lease.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -96,13 +102,15 @@ impl Outline {
     #[must_use]
     pub fn of(body: &[u8], key: &CommitmentKey) -> Option<Self> {
         // Duplicate keys would let one reading be shown and another be sent.
-        let whole = read_strict(body).ok()?;
-        let compact = serde_json::to_vec(&whole).ok()?.len();
-        let slack = body.len().saturating_sub(compact) as u64;
-        let raw = body;
-        let Value::Object(mut body) = whole else {
+        Self::of_json(&read_strict(body).ok()?, body, key)
+    }
+
+    /// The same for a body that was read already. `raw` is the body that `whole` was strictly read from.
+    pub(crate) fn of_json(whole: &Value, raw: &[u8], key: &CommitmentKey) -> Option<Self> {
+        let Value::Object(body) = whole else {
             return None;
         };
+        let slack = (raw.len() as u64).saturating_sub(compact_len(whole));
         let mut outline = Self {
             system: None,
             tools: None,
@@ -111,14 +119,17 @@ impl Outline {
             blocks: Vec::new(),
             provenance: std::collections::BTreeMap::new(),
         };
-        let mut system = Vec::new();
-        system.extend(SYSTEM.iter().filter_map(|name| body.remove(*name)));
-        let tools: Vec<Value> = TOOLS.iter().filter_map(|name| body.remove(*name)).collect();
+        let members = |names: &[&str]| -> Vec<Cow<'_, Value>> {
+            let found = names.iter().filter_map(|name| body.get(*name));
+            found.map(without_hints).collect()
+        };
+        let mut system = members(SYSTEM);
+        let tools = members(TOOLS);
         if !tools.is_empty() {
-            outline.tools = Some(commit(key, "tools", &Value::Array(tools)));
+            outline.tools = Some(commit(key, "tools", &tools));
         }
-        for member in ["messages", "input", "prompt"] {
-            match body.remove(member) {
+        for member in MESSAGES {
+            match body.get(*member) {
                 Some(Value::Array(items)) => {
                     for item in items {
                         outline.item(item, key, &mut system);
@@ -130,10 +141,14 @@ impl Outline {
         }
         // Whatever else the body holds (schemas, stop texts, names) is content too: it leaves as well.
         for (name, value) in body {
-            if matches!(value, Value::String(_) | Value::Array(_) | Value::Object(_))
+            let read = [SYSTEM, TOOLS, MESSAGES]
+                .iter()
+                .any(|names| names.contains(&name.as_str()));
+            if !read
+                && matches!(value, Value::String(_) | Value::Array(_) | Value::Object(_))
                 && name != "model"
             {
-                outline.block(key, &name, &value);
+                outline.block(key, name, value);
             }
         }
         // White space, escapes and long numbers say nothing to the outline and could carry anything: what
@@ -146,19 +161,15 @@ impl Outline {
             });
         }
         if !system.is_empty() {
-            outline.system = Some(commit(key, "system", &Value::Array(system)));
+            outline.system = Some(commit(key, "system", &system));
         }
         Some(outline)
     }
 
-    fn item(&mut self, mut item: Value, key: &CommitmentKey, system: &mut Vec<Value>) {
-        strip_cache_hints(&mut item);
-        let role = item
-            .get("role")
-            .and_then(Value::as_str)
-            .unwrap_or("user")
-            .to_owned();
-        let author = match role.as_str() {
+    fn item<'v>(&mut self, item: &'v Value, key: &CommitmentKey, system: &mut Vec<Cow<'v, Value>>) {
+        let item = without_hints(item);
+        let role = item.get("role").and_then(Value::as_str).unwrap_or("user");
+        let author = match role {
             "system" | "developer" => "system",
             "assistant" => "model",
             "tool" | "function" => "tool",
@@ -189,7 +200,7 @@ impl Outline {
                 self.kinds.insert(ContentKind::Other);
             }
         }
-        self.block(key, &role, &item);
+        self.block(key, role, &item);
     }
 
     fn block(&mut self, key: &CommitmentKey, name: &str, value: &Value) {
@@ -220,80 +231,30 @@ impl Outline {
     }
 }
 
-fn commit(key: &CommitmentKey, domain: &str, value: &Value) -> KeyedHash {
-    let mut value = value.clone();
-    strip_cache_hints(&mut value);
-    key.commit(
-        "hsk.frame.v1",
-        &[domain.as_bytes(), value.to_string().as_bytes()],
-    )
+/// Over the values as one array, their hints stripped.
+fn commit(key: &CommitmentKey, domain: &str, values: &[Cow<'_, Value>]) -> KeyedHash {
+    let text = serde_json::to_vec(values).expect("a JSON value can be written");
+    key.commit("hsk.frame.v1", &[domain.as_bytes(), &text])
 }
 
-/// Exactly a hint: whatever else stands under that name is content.
-fn is_cache_hint(value: &Value) -> bool {
-    let Value::Object(members) = value else {
-        return false;
-    };
-    members
-        .iter()
-        .all(|(name, value)| match (name.as_str(), value.as_str()) {
-            ("type", Some(kind)) => kind == "ephemeral",
-            ("ttl", Some(ttl)) => matches!(ttl, "5m" | "1h"),
-            _ => false,
-        })
-}
-
-/// Clients move cache hints from message to message; they change no content.
-fn strip_cache_hints(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            if members.get("cache_control").is_some_and(is_cache_hint) {
-                members.remove("cache_control");
-            }
-            members.values_mut().for_each(strip_cache_hints);
+/// How long the value is in its plain form.
+fn compact_len(value: &Value) -> u64 {
+    struct Count(u64);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
         }
-        Value::Array(items) => items.iter_mut().for_each(strip_cache_hints),
-        _ => {}
-    }
-}
-
-/// The kind of a part, and of what it holds: a tool's result may hold pictures.
-fn kinds_of(part: &Value, kinds: &mut BTreeSet<ContentKind>) {
-    kinds.insert(kind_of(part));
-    if let Some(Value::Array(parts)) = part.get("content") {
-        parts.iter().for_each(|part| kinds_of(part, kinds));
-    }
-}
-
-fn kind_of(part: &Value) -> ContentKind {
-    let kind = part.get("type").and_then(Value::as_str).unwrap_or("");
-    match kind {
-        "text" | "input_text" | "output_text" | "refusal" | "thinking" | "redacted_thinking" => {
-            ContentKind::Text
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
         }
-        "tool_use" => ContentKind::ToolCall,
-        "tool_result" => ContentKind::ToolResult,
-        _ if is_remote(part) => ContentKind::Url,
-        "image" | "image_url" | "input_image" => ContentKind::Image,
-        "document" | "file" | "input_file" => ContentKind::Document,
-        "input_audio" | "audio" => ContentKind::Audio,
-        _ => ContentKind::Other,
     }
-}
-
-/// Whether a part names an address for the provider to fetch, instead of holding its bytes.
-fn is_remote(part: &Value) -> bool {
-    [
-        "/image_url/url",
-        "/image_url",
-        "/source/url",
-        "/file_url",
-        "/file/file_url",
-        "/url",
-    ]
-    .iter()
-    .filter_map(|at| part.pointer(at)?.as_str())
-    .any(|url| !url.starts_with("data:"))
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        // Then all of it is new.
+        Err(_) => 0,
+    }
 }
 
 #[cfg(test)]

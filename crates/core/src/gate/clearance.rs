@@ -91,7 +91,7 @@ impl Cleared {
     /// The envelope.
     #[must_use]
     pub fn envelope(&self) -> &Arc<Envelope> {
-        &self.prepared.envelope
+        self.prepared.envelope()
     }
 
     /// The envelope and the decoder's side of it.

@@ -1,17 +1,13 @@
-//! Committing an attempt, and making the clearance.
+//! The event of an attempt, its commit, and the clearance.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use super::{
-    Authorization, Cleared, Denied, Gate, Inspected, Located, Outcome, StepName, clearance::Grant,
-    decide::decide, facts::EgressFacts,
-};
+use super::{Authorization, Cleared, ControlRequest, Gate, Inspected, Located, clearance::Grant};
 use crate::{
-    code::ErrorCode,
-    envelope::Envelope,
-    event::{Actor, Body, ControlKind, EventScope},
+    envelope::{Prepared, attempt_hash, body_commitment},
+    event::{Actor, Body, EventScope},
     ids::UseId,
-    ports::{Epochs, Intent, LedgerError},
+    ports::{Epochs, Intent, LedgerError, Spend},
     provider::ProviderRecord,
     tier::ModelTier,
 };
@@ -19,85 +15,139 @@ use crate::{
 /// How long a clearance may wait before it is sent.
 const VALID_FOR: Duration = Duration::from_secs(5);
 
+/// Which attempt of which call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AttemptId {
+    pub(super) use_id: UseId,
+    /// From 1.
+    pub(super) attempt: u32,
+}
+
 impl Gate {
-    pub(super) async fn clear_local(&self, inspected: Inspected) -> Authorization {
+    /// The clearance of a call that the decision allows. `intent` is the place of its event, for Cloud; the event
+    /// of a Local call is queued here.
+    pub(super) fn clear_content(&self, inspected: Inspected, intent: Option<u64>) -> Authorization {
         let Located {
             request,
-            facts,
+            judged,
             peers,
             epochs,
             ..
         } = inspected.located;
-        let what = (request.use_id, request.attempt);
-        let body = self.attempt(&request.prepared.envelope, what, ModelTier::Local, None);
-        // Only a call that the decision itself found to be Local gets here; Cloud always needs a receipt.
-        if decide(&facts).effective != Some(ModelTier::Local) {
-            let scope = &request.context.scope;
-            return Authorization::Denied(
-                self.deny_late(scope, &facts, ErrorCode::TierMismatch).await,
-            );
+        let id = AttemptId {
+            use_id: request.use_id,
+            attempt: request.attempt,
+        };
+        let effective = judged.effective();
+        if effective == ModelTier::Local {
+            let body = self.attempt(&request.prepared, id, effective);
+            self.queue(&request.context.scope, body);
         }
-        // An overflow is a gap that the recorder itself counts: Local events are queued.
-        let _counted =
-            self.ports
-                .recorder
-                .submit(self.event(&request.context.scope, Actor::System, body));
-        let grant = self.grant(request.record, peers, ModelTier::Local, what, None, epochs);
+        let grant = self.grant(request.record, peers, effective, id, intent, epochs);
         Authorization::Cleared(Box::new(Cleared {
             grant,
             prepared: request.prepared,
-            receipt: None,
+            receipt: judged.coverage().map(|coverage| coverage.receipt_id),
         }))
     }
 
-    pub(super) fn attempt(
-        &self,
-        envelope: &Envelope,
-        (use_id, attempt): (UseId, u32),
-        effective_tier: ModelTier,
-        control: Option<ControlKind>,
-    ) -> Body {
-        let manifest = envelope.manifest();
+    fn attempt(&self, prepared: &Prepared, id: AttemptId, tier: ModelTier) -> Body {
         Body::CallAttempt {
-            use_id,
-            attempt,
-            effective_tier,
-            body_bytes: envelope.body.len() as u64,
-            envelope_hash: self
-                .ports
-                .commitments
-                .commit("hsk.event.envelope.v1", &[&manifest, &envelope.body]),
-            control,
+            use_id: id.use_id,
+            attempt: id.attempt,
+            effective_tier: tier,
+            body_bytes: prepared.envelope().body.len() as u64,
+            envelope_hash: prepared.attempt_hash(&self.ports.commitments),
+            control: None,
         }
     }
 
-    /// Commits the event of a payload-free call, which spends nothing.
-    pub(super) async fn commit(
+    pub(super) fn control_attempt(
+        &self,
+        request: &ControlRequest,
+        id: AttemptId,
+        tier: ModelTier,
+    ) -> Body {
+        let (key, envelope) = (&self.ports.commitments, &request.envelope);
+        Body::CallAttempt {
+            use_id: id.use_id,
+            attempt: id.attempt,
+            effective_tier: tier,
+            body_bytes: envelope.body.len() as u64,
+            envelope_hash: attempt_hash(
+                key,
+                &envelope.manifest(),
+                &body_commitment(key, &envelope.body),
+            ),
+            control: Some(request.call.kind()),
+        }
+    }
+
+    /// Queues the event of a Local call. Overflow is a gap that the recorder itself counts.
+    pub(super) fn queue(&self, scope: &EventScope, body: Body) {
+        let event = self.event(scope, Actor::System, body);
+        let _counted = self.ports.recorder.submit(event);
+    }
+
+    /// Commits a use of the receipt that covers the call, and the attempt's event.
+    pub(super) async fn spend(&self, inspected: &Inspected) -> Result<u64, LedgerError> {
+        let Located {
+            request,
+            judged,
+            epochs,
+            ..
+        } = &inspected.located;
+        // The decision asks the ledger only where a receipt covers the call.
+        let coverage = judged.coverage().ok_or(LedgerError::Contended)?;
+        let salt = request.salt(&self.ports.commitments);
+        let id = AttemptId {
+            use_id: request.use_id,
+            attempt: request.attempt,
+        };
+        let body = self.attempt(&request.prepared, id, judged.effective());
+        let spend = Spend {
+            receipt_id: coverage.receipt_id,
+            seen_uses: coverage.seen_uses,
+            use_id: request.use_id,
+            attempt: request.attempt,
+            max_attempts: coverage.max_attempts,
+            envelope_sha256: request.prepared.envelope_sha256(&salt),
+            body_bytes: request.prepared.envelope().body.len() as u64,
+            new_blocks: coverage.new_blocks.clone(),
+        };
+        let scope = &request.context.scope;
+        self.commit(scope, &request.record, epochs.as_ref(), body, Some(spend))
+            .await
+    }
+
+    /// Commits the event of a payload-free call to Cloud, which spends nothing.
+    pub(super) async fn commit_control(
+        &self,
+        request: &ControlRequest,
+        body: Body,
+        epochs: Option<&Epochs>,
+    ) -> Result<u64, LedgerError> {
+        self.commit(&request.scope, &request.record, epochs, body, None)
+            .await
+    }
+
+    async fn commit(
         &self,
         scope: &EventScope,
-        body: Body,
         record: &ProviderRecord,
         epochs: Option<&Epochs>,
-    ) -> Result<Option<u64>, LedgerError> {
-        let event = self.event(scope, Actor::System, body);
-        if record.tier == ModelTier::Local {
-            // Overflow is a counted gap, as for every Local event.
-            let _counted = self.ports.recorder.submit(event);
-            return Ok(None);
-        }
-        let epochs = epochs.cloned().ok_or(LedgerError::Stale)?;
-        let provider_id = record.provider_id.clone();
+        body: Body,
+        spend: Option<Spend>,
+    ) -> Result<u64, LedgerError> {
         let intent = Intent {
-            event,
-            provider_id,
-            epochs,
-            spend: None,
+            event: self.event(scope, Actor::System, body),
+            provider_id: record.provider_id.clone(),
+            // A verdict that rests on no epochs is older than any.
+            epochs: epochs.cloned().ok_or(LedgerError::Stale)?,
+            spend,
         };
-        self.ports
-            .ledger
-            .commit(intent)
-            .await
-            .map(|committed| Some(committed.seq))
+        let committed = self.ports.ledger.commit(intent).await?;
+        Ok(committed.seq)
     }
 
     pub(super) fn grant(
@@ -105,7 +155,7 @@ impl Gate {
         record: Arc<ProviderRecord>,
         peers: Arc<[SocketAddr]>,
         effective: ModelTier,
-        (use_id, attempt): (UseId, u32),
+        id: AttemptId,
         intent: Option<u64>,
         epochs: Option<Epochs>,
     ) -> Grant {
@@ -114,28 +164,11 @@ impl Gate {
             record,
             peers,
             effective,
-            use_id,
-            attempt,
+            use_id: id.use_id,
+            attempt: id.attempt,
             intent,
             epochs,
             valid_until,
         }
-    }
-
-    pub(super) async fn deny_spend(&self, inspected: &Inspected, code: ErrorCode) -> Authorization {
-        let scope = &inspected.located.request.context.scope;
-        Authorization::Denied(self.deny_late(scope, &inspected.located.facts, code).await)
-    }
-
-    /// Denies after the decision itself said yes: the commit refused.
-    pub(super) async fn deny_late(
-        &self,
-        scope: &EventScope,
-        facts: &EgressFacts,
-        code: ErrorCode,
-    ) -> Box<Denied> {
-        let mut decision = decide(facts);
-        decision.outcome = Outcome::Deny(StepName::Receipt, code);
-        Box::new(self.deny(scope, facts, decision, None, None).await)
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::facts::{
-    EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact,
+    EgressFacts, FindingsFact, LedgerFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact,
 };
 use crate::{
     code::ErrorCode,
@@ -28,14 +28,14 @@ pub enum StepName {
     CanonicalUrl,
     /// The secret's binding.
     SecretBinding,
+    /// Contact with the origin, for payload-free calls: a look-up of its name would be contact already.
+    Contact,
     /// Every address that may be dialled.
     Peer,
     /// Effective = declared.
     Tier,
     /// LOCKED and policy on the effective tier.
     EffectivePolicy,
-    /// Contact with the origin, for payload-free calls.
-    Contact,
     /// Labels.
     Labels,
     /// Findings.
@@ -44,6 +44,10 @@ pub enum StepName {
     MaxBytes,
     /// The receipt.
     Receipt,
+    /// What a person said, where no receipt covers the call.
+    Person,
+    /// The commit of spend and intent, for Cloud.
+    Ledger,
 }
 
 /// What one step said.
@@ -54,6 +58,8 @@ pub enum StepResult {
     Pass,
     /// It does not apply to this call.
     NotApplicable,
+    /// It leaves the answer to a person.
+    Ask,
     /// It denies.
     Deny(ErrorCode),
     /// A fact is missing.
@@ -73,9 +79,9 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every step passes: the call may be committed and dialled.
+    /// Every step passes: the call is committed, where it must be, and may be dialled.
     Allow,
-    /// Everything but the receipt passes: a person may be asked.
+    /// Everything up to the receipt passes, no receipt covers the call, and nobody was asked: a person may be.
     AskPerson,
     /// A step denies.
     Deny(StepName, ErrorCode),
@@ -108,37 +114,41 @@ impl Decision {
 /// One step: the facts and the effective tier in, what it says out.
 type Judge = fn(&EgressFacts, Option<ModelTier>) -> StepResult;
 
-/// Decides. Total: every combination of facts has exactly one outcome, and a missing fact is never a yes.
-#[must_use]
-pub fn decide(facts: &EgressFacts) -> Decision {
+/// The published order.
+const ORDER: [(StepName, Judge); 15] = {
     use StepName as S;
-    let effective = effective(facts);
-    let order: [(StepName, Judge); 13] = [
+    [
         (S::DeclaredLocked, declared_locked),
         (S::DeclaredPolicy, declared_policy),
         (S::SizeCaps, size_caps),
         (S::CanonicalUrl, canonical_url),
         (S::SecretBinding, secret_binding),
+        (S::Contact, contact),
         (S::Peer, peer),
         (S::Tier, tier_matches),
         (S::EffectivePolicy, effective_policy),
-        (S::Contact, contact),
         (S::Labels, labels),
         (S::Findings, findings),
         (S::MaxBytes, max_bytes),
         (S::Receipt, receipt),
-    ];
-    let mut steps = Vec::with_capacity(order.len());
-    for (name, judge) in order {
+        (S::Person, person),
+        (S::Ledger, ledger),
+    ]
+};
+
+/// Decides. Total: every combination of facts has exactly one outcome, and a missing fact is never a yes.
+#[must_use]
+pub fn decide(facts: &EgressFacts) -> Decision {
+    let effective = effective(facts);
+    let mut steps = Vec::with_capacity(ORDER.len());
+    for (name, judge) in ORDER {
         let result = judge(facts, effective);
         steps.push(Step { step: name, result });
         let outcome = match result {
-            StepResult::Pass | StepResult::NotApplicable => continue,
-            // A missing receipt is the one denial that a person can turn into a yes.
-            StepResult::Deny(ErrorCode::CloudConsentRequired) if name == S::Receipt => {
-                Outcome::AskPerson
-            }
+            StepResult::Pass | StepResult::NotApplicable | StepResult::Ask => continue,
             StepResult::Deny(code) => Outcome::Deny(name, code),
+            // The one fact that a person can add.
+            StepResult::Unknown if name == StepName::Person => Outcome::AskPerson,
             StepResult::Unknown => Outcome::NeedsFact(name),
         };
         return Decision {
@@ -216,6 +226,17 @@ fn secret_binding(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
     }
 }
 
+/// By the declared tier: the effective one is known after the look-up only, and must be the same.
+fn contact(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
+    match (facts.declared, facts.purpose, facts.contact) {
+        (ModelTier::Local, ..) | (_, Purpose::Content, _) => StepResult::NotApplicable,
+        (ModelTier::Cloud, Purpose::Control, Some(true)) => StepResult::Pass,
+        (ModelTier::Cloud, Purpose::Control, Some(false) | None) => {
+            StepResult::Deny(ErrorCode::ContactNotGranted)
+        }
+    }
+}
+
 fn peer(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
     match &facts.peer {
         PeerFact::Unresolved => StepResult::Unknown,
@@ -272,17 +293,6 @@ fn for_cloud_content(
     }
 }
 
-fn contact(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
-    match (effective, facts.purpose) {
-        (None, _) => StepResult::Unknown,
-        (Some(ModelTier::Local), _) | (_, Purpose::Content) => StepResult::NotApplicable,
-        (Some(ModelTier::Cloud), Purpose::Control) => match facts.contact {
-            Some(true) => StepResult::Pass,
-            Some(false) | None => StepResult::Deny(ErrorCode::ContactNotGranted),
-        },
-    }
-}
-
 fn labels(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
     for_cloud_content(facts, effective, || match &facts.labels {
         None => StepResult::Unknown,
@@ -317,11 +327,35 @@ fn receipt(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
     for_cloud_content(facts, effective, || match &facts.receipt {
         ReceiptFact::NotLooked => StepResult::Unknown,
         ReceiptFact::Covered(_) => StepResult::Pass,
-        ReceiptFact::Uncovered(_) => StepResult::Deny(ErrorCode::CloudConsentRequired),
+        ReceiptFact::Uncovered(_) => StepResult::Ask,
         ReceiptFact::Denied => StepResult::Deny(ErrorCode::CloudEscalationDenied),
         ReceiptFact::Forged | ReceiptFact::Void => {
             StepResult::Deny(ErrorCode::CloudConsentMismatch)
         }
         ReceiptFact::Unreadable => StepResult::Deny(ErrorCode::Storage),
     })
+}
+
+/// What a person said matters where no receipt covers the call, and is never a yes by itself.
+fn person(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    for_cloud_content(facts, effective, || match (&facts.receipt, facts.person) {
+        (ReceiptFact::Covered(_), _) => StepResult::NotApplicable,
+        (_, None) => StepResult::Unknown,
+        (_, Some(said)) => StepResult::Deny(said.code()),
+    })
+}
+
+fn ledger(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
+    match (effective, facts.ledger) {
+        (Some(ModelTier::Local), _) => StepResult::NotApplicable,
+        (None, _) | (_, None) => StepResult::Unknown,
+        (_, Some(LedgerFact::Committed)) => StepResult::Pass,
+        (_, Some(LedgerFact::Stale)) => StepResult::Deny(ErrorCode::Revision),
+        (_, Some(LedgerFact::Contended)) => StepResult::Deny(match facts.purpose {
+            Purpose::Content => ErrorCode::CloudConsentMismatch,
+            // It spends no receipt that somebody else could have spent.
+            Purpose::Control => ErrorCode::Revision,
+        }),
+        (_, Some(LedgerFact::Failed(code))) => StepResult::Deny(code),
+    }
 }

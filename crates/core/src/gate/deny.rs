@@ -1,17 +1,19 @@
 //! Denials. Each records exactly one FR-EVT-EGRESS event, and FR-EVT-CLOUD-003 too when Cloud is involved.
 
 use super::{
-    Decision, EgressRequest, Gate, Outcome, StepName,
-    facts::{EgressFacts, ReceiptFact},
+    Authorization, Decision, EgressRequest, Gate, Inspected, Located, StepName,
+    facts::{PersonFact, ReceiptFact},
+    judged::{Judged, Refusal},
 };
 use crate::{
     code::{ErrorCode, Phase},
     consent::{CloudEscalationRequest, ProjectionPlan},
+    envelope::Salt,
     error::CallError,
     event::{Actor, Body, EgressCode, Event, EventScope},
     finding::Findings,
     ids::{EventId, RequestId},
-    ports::{EntropyExt, FlightRecorderExt, PendingContent, Submission},
+    ports::{EntropyExt, PendingContent, Submission},
     tier::ModelTier,
     time::UtcTime,
 };
@@ -27,11 +29,12 @@ pub struct Denied {
     pub findings: Option<Findings>,
 }
 
-/// A call that waits for a person. Everything but the receipt passed.
+/// A call that waits for a person. Everything up to the receipt passed.
 #[derive(Debug)]
 pub struct Awaiting {
     pub(super) request: EgressRequest,
-    pub(super) facts: EgressFacts,
+    pub(super) judged: Judged,
+    pub(super) salt: Salt,
     /// What to submit to the queue.
     pub escalation: CloudEscalationRequest,
     /// What the person is shown.
@@ -42,14 +45,14 @@ impl Awaiting {
     /// What to put into the queue.
     #[must_use]
     pub fn submission(&self, deadline: UtcTime) -> Submission {
-        let envelope = &self.request.prepared.envelope;
+        let prepared = &self.request.prepared;
         Submission {
             request: self.escalation.clone(),
             plan: self.plan.clone(),
             content: PendingContent {
-                manifest: envelope.manifest().into(),
-                body: envelope.body.clone(),
-                salt: self.request.salt,
+                manifest: prepared.manifest().clone(),
+                body: prepared.envelope().body.clone(),
+                salt: self.salt,
             },
             deadline,
         }
@@ -57,60 +60,60 @@ impl Awaiting {
 }
 
 impl Gate {
-    /// Ends a call that nobody approved: records the denial and makes the error.
-    ///
-    /// `code` is `HSK-403-CLOUD-CONSENT-REQUIRED` when nobody answered,
-    /// `HSK-403-CLOUD-ESCALATION-DENIED` when a person said no, `HSK-429-CONSENT-FLOOD` when the queue did.
-    pub async fn give_up(&self, awaiting: &Awaiting, code: ErrorCode) -> Denied {
-        let mut decision = super::decide(&awaiting.facts);
-        decision.outcome = Outcome::Deny(StepName::Receipt, code);
+    /// Ends a call that no receipt covers, by what the person or their queue said: records the denial and makes
+    /// the error.
+    pub async fn give_up(&self, awaiting: &Awaiting, said: PersonFact) -> Denied {
+        let mut judged = awaiting.judged.clone();
+        judged.learn(|facts| facts.person = Some(said));
+        // Nothing that a person says here is a yes, and the decision knows that; whoever gives up is denied even so.
+        let refusal = judged.refusal().unwrap_or(Refusal {
+            step: StepName::Person,
+            code: said.code(),
+        });
         let request_id = Some(awaiting.escalation.request_id);
-        self.deny(
-            &awaiting.request.context.scope,
-            &awaiting.facts,
-            decision,
-            None,
-            request_id,
-        )
-        .await
+        let scope = &awaiting.request.context.scope;
+        *self.deny(scope, &judged, refusal, None, request_id).await
+    }
+
+    /// Denies an inspected call by its own decision.
+    pub(super) async fn refuse(&self, inspected: &Inspected, refusal: Refusal) -> Authorization {
+        let Located {
+            request, judged, ..
+        } = &inspected.located;
+        let findings = match refusal.step {
+            StepName::Labels | StepName::Findings => inspected.findings().cloned(),
+            _ => None,
+        };
+        let scope = &request.context.scope;
+        Authorization::Denied(self.deny(scope, judged, refusal, findings, None).await)
     }
 
     pub(super) async fn deny(
         &self,
         scope: &EventScope,
-        facts: &EgressFacts,
-        decision: Decision,
+        judged: &Judged,
+        Refusal { step, code }: Refusal,
         findings: Option<Findings>,
         request_id: Option<RequestId>,
-    ) -> Denied {
-        let (step, code) = match decision.outcome {
-            Outcome::Deny(step, code) => (step, code),
-            // A decision that lacks a fact at its last asking is a denial, not a yes.
-            Outcome::NeedsFact(step) => (step, ErrorCode::LeakageUndecided),
-            Outcome::AskPerson => (StepName::Receipt, ErrorCode::CloudConsentRequired),
-            Outcome::Allow => (StepName::Receipt, ErrorCode::CloudConsentMismatch),
+    ) -> Box<Denied> {
+        let body = denial(step, code, judged, findings.as_ref());
+        let mut events = vec![self.event(scope, Actor::System, body)];
+        let tiers = [Some(judged.facts().declared), judged.decision().effective];
+        if tiers.contains(&Some(ModelTier::Cloud)) {
+            let body = Body::CloudEscalationDenied { request_id, code };
+            events.push(self.event(scope, Actor::System, body));
+        }
+        // Both or neither: a denial is one fact. Nothing was sent, so a log that cannot be written changes the code
+        // and not the outcome.
+        let code = match self.ports.recorder.append_all(events).await {
+            Ok(_) => code,
+            Err(_) => ErrorCode::Storage,
         };
-        let body = denial(step, code, facts, &decision, findings.as_ref());
-        let mut recorded = self.record(scope, body).await;
-        let cloud =
-            facts.declared == ModelTier::Cloud || decision.effective == Some(ModelTier::Cloud);
-        if cloud {
-            recorded &= self
-                .record(scope, Body::CloudEscalationDenied { request_id, code })
-                .await;
-        }
-        // Nothing was sent, so a log that cannot be written changes the code and not the outcome.
-        let code = if recorded { code } else { ErrorCode::Storage };
-        Denied {
+        Box::new(Denied {
             error: CallError::new(code, Phase::Gate).about(subject(step)),
-            decision,
+            decision: judged.decision().clone(),
             findings,
-        }
-    }
-
-    async fn record(&self, scope: &EventScope, body: Body) -> bool {
-        let event = self.event(scope, Actor::System, body);
-        self.ports.recorder.append(event).await.is_ok()
+        })
     }
 
     pub(super) fn event(&self, scope: &EventScope, actor: Actor, body: Body) -> Event {
@@ -119,13 +122,7 @@ impl Gate {
     }
 }
 
-fn denial(
-    step: StepName,
-    code: ErrorCode,
-    facts: &EgressFacts,
-    decision: &Decision,
-    findings: Option<&Findings>,
-) -> Body {
+fn denial(step: StepName, code: ErrorCode, judged: &Judged, findings: Option<&Findings>) -> Body {
     match step {
         StepName::Labels | StepName::Findings => {
             let worst = findings.and_then(|f| f.items.iter().max_by_key(|finding| finding.level));
@@ -138,12 +135,14 @@ fn denial(
             }
         }
         StepName::Tier => Body::TierMismatch {
-            declared: facts.declared,
-            effective: decision.effective.unwrap_or(ModelTier::Cloud),
+            declared: judged.facts().declared,
+            effective: judged.effective(),
         },
         StepName::Peer | StepName::CanonicalUrl => Body::DestinationRefused { code },
         // Somebody wrote a receipt that nobody signed: that is the event, and there is one for each denial.
-        StepName::Receipt if facts.receipt == ReceiptFact::Forged => Body::IntegrityAlarm { code },
+        StepName::Receipt if judged.facts().receipt == ReceiptFact::Forged => {
+            Body::IntegrityAlarm { code }
+        }
         other => Body::GateDenied {
             step: recorded_as(other),
             code,
@@ -164,7 +163,7 @@ fn recorded_as(step: StepName) -> EgressCode {
         StepName::Contact => EgressCode::Contact,
         StepName::Labels => EgressCode::Labels,
         StepName::Findings => EgressCode::Findings,
-        StepName::Receipt => EgressCode::Receipt,
+        StepName::Receipt | StepName::Person | StepName::Ledger => EgressCode::Receipt,
     }
 }
 
@@ -181,6 +180,6 @@ fn subject(step: StepName) -> &'static str {
         StepName::Contact => "contact",
         StepName::Labels => "labels",
         StepName::Findings => "findings",
-        StepName::Receipt => "receipt",
+        StepName::Receipt | StepName::Person | StepName::Ledger => "receipt",
     }
 }

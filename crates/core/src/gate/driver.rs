@@ -1,25 +1,24 @@
-//! The driver: fills facts from ports, asks [`decide`] after each, and acts on its word. The steps of the call
-//! path; what each needs is in the files beside this one.
+//! The driver: fills facts from ports, has [`decide`](super::decide()) judge them, and acts on its word. The steps
+//! of the call path; what each needs is in the files beside this one.
 
 use std::sync::Arc;
 
 use super::{
-    Authorization, ClearedControl, ControlRequest, Decision, Denied, EgressRequest, Gate,
-    Inspected, Located, Outcome, Scan, StepName,
-    decide::decide,
-    facts::{FindingsFact, Purpose},
-    locate::Subject,
+    Authorization, ClearedControl, ControlRequest, Denied, EgressRequest, Gate, Inspected, Located,
+    Outcome, Scan, StepName,
+    commit::AttemptId,
+    facts::{FindingsFact, LedgerFact, Purpose},
+    locate::{Found, Subject},
+    spend::Stale,
+    steps::Seen,
 };
 use crate::{
-    code::ErrorCode,
-    consent::Outline,
     finding::ValidatorError,
-    ports::LedgerError,
     tier::{ModelTier, Residence},
 };
 
-/// How often a call is judged anew because the rules changed before its commit.
-const RESTARTS: u32 = 3;
+/// How often a call is judged because the rules changed before its commit.
+const TRIES: u32 = 3;
 
 impl Gate {
     /// Chains the three steps, for callers with small bodies.
@@ -37,44 +36,54 @@ impl Gate {
     pub async fn locate(&self, request: EgressRequest) -> Result<Located, Box<Denied>> {
         let subject = Subject {
             purpose: Purpose::Content,
-            envelope: &request.prepared.envelope,
+            envelope: request.prepared.envelope(),
             record: &request.record,
             governance: request.context.governance,
             residence: request.context.residence,
         };
-        let scope = &request.context.scope;
-        let (facts, peers, epochs) = self.find_peers(&subject, scope).await?;
+        let Found {
+            judged,
+            peers,
+            epochs,
+        } = self.find_peers(&subject, &request.context.scope).await?;
         let mut labels = Vec::new();
-        if decide(&facts).effective == Some(ModelTier::Cloud) {
+        if judged.effective() == ModelTier::Cloud {
             labels = self.labels_of(&request.context.artifacts).await;
         }
         Ok(Located {
             request,
-            facts,
+            judged,
             peers,
             epochs,
             labels,
         })
     }
 
-    /// Looks at the exact bytes. Pure computation; run it off the reactor for large bodies. Local calls are
-    /// not looked at. `earlier` is the scan of an earlier attempt.
+    /// Looks at the exact bytes, and makes every fact that grows with the body: what comes after reads them from
+    /// [`crate::envelope::Prepared`]. Pure computation; run it off the reactor for large bodies. Local calls are
+    /// hashed and not looked at. `earlier` is the scan of an earlier attempt: it counts while envelope, rules and
+    /// enrolment are the same.
     #[must_use]
-    pub fn inspect(&self, located: Located, earlier: Option<Scan>) -> Inspected {
-        let (mut located, earlier) = located.reuse(earlier);
+    pub fn inspect(&self, mut located: Located, earlier: Option<Scan>) -> Inspected {
+        let request = &located.request;
+        let _hashed = request.prepared.body_commitment(&self.ports.commitments);
         if located.effective_tier() == ModelTier::Local {
             return Inspected {
                 located,
-                scan: None,
-                outline: None,
+                seen: None,
             };
         }
-        let envelope = Arc::clone(&located.request.prepared.envelope);
-        let context = located.request.context.context_label;
-        located.facts.labels = Some(self.ports.policy.labels(context, &located.labels));
+        let salt = request.salt(&self.ports.commitments);
+        let envelope_sha256 = request.prepared.envelope_sha256(&salt);
+        let _hashed = request.prepared.payload_sha256(&salt);
+        let outline = request.prepared.outline(&self.ports.commitments);
+        let labels = self
+            .ports
+            .policy
+            .labels(request.context.context_label, &located.labels);
         let scan = match earlier {
-            Some(scan) if scan.epochs == self.validator_epochs() => scan,
-            _ => self.scan(&envelope, envelope.envelope_sha256(&located.request.salt)),
+            Some(scan) if scan.is_of(&envelope_sha256, &self.validator_epochs()) => scan,
+            _ => self.scan(&request.prepared, envelope_sha256),
         };
         // Another process enrolled a secret that our validators do not know yet: theirs is no verdict.
         let newest = scan
@@ -87,48 +96,45 @@ impl Gate {
             .epochs
             .as_ref()
             .is_some_and(|epochs| epochs.enrolled > newest);
-        located.facts.findings = match &scan.findings {
+        let findings = match &scan.findings {
             _ if self.ports.validators.is_empty() => FindingsFact::NoValidator,
             _ if behind => FindingsFact::NoVerdict(ValidatorError::Failed),
             Ok(findings) => FindingsFact::Worst(findings.worst()),
             Err(error) => FindingsFact::NoVerdict(*error),
         };
-        let outline = Outline::of(&envelope.body, &self.ports.commitments);
+        located.judged.learn(|facts| {
+            facts.labels = Some(labels);
+            facts.findings = findings;
+        });
         Inspected {
             located,
-            scan: Some(scan),
-            outline,
+            seen: Some(Seen { scan, outline }),
         }
     }
 
     /// Finds a receipt, commits the spend, and clears. Never waits for a person. Starts again at `locate` when
     /// the rules changed between judging and committing.
     pub async fn authorize(&self, mut inspected: Inspected) -> Authorization {
-        for _ in 0..RESTARTS {
-            let facts = &inspected.located.facts;
-            let decision = decide(facts);
-            let stale = match decision.outcome {
-                Outcome::Allow => return self.clear_local(inspected).await,
-                Outcome::NeedsFact(StepName::Receipt) => {
-                    match self.authorize_cloud(inspected).await {
-                        Ok(authorization) => return authorization,
-                        Err(stale) => stale,
-                    }
-                }
-                _ => {
-                    let findings = inspected.scan.as_ref().and_then(Scan::findings).cloned();
-                    let scope = &inspected.located.request.context.scope;
-                    let denied = self.deny(scope, facts, decision, findings, None).await;
-                    return Authorization::Denied(Box::new(denied));
-                }
+        let mut tries = TRIES;
+        loop {
+            let stale = match self.judge_receipts(inspected).await {
+                Ok(authorization) => return authorization,
+                Err(stale) => stale,
             };
-            let Inspected { located, scan, .. } = *stale;
+            let Stale {
+                inspected: old,
+                refusal,
+            } = *stale;
+            tries -= 1;
+            if tries == 0 {
+                return self.refuse(&old, refusal).await;
+            }
+            let Inspected { located, seen } = old;
             inspected = match self.locate(located.request).await {
-                Ok(located) => self.inspect(located, scan),
+                Ok(located) => self.inspect(located, seen.map(|seen| seen.scan)),
                 Err(denied) => return Authorization::Denied(denied),
             };
         }
-        self.deny_spend(&inspected, ErrorCode::Revision).await
     }
 
     /// Clears a payload-free call.
@@ -146,49 +152,53 @@ impl Gate {
             governance: request.governance,
             residence: Residence::Local,
         };
-        let mut last = None;
-        for _ in 0..RESTARTS {
-            let (facts, peers, epochs) = self.find_peers(&subject, &request.scope).await?;
-            let decision = decide(&facts);
-            let Decision {
-                outcome: Outcome::Allow,
-                effective: Some(effective),
-                ..
-            } = decision
-            else {
-                return Err(Box::new(
-                    self.deny(&request.scope, &facts, decision, None, None)
-                        .await,
-                ));
-            };
-            let what = (request.use_id, 1);
-            let kind = Some(request.call.kind());
-            let body = self.attempt(&request.envelope, what, effective, kind);
-            match self
-                .commit(&request.scope, body, &request.record, epochs.as_ref())
-                .await
-            {
-                Ok(intent) => {
-                    let grant = self.grant(request.record, peers, effective, what, intent, epochs);
-                    let envelope = Arc::new(request.envelope);
-                    return Ok(ClearedControl {
-                        grant,
-                        envelope,
-                        call: request.call,
-                    });
-                }
-                Err(LedgerError::Store(error)) => {
-                    return Err(self.deny_late(&request.scope, &facts, error.code()).await);
-                }
-                Err(LedgerError::Stale | LedgerError::Contended) => last = Some(facts),
-            }
-        }
-        let facts = match last {
-            Some(facts) => facts,
-            None => self.early_facts(&subject).await.0,
+        let id = AttemptId {
+            use_id: request.use_id,
+            attempt: 1,
         };
-        Err(self
-            .deny_late(&request.scope, &facts, ErrorCode::Revision)
-            .await)
+        let mut tries = TRIES;
+        loop {
+            let Found {
+                mut judged,
+                peers,
+                epochs,
+            } = self.find_peers(&subject, &request.scope).await?;
+            let mut intent = None;
+            if judged.outcome() == Outcome::NeedsFact(StepName::Ledger) {
+                let body = self.control_attempt(&request, id, judged.effective());
+                let committed = self.commit_control(&request, body, epochs.as_ref()).await;
+                judged.learn(|facts| {
+                    facts.ledger = Some(match &committed {
+                        Ok(_) => LedgerFact::Committed,
+                        Err(error) => error.into(),
+                    });
+                });
+                tries -= 1;
+                let again = matches!(
+                    judged.facts().ledger,
+                    Some(LedgerFact::Stale | LedgerFact::Contended)
+                );
+                if again && tries > 0 {
+                    continue;
+                }
+                intent = committed.ok();
+            }
+            if let Some(refusal) = judged.refusal() {
+                return Err(self
+                    .deny(&request.scope, &judged, refusal, None, None)
+                    .await);
+            }
+            let effective = judged.effective();
+            if effective == ModelTier::Local {
+                let body = self.control_attempt(&request, id, effective);
+                self.queue(&request.scope, body);
+            }
+            let grant = self.grant(request.record, peers, effective, id, intent, epochs);
+            return Ok(ClearedControl {
+                grant,
+                envelope: Arc::new(request.envelope),
+                call: request.call,
+            });
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! What the gate would say, with no network: the same `decide`, on the facts that need none.
 
+use std::sync::Arc;
+
 use super::{
-    Decision, EgressRequest, Gate,
-    decide::decide,
-    facts::{PeerFact, Purpose},
+    Decision, EgressRequest, Gate, Outcome, StepName,
+    facts::{LedgerFact, PeerFact, Purpose, ReceiptFact},
+    judged::Judged,
     locate::Subject,
 };
 use crate::{
@@ -12,7 +14,6 @@ use crate::{
     digest::Digest,
     finding::Findings,
     net::AddressClass,
-    tier::ModelTier,
 };
 
 /// What the gate would say.
@@ -20,7 +21,8 @@ use crate::{
 pub struct Explanation {
     /// With the peer unresolved.
     pub decision: Decision,
-    /// If the host's addresses are of the expected class: a literal's own, the public internet for a name.
+    /// If the host's addresses are of the expected class (a literal's own, the public internet for a name) and the
+    /// ledger takes the spend.
     pub expected: Decision,
     /// The class that was assumed, where the host is a name.
     pub assumed: Option<AddressClass>,
@@ -37,53 +39,61 @@ pub struct Explanation {
 impl Gate {
     /// Explains. Nothing is dialled, looked up in DNS, spent, or recorded.
     pub async fn explain(&self, request: EgressRequest) -> Explanation {
+        let envelope = Arc::clone(request.prepared.envelope());
         let (facts, epochs) = self
             .early_facts(&Subject {
                 purpose: Purpose::Content,
-                envelope: &request.prepared.envelope,
+                envelope: &envelope,
                 record: &request.record,
                 governance: request.context.governance,
                 residence: request.context.residence,
             })
             .await;
-        let decision = decide(&facts);
-        let (class, assumed) = match request.prepared.envelope.base_url.host() {
+        let mut judged = Judged::new(facts);
+        let decision = judged.decision().clone();
+        let (class, assumed) = match envelope.base_url.host() {
             Host::Ip(ip) => (AddressClass::of(*ip), None),
             Host::Localhost => (AddressClass::Loopback, None),
             Host::Name(_) => (AddressClass::Global, Some(AddressClass::Global)),
         };
+        judged.learn(|facts| facts.peer = PeerFact::Classes(vec![class]));
+        let destination = super::plan::destination(&request, judged.effective());
+        let salt = request.salt(&self.ports.commitments);
+        let envelope_sha256 = request.prepared.envelope_sha256(&salt);
         let labels = self.labels_of(&request.context.artifacts).await;
-        let mut facts = facts;
-        facts.peer = PeerFact::Classes(vec![class]);
-        let tier = decide(&facts).effective.unwrap_or(ModelTier::Cloud);
-        let destination = super::plan::destination(&request, tier);
-        let envelope_sha256 = request.prepared.envelope.envelope_sha256(&request.salt);
-        let located = super::Located {
-            request,
-            facts,
-            peers: [].into(),
-            epochs,
-            labels,
-        };
-        let mut inspected = self.inspect(located, None);
-        let mut ask = std::collections::BTreeSet::new();
-        let early = decide(&inspected.located.facts);
-        if early.denied_with().is_none() && tier == ModelTier::Cloud {
-            inspected.located.facts.receipt =
-                self.look_for_receipt(&inspected, &mut ask, &mut None).await;
+        let mut inspected = self.inspect(
+            super::Located {
+                request,
+                judged,
+                peers: [].into(),
+                epochs,
+                labels,
+            },
+            None,
+        );
+        if inspected.located.judged.outcome() == Outcome::NeedsFact(StepName::Receipt) {
+            let looked = self.look_for_receipt(&inspected).await;
+            inspected.located.judged.learn(|facts| {
+                facts.receipt = looked.fact;
+                // As with the peer: what would come of it if the ledger takes what nothing else speaks against.
+                facts.ledger = Some(LedgerFact::Committed);
+            });
         }
+        let facts = inspected.located.judged.facts();
+        let ask = match (&facts.receipt, inspected.located.judged.outcome()) {
+            (ReceiptFact::Uncovered(reasons), Outcome::AskPerson) => {
+                reasons.iter().copied().collect()
+            }
+            _ => Vec::new(),
+        };
         Explanation {
             decision,
-            expected: decide(&inspected.located.facts),
+            expected: inspected.located.judged.decision().clone(),
             assumed,
             destination,
             envelope_sha256,
-            findings: inspected
-                .scan
-                .as_ref()
-                .and_then(super::Scan::findings)
-                .cloned(),
-            ask: ask.into_iter().collect(),
+            findings: inspected.findings().cloned(),
+            ask,
         }
     }
 }

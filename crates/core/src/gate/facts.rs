@@ -1,14 +1,15 @@
 //! The facts that a decision rests on. The driver fills them in; an absent fact is never a yes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     artifact::LabelVerdict,
+    code::ErrorCode,
     consent::{AskReason, Coverage},
     finding::{FindingLevel, ValidatorError},
     net::AddressClass,
     policy::{Governance, Posture},
-    ports::SecretError,
+    ports::{LedgerError, SecretError},
     tier::{ModelTier, Reach, Residence},
 };
 
@@ -90,6 +91,59 @@ pub enum ReceiptFact {
     Covered(Coverage),
 }
 
+/// What a person, or the queue that asks them, said about a call that no receipt covers. None of it is a yes:
+/// a yes is a signed receipt, and shows as [`ReceiptFact::Covered`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PersonFact {
+    /// Nobody answered in time, or nobody waits for an answer any more.
+    NoAnswer,
+    /// They said no.
+    No,
+    /// They said yes, and what they gave is spent or for something else by now.
+    Spent,
+    /// The queue takes no more questions.
+    Flood,
+    /// The queue failed, and how.
+    QueueFailed(ErrorCode),
+}
+
+impl PersonFact {
+    /// The code to report.
+    #[must_use]
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Self::NoAnswer => ErrorCode::CloudConsentRequired,
+            Self::No => ErrorCode::CloudEscalationDenied,
+            Self::Spent => ErrorCode::CloudConsentMismatch,
+            Self::Flood => ErrorCode::ConsentFlood,
+            Self::QueueFailed(code) => code,
+        }
+    }
+}
+
+/// What the ledger answered when the attempt was to be committed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LedgerFact {
+    /// The attempt's event, and what it spends, are committed.
+    Committed,
+    /// The rules changed since they were judged by.
+    Stale,
+    /// Somebody else spent meanwhile.
+    Contended,
+    /// The store failed, and how.
+    Failed(ErrorCode),
+}
+
+impl From<&LedgerError> for LedgerFact {
+    fn from(error: &LedgerError) -> Self {
+        match error {
+            LedgerError::Stale => Self::Stale,
+            LedgerError::Contended => Self::Contended,
+            LedgerError::Store(error) => Self::Failed(error.code()),
+        }
+    }
+}
+
 /// The facts.
 #[derive(Clone, Debug)]
 pub struct EgressFacts {
@@ -102,7 +156,7 @@ pub struct EgressFacts {
     /// The declared reach.
     pub reach: Reach,
     /// The operator's rules.
-    pub posture: Posture,
+    pub posture: Arc<Posture>,
     /// The pinned profile's rules.
     pub governance: Governance,
     /// The size of the body.
@@ -121,8 +175,12 @@ pub struct EgressFacts {
     pub findings: FindingsFact,
     /// The secret.
     pub secret: SecretFact,
-    /// Whether contact was granted; `None` when nobody looked or the store failed.
+    /// Whether contact was granted; `None` when nobody looked or the store failed, which is no grant.
     pub contact: Option<bool>,
     /// The receipts.
     pub receipt: ReceiptFact,
+    /// What a person said; `None` while nobody was asked.
+    pub person: Option<PersonFact>,
+    /// What the ledger answered; `None` while it was not asked. Local calls need no answer of it.
+    pub ledger: Option<LedgerFact>,
 }

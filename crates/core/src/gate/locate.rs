@@ -4,8 +4,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::{
     Denied, Gate, Outcome, StepName,
-    decide::decide,
     facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact},
+    judged::Judged,
 };
 use crate::{
     artifact::{LabelWalk, WalkBudget},
@@ -30,44 +30,34 @@ pub(super) struct Subject<'a> {
     pub(super) residence: Residence,
 }
 
+/// The facts so far, and where the call may go.
+pub(super) struct Found {
+    pub(super) judged: Judged,
+    pub(super) peers: Arc<[SocketAddr]>,
+    pub(super) epochs: Option<Epochs>,
+}
+
 impl Gate {
     pub(super) async fn find_peers(
         &self,
         subject: &Subject<'_>,
         scope: &EventScope,
-    ) -> Result<(EgressFacts, Arc<[SocketAddr]>, Option<Epochs>), Box<Denied>> {
-        let (envelope, record) = (subject.envelope, subject.record);
-        let host = envelope.base_url.host();
-        let (mut facts, epochs) = self.early_facts(subject).await;
-        if subject.purpose == Purpose::Control && record.tier == ModelTier::Cloud {
-            let granted = self
-                .ports
-                .contacts
-                .granted(&record.provider_id, record.revision)
-                .await;
-            facts.contact = granted.ok();
-            // Contact is what a lookup of the name would already be.
-            if facts.contact != Some(true) {
-                let decision = decide(&EgressFacts {
-                    peer: PeerFact::Classes(vec![AddressClass::Global]),
-                    ..facts.clone()
-                });
-                return Err(Box::new(
-                    self.deny(scope, &facts, decision, None, None).await,
-                ));
-            }
-        }
-        let early = decide(&facts);
-        if early.outcome != Outcome::NeedsFact(StepName::Peer) {
-            return Err(Box::new(self.deny(scope, &facts, early, None, None).await));
+    ) -> Result<Found, Box<Denied>> {
+        let base_url = &subject.envelope.base_url;
+        let (facts, epochs) = self.early_facts(subject).await;
+        let mut judged = Judged::new(facts);
+        if judged.outcome() != Outcome::NeedsFact(StepName::Peer)
+            && let Some(refusal) = judged.refusal()
+        {
+            return Err(self.deny(scope, &judged, refusal, None, None).await);
         }
         let resolved = self
             .ports
             .peers
-            .resolve(host, envelope.base_url.port())
+            .resolve(base_url.host(), base_url.port())
             .await;
         let peers: Arc<[SocketAddr]> = resolved.unwrap_or_default().into();
-        facts.peer = if peers.is_empty() {
+        let fact = if peers.is_empty() {
             PeerFact::NoAddress
         } else if peers.iter().any(|peer| self.is_own(*peer)) {
             PeerFact::OwnListener
@@ -79,12 +69,16 @@ impl Gate {
                     .collect(),
             )
         };
-        let decision = decide(&facts);
-        match decision.outcome {
-            Outcome::Deny(..) => Err(Box::new(
-                self.deny(scope, &facts, decision, None, None).await,
-            )),
-            _ => Ok((facts, peers, epochs)),
+        judged.learn(|facts| facts.peer = fact);
+        match (judged.outcome(), judged.refusal()) {
+            (Outcome::Deny(..), Some(refusal)) => {
+                Err(self.deny(scope, &judged, refusal, None, None).await)
+            }
+            _ => Ok(Found {
+                judged,
+                peers,
+                epochs,
+            }),
         }
     }
 
@@ -128,7 +122,19 @@ impl Gate {
             Some(Ok(_)) => RulesFact::Current,
         };
         let epochs = epochs.and_then(Result::ok);
-        posture.locked |= epochs.as_ref().is_some_and(|epochs| epochs.locked);
+        if !posture.locked && epochs.as_ref().is_some_and(|epochs| epochs.locked) {
+            Arc::make_mut(&mut posture).locked = true;
+        }
+        // Contact is what a look-up of the name would already be.
+        let contact = match (purpose, record.tier) {
+            (Purpose::Control, ModelTier::Cloud) => self
+                .ports
+                .contacts
+                .granted(&record.provider_id, record.revision)
+                .await
+                .ok(),
+            _ => None,
+        };
         let secret = match envelope.secret_ref() {
             None => SecretFact::NotNeeded,
             Some(secret_ref) => {
@@ -147,9 +153,10 @@ impl Gate {
             rules,
             declared: record.tier,
             reach: record.reach,
-            private_host_allowed: posture
-                .private_hosts
-                .contains(&envelope.base_url.host().to_string()),
+            private_host_allowed: !posture.private_hosts.is_empty()
+                && posture
+                    .private_hosts
+                    .contains(&envelope.base_url.host().to_string()),
             posture,
             governance,
             body_bytes: envelope.body.len() as u64,
@@ -163,8 +170,10 @@ impl Gate {
             labels: None,
             findings: FindingsFact::NotInspected,
             secret,
-            contact: None,
+            contact,
             receipt: ReceiptFact::NotLooked,
+            person: None,
+            ledger: None,
         };
         (facts, epochs)
     }

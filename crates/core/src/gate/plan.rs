@@ -1,23 +1,23 @@
 //! Rendering the projection plan from the envelope and the facts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{EgressRequest, Gate, steps::Inspected};
+use super::{EgressRequest, Gate, facts::ReceiptFact, spend::Fresh, steps::Inspected};
 use crate::{
     consent::{
-        AskReason, CloudEscalationRequest, Destination, EGRESS_EXT, FindingCount, Outline, PlanExt,
+        CloudEscalationRequest, Destination, EGRESS_EXT, FindingCount, Outline, PlanExt,
         ProjectionPlan,
     },
     envelope::HeaderValue,
     finding::{FindingClass, Findings},
-    ids::{ModelId, ModelRef, PlanId, RequestId},
+    ids::{ModelRef, PlanId, RequestId},
     ports::EntropyExt,
     tier::ModelTier,
 };
 
 /// Where a request goes, as receipts name it.
 pub(super) fn destination(request: &EgressRequest, tier: ModelTier) -> Destination {
-    let envelope = &request.prepared.envelope;
+    let envelope = request.prepared.envelope();
     Destination {
         provider_id: envelope.provider_id.clone(),
         revision: envelope.revision,
@@ -33,14 +33,19 @@ impl Gate {
     pub(super) fn plan(
         &self,
         inspected: &Inspected,
-        new: (u32, u64),
-        asked_because: BTreeSet<AskReason>,
-    ) -> (CloudEscalationRequest, ProjectionPlan) {
+        fresh: Fresh,
+    ) -> Option<(CloudEscalationRequest, ProjectionPlan)> {
         let request = &inspected.located.request;
-        let envelope = &request.prepared.envelope;
+        let (prepared, envelope) = (&request.prepared, request.prepared.envelope());
+        let model = envelope.model_id.clone()?;
         let scope = &request.context.scope;
-        let findings = inspected.scan.as_ref().and_then(|scan| scan.findings());
-        let outline = inspected.outline.as_ref();
+        let salt = request.salt(&self.ports.commitments);
+        let findings = inspected.findings();
+        let outline = inspected.outline();
+        let asked_because = match &inspected.located.judged.facts().receipt {
+            ReceiptFact::Uncovered(reasons) => reasons.iter().copied().collect(),
+            _ => Vec::new(),
+        };
         let plan_id = PlanId::from_entropy(self.ports.entropy.bytes());
         let plan = ProjectionPlan {
             projection_plan_id: plan_id,
@@ -48,7 +53,7 @@ impl Gate {
             include_fields: outline.map(|o| o.fields.iter().cloned().collect()),
             redactions_applied: Vec::new(),
             max_bytes: envelope.body.len() as u64,
-            payload_sha256: envelope.payload_sha256(&request.salt),
+            payload_sha256: prepared.payload_sha256(&salt),
             created_at: self.ports.clock.now(),
             job_id: scope.job_id.clone(),
             wp_id: scope.wp_id.clone(),
@@ -56,12 +61,12 @@ impl Gate {
             ext: PlanExt {
                 schema: EGRESS_EXT.to_owned(),
                 destination: destination(request, inspected.effective_tier()),
-                envelope_sha256: envelope.envelope_sha256(&request.salt),
+                envelope_sha256: prepared.envelope_sha256(&salt),
                 principal: request.context.principal.clone(),
                 session_id: request.context.consent_session.clone(),
                 blocks: outline.map_or(0, |o| u32::try_from(o.blocks.len()).unwrap_or(u32::MAX)),
-                new_blocks: new.0,
-                new_bytes: new.1,
+                new_blocks: fresh.blocks,
+                new_bytes: fresh.bytes,
                 provenance: outline.map(|o| o.provenance.clone()).unwrap_or_default(),
                 client_metadata: client_metadata(request),
                 findings: counts(findings),
@@ -70,10 +75,9 @@ impl Gate {
                 kinds: outline
                     .map(|o: &Outline| o.kinds.clone())
                     .unwrap_or_default(),
-                asked_because: asked_because.into_iter().collect(),
+                asked_because,
             },
         };
-        let model = envelope.model_id.clone().unwrap_or_else(no_model);
         let escalation = CloudEscalationRequest {
             request_id: RequestId::from_entropy(self.ports.entropy.bytes()),
             wp_id: scope.wp_id.clone(),
@@ -88,12 +92,8 @@ impl Gate {
             projection_plan_id: plan_id,
             consent_receipt_id: None,
         };
-        (escalation, plan)
+        Some((escalation, plan))
     }
-}
-
-fn no_model() -> ModelId {
-    ModelId::new("-").expect("a dash is a model id")
 }
 
 fn client_metadata(request: &EgressRequest) -> Vec<String> {
@@ -104,7 +104,7 @@ fn client_metadata(request: &EgressRequest) -> Vec<String> {
     };
     request
         .prepared
-        .envelope
+        .envelope()
         .headers
         .iter()
         .filter_map(plain)

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{Gate, Scan};
 use crate::{
     digest::Digest,
-    envelope::{Envelope, EnvelopeView},
+    envelope::{EnvelopeView, Prepared},
     finding::{FindingLevel, Findings, ValidatorError, WorkBudget},
 };
 
@@ -19,10 +19,10 @@ impl Gate {
     }
 
     /// Runs every validator; all of them, so that what is reported does not depend on their order.
-    pub(super) fn scan(&self, envelope: &Envelope, envelope_sha256: Digest) -> Scan {
+    pub(super) fn scan(&self, prepared: &Prepared, envelope_sha256: Digest) -> Scan {
         // Read before anybody looks: a secret enrolled meanwhile makes the scan old, never new.
         let epochs = self.validator_epochs();
-        let view = EnvelopeView::new(envelope);
+        let view = EnvelopeView::new(prepared);
         let mut budget = WorkBudget::new(self.ports.work_budget);
         let mut all = Findings::none(Digest::of(&[]), 0);
         let mut failed = None;

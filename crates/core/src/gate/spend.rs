@@ -3,98 +3,115 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Authorization, Awaiting, Cleared, Gate, Inspected, Located, Outcome, Scan, decide::decide,
-    facts::ReceiptFact, plan::destination,
+    Authorization, Awaiting, Gate, Inspected, Outcome, StepName,
+    facts::{LedgerFact, ReceiptFact},
+    judged::Refusal,
+    plan::destination,
 };
 use crate::{
-    code::ErrorCode,
-    consent::{AskReason, Coverage, ReceiptProblem, ReceiptScope, Wanted, judge},
+    consent::{AskReason, Coverage, Outline, ReceiptProblem, ReceiptScope, Wanted, judge},
     digest::KeyedHash,
-    event::Actor,
     finding::{FindingClass, Findings},
-    ports::{Intent, LedgerError, ReceiptQuery, Spend},
+    ports::ReceiptQuery,
     tier::ModelTier,
 };
 
-/// How often receipts are judged anew because somebody spent in between.
-const CONTENTIONS: u32 = 3;
+/// How often receipts are judged because somebody spent in between.
+const TRIES: u32 = 3;
+
+/// A call whose rules changed before its commit: what it was judged by then, and the denial that it comes to where
+/// it is not judged again.
+pub(super) struct Stale {
+    pub(super) inspected: Inspected,
+    pub(super) refusal: Refusal,
+}
+
+/// What looking through the receipts gave.
+pub(super) struct Looked {
+    pub(super) fact: ReceiptFact,
+    pub(super) fresh: Fresh,
+}
+
+/// What a call holds that was not sent under any receipt at hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fresh {
+    pub(super) blocks: u32,
+    pub(super) bytes: u64,
+}
+
+impl Fresh {
+    fn of(outline: Option<&Outline>, known: &BTreeSet<KeyedHash>) -> Self {
+        let blocks = outline.into_iter().flat_map(|outline| &outline.blocks);
+        blocks
+            .filter(|block| !known.contains(&block.commitment))
+            .fold(Self::default(), |sum, block| Self {
+                blocks: sum.blocks + 1,
+                bytes: sum.bytes.saturating_add(block.bytes),
+            })
+    }
+}
 
 impl Gate {
-    /// `Err` when the rules changed before the commit: judge all of it again.
-    pub(super) async fn authorize_cloud(
+    /// Takes an inspected call to its end: for Cloud, finds a receipt and commits. `Err` when the rules changed
+    /// before the commit.
+    pub(super) async fn judge_receipts(
         &self,
         mut inspected: Inspected,
-    ) -> Result<Authorization, Box<Inspected>> {
-        let mut uncovered = BTreeSet::new();
-        let mut new = None;
-        // Somebody may spend between judging and committing: judge again, a bounded number of times.
-        for _ in 0..CONTENTIONS {
-            let fact = self
-                .look_for_receipt(&inspected, &mut uncovered, &mut new)
-                .await;
-            inspected.located.facts.receipt = fact;
-            let facts = &inspected.located.facts;
-            let decision = decide(facts);
-            let coverage = match (&decision.outcome, &facts.receipt) {
-                (Outcome::Allow, ReceiptFact::Covered(coverage)) => coverage.clone(),
-                (Outcome::AskPerson, _) => return Ok(self.ask(inspected, new, uncovered)),
-                _ => {
-                    let scope = &inspected.located.request.context.scope;
-                    let denied = self.deny(scope, facts, decision, None, None).await;
-                    return Ok(Authorization::Denied(Box::new(denied)));
-                }
+    ) -> Result<Authorization, Box<Stale>> {
+        let mut tries = TRIES;
+        let mut fresh = Fresh::default();
+        let mut intent = None;
+        loop {
+            let judged = &mut inspected.located.judged;
+            let Some(refusal) = judged.refusal() else {
+                return Ok(self.clear_content(inspected, intent));
             };
-            match self.spend(&inspected, &coverage).await {
-                Ok(intent) => {
-                    let Located {
-                        request,
-                        peers,
-                        epochs,
-                        ..
-                    } = inspected.located;
-                    let what = (request.use_id, request.attempt);
-                    let grant = self.grant(
-                        request.record,
-                        peers,
-                        ModelTier::Cloud,
-                        what,
-                        Some(intent),
-                        epochs,
-                    );
-                    return Ok(Authorization::Cleared(Box::new(Cleared {
-                        grant,
-                        prepared: request.prepared,
-                        receipt: Some(coverage.receipt_id),
-                    })));
+            match (judged.outcome(), judged.facts().ledger) {
+                (Outcome::NeedsFact(StepName::Receipt), _) => {
+                    let looked = self.look_for_receipt(&inspected).await;
+                    fresh = looked.fresh;
+                    let judged = &mut inspected.located.judged;
+                    judged.learn(|facts| facts.receipt = looked.fact);
                 }
-                Err(LedgerError::Contended) => {}
-                Err(LedgerError::Stale) => return Err(Box::new(inspected)),
-                Err(LedgerError::Store(error)) => {
-                    return Ok(self.deny_spend(&inspected, error.code()).await);
+                (Outcome::AskPerson, _) => return Ok(self.ask(inspected, fresh).await),
+                (Outcome::NeedsFact(StepName::Ledger), _) => {
+                    let committed = self.spend(&inspected).await;
+                    let fact = match &committed {
+                        Ok(_) => LedgerFact::Committed,
+                        Err(error) => error.into(),
+                    };
+                    intent = committed.ok();
+                    let judged = &mut inspected.located.judged;
+                    judged.learn(|facts| facts.ledger = Some(fact));
                 }
+                (_, Some(LedgerFact::Stale)) => {
+                    return Err(Box::new(Stale { inspected, refusal }));
+                }
+                // Somebody spent between judging and committing: judge again, a bounded number of times.
+                (_, Some(LedgerFact::Contended)) if tries > 1 => {
+                    tries -= 1;
+                    judged.learn(|facts| {
+                        facts.receipt = ReceiptFact::NotLooked;
+                        facts.ledger = None;
+                    });
+                }
+                _ => return Ok(self.refuse(&inspected, refusal).await),
             }
         }
-        Ok(self
-            .deny_spend(&inspected, ErrorCode::CloudConsentMismatch)
-            .await)
     }
 
-    pub(super) async fn look_for_receipt(
-        &self,
-        inspected: &Inspected,
-        uncovered: &mut BTreeSet<AskReason>,
-        new: &mut Option<(u32, u64)>,
-    ) -> ReceiptFact {
+    pub(super) async fn look_for_receipt(&self, inspected: &Inspected) -> Looked {
         let request = &inspected.located.request;
-        let envelope = &request.prepared.envelope;
-        let outline = inspected.outline.as_ref();
+        let envelope = request.prepared.envelope();
+        let outline = inspected.outline();
         let destination = destination(request, ModelTier::Cloud);
+        let salt = request.salt(&self.ports.commitments);
         let query = ReceiptQuery {
             principal: request.context.principal.clone(),
             session_id: request.context.consent_session.clone(),
             provider_id: envelope.provider_id.clone(),
             origin: envelope.origin(),
-            envelope_sha256: envelope.envelope_sha256(&request.salt),
+            envelope_sha256: request.prepared.envelope_sha256(&salt),
             blocks: outline
                 .iter()
                 .flat_map(|o| &o.blocks)
@@ -102,9 +119,12 @@ impl Gate {
                 .collect(),
         };
         let Ok(evidence) = self.ports.consent.find(&query).await else {
-            return ReceiptFact::Unreadable;
+            return Looked {
+                fact: ReceiptFact::Unreadable,
+                fresh: Fresh::default(),
+            };
         };
-        let findings = inspected.scan.as_ref().and_then(Scan::findings);
+        let findings = inspected.findings();
         let has = |class| findings.is_some_and(|f| f.items.iter().any(|item| item.class == class));
         let wanted = Wanted {
             principal: &request.context.principal,
@@ -121,10 +141,10 @@ impl Gate {
             peers: &inspected.located.peers,
             now: self.ports.clock.now(),
             run: self.ports.clock.run(),
-            min_assurance: inspected.located.facts.posture.min_assurance,
+            min_assurance: inspected.located.judged.facts().posture.min_assurance,
         };
-        uncovered.clear();
         let mut known: BTreeSet<KeyedHash> = BTreeSet::new();
+        let mut uncovered = BTreeSet::new();
         let mut covering: Option<Coverage> = None;
         let (mut forged, mut denied) = (false, false);
         for row in &evidence {
@@ -151,75 +171,40 @@ impl Gate {
             }
             known.extend(&row.known_blocks);
         }
-        let fresh = outline
-            .iter()
-            .flat_map(|o| &o.blocks)
-            .filter(|b| !known.contains(&b.commitment));
-        *new = Some(fresh.fold((0, 0), |(n, sum): (u32, u64), b| {
-            (n + 1, sum.saturating_add(b.bytes))
-        }));
-        match covering {
+        let fact = match covering {
             // A yes to this very envelope stands beside a no to it; a lease, which never saw it, does not.
             Some(coverage) if !denied || coverage.scope == ReceiptScope::SingleCall => {
-                return ReceiptFact::Covered(coverage);
+                ReceiptFact::Covered(coverage)
             }
-            _ if forged => return ReceiptFact::Forged,
-            _ if denied => return ReceiptFact::Denied,
+            _ if forged => ReceiptFact::Forged,
+            _ if denied => ReceiptFact::Denied,
             // A use goes on under the receipt that it began with or not at all: nobody is asked half-way.
-            _ if request.attempt > 1 => return ReceiptFact::Void,
-            _ => {}
+            _ if request.attempt > 1 => ReceiptFact::Void,
+            _ if uncovered.is_empty() => ReceiptFact::Uncovered([AskReason::NoReceipt].into()),
+            _ => ReceiptFact::Uncovered(uncovered),
+        };
+        Looked {
+            fact,
+            fresh: Fresh::of(outline, &known),
         }
-        if uncovered.is_empty() {
-            uncovered.insert(AskReason::NoReceipt);
-        }
-        ReceiptFact::Uncovered(uncovered.clone())
     }
 
-    pub(super) fn ask(
-        &self,
-        inspected: Inspected,
-        new: Option<(u32, u64)>,
-        uncovered: BTreeSet<AskReason>,
-    ) -> Authorization {
-        let (escalation, plan) = self.plan(&inspected, new.unwrap_or_default(), uncovered);
-        let Located { request, facts, .. } = inspected.located;
+    async fn ask(&self, mut inspected: Inspected, fresh: Fresh) -> Authorization {
+        let Some((escalation, plan)) = self.plan(&inspected, fresh) else {
+            // The envelope of a call with content names a model; one that does not breaks its rules.
+            let judged = &mut inspected.located.judged;
+            judged.learn(|facts| facts.envelope_ok = false);
+            let refusal = judged.refusal().unwrap_or(Refusal::ENVELOPE);
+            return self.refuse(&inspected, refusal).await;
+        };
+        let located = inspected.located;
+        let salt = located.request.salt(&self.ports.commitments);
         Authorization::AwaitingConsent(Box::new(Awaiting {
-            request,
-            facts,
+            request: located.request,
+            judged: located.judged,
+            salt,
             escalation,
             plan,
         }))
-    }
-
-    pub(super) async fn spend(
-        &self,
-        inspected: &Inspected,
-        coverage: &Coverage,
-    ) -> Result<u64, LedgerError> {
-        let request = &inspected.located.request;
-        let envelope = &request.prepared.envelope;
-        let epochs = inspected.located.epochs.clone().ok_or(LedgerError::Stale)?;
-        let what = (request.use_id, request.attempt);
-        let body = self.attempt(envelope, what, ModelTier::Cloud, None);
-        let intent = Intent {
-            event: self.event(&request.context.scope, Actor::System, body),
-            provider_id: envelope.provider_id.clone(),
-            epochs,
-            spend: Some(Spend {
-                receipt_id: coverage.receipt_id,
-                seen_uses: coverage.seen_uses,
-                use_id: request.use_id,
-                attempt: request.attempt,
-                max_attempts: coverage.max_attempts,
-                envelope_sha256: envelope.envelope_sha256(&request.salt),
-                body_bytes: envelope.body.len() as u64,
-                new_blocks: coverage.new_blocks.clone(),
-            }),
-        };
-        self.ports
-            .ledger
-            .commit(intent)
-            .await
-            .map(|committed| committed.seq)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::{EgressRequest, facts::EgressFacts};
+use super::{EgressRequest, judged::Judged};
 use crate::{
     consent::Outline,
     digest::Digest,
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Located {
     pub(super) request: EgressRequest,
-    pub(super) facts: EgressFacts,
+    pub(super) judged: Judged,
     pub(super) peers: Arc<[SocketAddr]>,
     pub(super) epochs: Option<Epochs>,
     pub(super) labels: Vec<(ArtifactRef, Option<Label>)>,
@@ -27,30 +27,13 @@ impl Located {
     /// The effective tier.
     #[must_use]
     pub fn effective_tier(&self) -> ModelTier {
-        super::decide(&self.facts)
-            .effective
-            .unwrap_or(ModelTier::Cloud)
+        self.judged.effective()
     }
 
     /// The size of the body: large ones are inspected off the reactor.
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
-        self.facts.body_bytes
-    }
-
-    /// Takes over the findings of an earlier attempt of the same call. Ignored unless envelope, rules and
-    /// enrolment are the same.
-    #[must_use]
-    pub fn reuse(self, earlier: Option<Scan>) -> (Self, Option<Scan>) {
-        let kept = earlier.filter(|scan| {
-            scan.envelope
-                == self
-                    .request
-                    .prepared
-                    .envelope
-                    .envelope_sha256(&self.request.salt)
-        });
-        (self, kept)
+        self.judged.facts().body_bytes
     }
 }
 
@@ -62,19 +45,39 @@ pub struct Scan {
     pub(super) findings: Result<Findings, ValidatorError>,
 }
 
+impl Scan {
+    /// The findings, if there is a verdict.
+    #[must_use]
+    pub fn findings(&self) -> Option<&Findings> {
+        self.findings.as_ref().ok()
+    }
+
+    /// Whether it says what a new scan would: the same bytes, rules and enrolment.
+    pub(super) fn is_of(&self, envelope: &Digest, epochs: &[(Digest, u64)]) -> bool {
+        self.envelope == *envelope && self.epochs == epochs
+    }
+}
+
+/// What was seen in a Cloud call's bytes.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) scan: Scan,
+    pub(super) outline: Option<Arc<Outline>>,
+}
+
 /// The bytes were looked at.
 #[derive(Debug)]
 pub struct Inspected {
     pub(super) located: Located,
-    pub(super) scan: Option<Scan>,
-    pub(super) outline: Option<Outline>,
+    /// `None` for Local.
+    pub(super) seen: Option<Seen>,
 }
 
 impl Inspected {
     /// The findings, to show or to reuse.
     #[must_use]
     pub fn scan(&self) -> Option<&Scan> {
-        self.scan.as_ref()
+        self.seen.as_ref().map(|seen| &seen.scan)
     }
 
     /// The effective tier.
@@ -82,12 +85,12 @@ impl Inspected {
     pub fn effective_tier(&self) -> ModelTier {
         self.located.effective_tier()
     }
-}
 
-impl Scan {
-    /// The findings, if there is a verdict.
-    #[must_use]
-    pub fn findings(&self) -> Option<&Findings> {
-        self.findings.as_ref().ok()
+    pub(super) fn findings(&self) -> Option<&Findings> {
+        self.scan().and_then(Scan::findings)
+    }
+
+    pub(super) fn outline(&self) -> Option<&Outline> {
+        self.seen.as_ref()?.outline.as_deref()
     }
 }

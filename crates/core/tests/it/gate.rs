@@ -11,7 +11,7 @@ use handshake_core::{
     consent::Assurance,
     control::ControlCall,
     envelope::{Envelope, HeaderValue, Method, Salt},
-    event::{Body, EventScope},
+    event::Body,
     finding::{FindingClass, FindingLevel, ValidatorError},
     gate::{Authorization, ControlRequest, EgressRequest, Outcome, StepName},
     ids::{ArtifactRef, UseId},
@@ -239,7 +239,7 @@ async fn a15_rt_ssr_001_nothing_is_looked_up_after_a_denial() {
 }
 
 fn envelope(request: &mut EgressRequest, edit: impl FnOnce(&mut Envelope)) {
-    edit(Arc::make_mut(&mut request.prepared.envelope));
+    request.prepared = request.prepared.clone().edited(edit);
 }
 
 #[tokio::test]
@@ -505,23 +505,23 @@ async fn a12_a_log_that_cannot_be_written_changes_the_code_and_not_the_outcome()
 }
 
 fn control(world: &World, record: &Arc<ProviderRecord>) -> ControlRequest {
-    ControlRequest {
-        envelope: Envelope {
-            method: Method::Get,
-            base_url: record.base_url.clone(),
-            path: format!("{}/models", record.base_url.path().trim_end_matches('/')),
-            headers: Default::default(),
-            provider_id: record.provider_id.clone(),
-            revision: record.revision,
-            model_id: None,
-            body: Bytes::new(),
-        },
-        call: ControlCall::ListModels,
-        record: Arc::clone(record),
-        scope: EventScope::default(),
-        governance: Governance::NO_PROFILE,
-        use_id: UseId::from_entropy(world.memory.bytes()),
-    }
+    let envelope = Envelope {
+        method: Method::Get,
+        base_url: record.base_url.clone(),
+        path: format!("{}/models", record.base_url.path().trim_end_matches('/')),
+        headers: Default::default(),
+        provider_id: record.provider_id.clone(),
+        revision: record.revision,
+        model_id: None,
+        body: Bytes::new(),
+    };
+    ControlRequest::new(
+        envelope,
+        ControlCall::ListModels,
+        Arc::clone(record),
+        Governance::NO_PROFILE,
+        UseId::from_entropy(world.memory.bytes()),
+    )
 }
 
 #[tokio::test]
@@ -597,39 +597,36 @@ async fn a3_a_local_server_is_asked_without_a_grant() {
 #[test]
 fn a8_the_envelope_hash_is_the_published_formula() {
     let record = named();
-    let mut prepared = fixture::prepared(&record, "m/1", "hello");
-    let envelope = Arc::make_mut(&mut prepared.envelope);
-    let secret_ref = "vault:key".parse().expect("a reference");
-    envelope.headers.insert(
-        "authorization".to_owned(),
-        HeaderValue::Secret {
-            secret_ref,
-            prefix: "Bearer ",
-        },
-    );
+    let prepared = fixture::prepared(&record, "m/1", "hello").edited(|envelope| {
+        let secret_ref = "vault:key".parse().expect("a reference");
+        envelope.headers.insert(
+            "authorization".to_owned(),
+            HeaderValue::Secret {
+                secret_ref,
+                prefix: "Bearer ",
+            },
+        );
+    });
     let manifest = concat!(
         r#"{"headers":{"authorization":{"secret_ref":"vault:key"},"content-type":"application/json"},"#,
         r#""method":"POST","model_id":"m/1","origin":"https://api.example.com","path":"/v1/chat","#,
         r#""provider_id":"named","revision":1}"#
     );
-    assert_eq!(
-        String::from_utf8(envelope.manifest()).as_deref(),
-        Ok(manifest)
-    );
+    assert_eq!(std::str::from_utf8(prepared.manifest()), Ok(manifest));
     let salt = [9u8; 32];
     let mut bytes = b"hsk.envelope.v1\0".to_vec();
     bytes.extend_from_slice(&salt);
     bytes.extend_from_slice(&u32::try_from(manifest.len()).expect("short").to_be_bytes());
     bytes.extend_from_slice(manifest.as_bytes());
-    bytes.extend_from_slice(&envelope.body);
+    bytes.extend_from_slice(&prepared.envelope().body);
     let expected = Sha256::digest(&bytes);
     assert_eq!(
-        envelope.envelope_sha256(&Salt::new(salt)).as_bytes()[..],
+        prepared.envelope_sha256(&Salt::new(salt)).as_bytes()[..],
         expected[..]
     );
-    let payload = Sha256::digest([&salt[..], &envelope.body].concat());
+    let payload = Sha256::digest([&salt[..], &prepared.envelope().body].concat());
     assert_eq!(
-        envelope.payload_sha256(&Salt::new(salt)).as_bytes()[..],
+        prepared.payload_sha256(&Salt::new(salt)).as_bytes()[..],
         payload[..]
     );
 }
@@ -641,14 +638,13 @@ async fn a8_the_plan_shows_what_leaves() {
     let body =
         super::gate_world::body(&[("system", "be kind"), ("user", "one"), ("assistant", "two")]);
     let size = body.len() as u64;
-    let mut prepared = fixture::prepared_body(&record, "m", body.clone());
-    let envelope = Arc::make_mut(&mut prepared.envelope);
-    envelope.headers.insert(
-        "x-client".to_owned(),
-        HeaderValue::Plain("agent/1".to_owned()),
-    );
+    let prepared = fixture::prepared_body(&record, "m", body.clone()).edited(|envelope| {
+        let agent = HeaderValue::Plain("agent/1".to_owned());
+        envelope.headers.insert("x-client".to_owned(), agent);
+    });
     let request = world.egress(&record, prepared);
-    let hash = request.prepared.envelope.envelope_sha256(&request.salt);
+    let salt = request.salt(world.gate.commitments());
+    let hash = request.prepared.envelope_sha256(&salt);
     let awaiting = awaiting(world.gate.clear(request).await);
     let (plan, ext) = (&awaiting.plan, &awaiting.plan.ext);
     assert_eq!((plan.max_bytes, ext.envelope_sha256), (size, hash));

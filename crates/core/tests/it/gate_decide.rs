@@ -1,6 +1,6 @@
 //! The decision against a second, naive implementation over thousands of generated facts, and its laws.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use handshake_core::{
     artifact::LabelVerdict,
@@ -9,8 +9,8 @@ use handshake_core::{
     digest::Digest,
     finding::{FindingLevel, ValidatorError},
     gate::{
-        EgressFacts, FindingsFact, Outcome, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact,
-        StepName, StepResult, decide,
+        EgressFacts, FindingsFact, LedgerFact, Outcome, PeerFact, PersonFact, Purpose, ReceiptFact,
+        RulesFact, SecretFact, StepName, StepResult, decide,
     },
     ids::{ArtifactRef, ReceiptId},
     label::{Label, LabelBlock, Sensitivity},
@@ -28,7 +28,7 @@ fn allowed() -> EgressFacts {
         rules: RulesFact::Current,
         declared: ModelTier::Cloud,
         reach: Reach::Direct,
-        posture: Posture {
+        posture: Arc::new(Posture {
             locked: false,
             cloud_allowed: true,
             private_hosts: BTreeSet::new(),
@@ -36,7 +36,7 @@ fn allowed() -> EgressFacts {
             max_body_bytes: 100,
             second_hand: SecondHand::Refuse,
             digest: Digest::of(&[b"rules"]),
-        },
+        }),
         governance: Governance::NO_PROFILE,
         body_bytes: 50,
         envelope_ok: true,
@@ -48,8 +48,31 @@ fn allowed() -> EgressFacts {
         secret: SecretFact::NotNeeded,
         contact: None,
         receipt: ReceiptFact::Covered(coverage()),
+        person: None,
+        ledger: Some(LedgerFact::Committed),
     }
 }
+
+fn posture(facts: &mut EgressFacts) -> &mut Posture {
+    Arc::make_mut(&mut facts.posture)
+}
+
+const PERSONS: [Option<PersonFact>; 6] = [
+    None,
+    Some(PersonFact::NoAnswer),
+    Some(PersonFact::No),
+    Some(PersonFact::Spent),
+    Some(PersonFact::Flood),
+    Some(PersonFact::QueueFailed(ErrorCode::Storage)),
+];
+
+const LEDGERS: [Option<LedgerFact>; 5] = [
+    Some(LedgerFact::Committed),
+    None,
+    Some(LedgerFact::Stale),
+    Some(LedgerFact::Contended),
+    Some(LedgerFact::Failed(ErrorCode::Storage)),
+];
 
 fn coverage() -> Coverage {
     Coverage {
@@ -154,6 +177,8 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
         ReceiptFact::Covered(coverage()),
         ReceiptFact::Covered(coverage()),
     ]);
+    let person = prop_oneof![2 => Just(None), 3 => select(PERSONS.to_vec())];
+    let ledger = prop_oneof![2 => Just(Some(LedgerFact::Committed)), 3 => select(LEDGERS.to_vec())];
     let sizes = select(vec![0u64, 1, 99, 100, 101]);
     (
         (
@@ -176,12 +201,13 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
             findings,
             secret,
         ),
-        (proptest::option::of(any::<bool>()), receipt),
+        (proptest::option::of(any::<bool>()), receipt, person, ledger),
     )
         .prop_map(|(a, b, c)| {
             let mut facts = allowed();
             (facts.purpose, facts.rules, facts.declared, facts.reach) = (a.0, a.1, a.2, a.3);
-            (facts.posture.locked, facts.posture.cloud_allowed) = (a.4, a.5);
+            let rules = posture(&mut facts);
+            (rules.locked, rules.cloud_allowed) = (a.4, a.5);
             (
                 facts.governance.automation_level,
                 facts.governance.allow_cloud_escalation,
@@ -193,7 +219,7 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
             ) = (b.0, b.1, b.2);
             (facts.peer, facts.residence, facts.labels) = (b.3, b.4, b.5);
             (facts.findings, facts.secret) = (b.6, b.7);
-            (facts.contact, facts.receipt) = c;
+            (facts.contact, facts.receipt, facts.person, facts.ledger) = c;
             facts
         })
 }
@@ -234,6 +260,9 @@ fn naive(facts: &EgressFacts) -> Outcome {
         SecretFact::Refused(_) => return Outcome::Deny(S::SecretBinding, C::SecretUnbound),
         SecretFact::NotNeeded | SecretFact::Bound => {}
     }
+    if cloud && facts.purpose == Purpose::Control && facts.contact != Some(true) {
+        return Outcome::Deny(S::Contact, C::ContactNotGranted);
+    }
     let classes = match &facts.peer {
         PeerFact::Unresolved => return Outcome::NeedsFact(S::Peer),
         PeerFact::NoAddress | PeerFact::OwnListener => {
@@ -268,9 +297,13 @@ fn naive(facts: &EgressFacts) -> Outcome {
         return Outcome::Allow;
     }
     if facts.purpose == Purpose::Control {
-        return match facts.contact {
-            Some(true) => Outcome::Allow,
-            _ => Outcome::Deny(S::Contact, C::ContactNotGranted),
+        return match facts.ledger {
+            None => Outcome::NeedsFact(S::Ledger),
+            Some(LedgerFact::Committed) => Outcome::Allow,
+            Some(LedgerFact::Failed(code)) => Outcome::Deny(S::Ledger, code),
+            Some(LedgerFact::Stale | LedgerFact::Contended) => {
+                Outcome::Deny(S::Ledger, C::Revision)
+            }
         };
     }
     let Some(labels) = &facts.labels else {
@@ -297,14 +330,30 @@ fn naive(facts: &EgressFacts) -> Outcome {
         return Outcome::Deny(S::MaxBytes, C::MaxBytes);
     }
     match &facts.receipt {
-        ReceiptFact::Covered(_) => Outcome::Allow,
-        ReceiptFact::Uncovered(_) => Outcome::AskPerson,
-        ReceiptFact::NotLooked => Outcome::NeedsFact(S::Receipt),
-        ReceiptFact::Unreadable => Outcome::Deny(S::Receipt, C::Storage),
-        ReceiptFact::Denied => Outcome::Deny(S::Receipt, C::CloudEscalationDenied),
-        ReceiptFact::Forged | ReceiptFact::Void => {
-            Outcome::Deny(S::Receipt, C::CloudConsentMismatch)
+        ReceiptFact::Covered(_) => {}
+        ReceiptFact::Uncovered(_) => {
+            return match facts.person {
+                None => Outcome::AskPerson,
+                Some(PersonFact::NoAnswer) => Outcome::Deny(S::Person, C::CloudConsentRequired),
+                Some(PersonFact::No) => Outcome::Deny(S::Person, C::CloudEscalationDenied),
+                Some(PersonFact::Spent) => Outcome::Deny(S::Person, C::CloudConsentMismatch),
+                Some(PersonFact::Flood) => Outcome::Deny(S::Person, C::ConsentFlood),
+                Some(PersonFact::QueueFailed(code)) => Outcome::Deny(S::Person, code),
+            };
         }
+        ReceiptFact::NotLooked => return Outcome::NeedsFact(S::Receipt),
+        ReceiptFact::Unreadable => return Outcome::Deny(S::Receipt, C::Storage),
+        ReceiptFact::Denied => return Outcome::Deny(S::Receipt, C::CloudEscalationDenied),
+        ReceiptFact::Forged | ReceiptFact::Void => {
+            return Outcome::Deny(S::Receipt, C::CloudConsentMismatch);
+        }
+    }
+    match facts.ledger {
+        None => Outcome::NeedsFact(S::Ledger),
+        Some(LedgerFact::Committed) => Outcome::Allow,
+        Some(LedgerFact::Stale) => Outcome::Deny(S::Ledger, C::Revision),
+        Some(LedgerFact::Contended) => Outcome::Deny(S::Ledger, C::CloudConsentMismatch),
+        Some(LedgerFact::Failed(code)) => Outcome::Deny(S::Ledger, code),
     }
 }
 
@@ -338,11 +387,24 @@ proptest! {
         prop_assert!(names.is_sorted_by(|a, b| a < b));
         let (last, before) = decision.steps.split_last().expect("a step");
         for step in before {
-            prop_assert!(matches!(step.result, StepResult::Pass | StepResult::NotApplicable));
+            let left_to_a_person = step.step == StepName::Receipt
+                && step.result == StepResult::Ask
+                && matches!(facts.receipt, ReceiptFact::Uncovered(_));
+            prop_assert!(
+                left_to_a_person
+                    || matches!(step.result, StepResult::Pass | StepResult::NotApplicable)
+            );
         }
         match decision.outcome {
-            Outcome::Allow => prop_assert_eq!(last.step, StepName::Receipt),
-            Outcome::AskPerson => prop_assert_eq!(last.step, StepName::Receipt),
+            Outcome::Allow => {
+                prop_assert_eq!(last.step, StepName::Ledger);
+                prop_assert!(before.iter().all(|step| step.result != StepResult::Ask));
+            }
+            Outcome::AskPerson => {
+                prop_assert_eq!(last.step, StepName::Person);
+                prop_assert_eq!(last.result, StepResult::Unknown);
+                prop_assert_eq!(before.last().map(|step| step.result), Some(StepResult::Ask));
+            }
             Outcome::Deny(step, code) => {
                 prop_assert_eq!(last.result, StepResult::Deny(code));
                 prop_assert_eq!(last.step, step);
@@ -375,12 +437,12 @@ proptest! {
     fn a8_deny_is_monotone_in_the_rules(facts in facts()) {
         let before = leave(decide(&facts).outcome);
         let mut stricter = vec![facts.clone(); 6];
-        stricter[0].posture.locked = true;
-        stricter[1].posture.cloud_allowed = false;
+        posture(&mut stricter[0]).locked = true;
+        posture(&mut stricter[1]).cloud_allowed = false;
         stricter[2].governance.automation_level = AutomationLevel::Locked;
         stricter[3].governance.allow_cloud_escalation = false;
         stricter[4].private_host_allowed = false;
-        stricter[5].posture.max_body_bytes = 0;
+        posture(&mut stricter[5]).max_body_bytes = 0;
         for facts in stricter {
             prop_assert!(leave(decide(&facts).outcome) <= before);
         }
@@ -390,7 +452,7 @@ proptest! {
     #[test]
     fn a8_a_missing_fact_is_never_a_yes(facts in facts()) {
         let before = leave(decide(&facts).outcome);
-        let mut less = vec![facts.clone(); 7];
+        let mut less = vec![facts.clone(); 8];
         less[0].peer = PeerFact::Unresolved;
         less[1].labels = None;
         less[2].findings = FindingsFact::NotInspected;
@@ -398,6 +460,7 @@ proptest! {
         less[4].contact = None;
         less[5].rules = RulesFact::NotRead;
         less[6].residence = Residence::Unknown;
+        less[7].ledger = None;
         for (n, facts) in less.into_iter().enumerate() {
             let after = decide(&facts).outcome;
             prop_assert!(leave(after) <= before.max(1), "fact {}: {:?}", n, after);
@@ -406,19 +469,67 @@ proptest! {
             }
         }
     }
+
+    /// A yes is a receipt: whatever a person says beside one lets nothing happen, and nobody is asked twice.
+    #[test]
+    fn a8_what_a_person_says_is_never_a_yes(facts in facts()) {
+        let unasked = decide(&EgressFacts { person: None, ..facts.clone() }).outcome;
+        for person in PERSONS {
+            let said = decide(&EgressFacts { person, ..facts.clone() }).outcome;
+            prop_assert!(leave(said) <= leave(unasked));
+            match unasked {
+                Outcome::AskPerson if person.is_some() => {
+                    prop_assert!(matches!(said, Outcome::Deny(StepName::Person, _)), "{:?}", said);
+                }
+                _ => prop_assert_eq!(said, unasked),
+            }
+        }
+    }
+
+    /// Nothing but a commit lets a Cloud call go, and no answer of the ledger makes good what another step denied.
+    #[test]
+    fn a8_nothing_but_a_commit_lets_a_cloud_call_go(facts in facts()) {
+        let committed = decide(&EgressFacts {
+            ledger: Some(LedgerFact::Committed),
+            ..facts.clone()
+        });
+        for ledger in LEDGERS {
+            let answered = decide(&EgressFacts { ledger, ..facts.clone() });
+            prop_assert!(leave(answered.outcome) <= leave(committed.outcome));
+            if answered.outcome == Outcome::Allow && answered.effective == Some(ModelTier::Cloud) {
+                prop_assert_eq!(ledger, Some(LedgerFact::Committed));
+            }
+            if committed.outcome != Outcome::Allow {
+                prop_assert_eq!(answered.outcome, committed.outcome);
+            }
+        }
+    }
+
+    /// No name of a cloud origin is looked up for a payload-free call before a person granted contact.
+    #[test]
+    fn a3_contact_is_judged_before_the_look_up(facts in facts()) {
+        let mut facts = facts;
+        facts.peer = PeerFact::Unresolved;
+        let outcome = decide(&facts).outcome;
+        if facts.declared == ModelTier::Cloud && facts.purpose == Purpose::Control {
+            let looks_up = outcome == Outcome::NeedsFact(StepName::Peer);
+            prop_assert!(!looks_up || facts.contact == Some(true));
+        }
+    }
 }
 
 #[test]
 fn a8_each_fact_of_an_allowed_call_is_needed() {
     assert_eq!(decide(&allowed()).outcome, Outcome::Allow);
     type Edit = fn(&mut EgressFacts);
-    let missing: [Edit; 6] = [
+    let missing: [Edit; 7] = [
         |f| f.peer = PeerFact::Unresolved,
         |f| f.labels = None,
         |f| f.findings = FindingsFact::NotInspected,
         |f| f.receipt = ReceiptFact::NotLooked,
         |f| f.rules = RulesFact::NotRead,
         |f| f.peer = PeerFact::Classes(Vec::new()),
+        |f| f.ledger = None,
     ];
     for edit in missing {
         let mut facts = allowed();

@@ -56,7 +56,9 @@ async fn evidence(
         session_id: request.context.consent_session.clone(),
         provider_id: request.record.provider_id.clone(),
         origin: request.record.base_url.origin(),
-        envelope_sha256: request.prepared.envelope.envelope_sha256(&request.salt),
+        envelope_sha256: request
+            .prepared
+            .envelope_sha256(&request.salt(world.gate.commitments())),
         blocks: Vec::new(),
     };
     world.memory.find(&query).await.expect("find").remove(0)
@@ -155,8 +157,9 @@ async fn a_lease_asks_again_for_another_destination_model_or_session() {
     let request = world.egress(&record, prepared_with(&record, |_| {}));
     assert_eq!(asks(&world, request).await, [AskReason::Destination]);
     let (world, record, _) = leased(|_| {}).await;
-    let mut prepared = prepared_with(&record, |_| {});
-    Arc::make_mut(&mut prepared.envelope).model_id = Some(ModelId::new("larger").expect("a model"));
+    let prepared = prepared_with(&record, |_| {}).edited(|envelope| {
+        envelope.model_id = Some(ModelId::new("larger").expect("a model"));
+    });
     assert_eq!(
         asks(&world, world.egress(&record, prepared)).await,
         [AskReason::Model]
@@ -177,8 +180,8 @@ async fn a_lease_covers_its_other_models() {
         assert!(terms.models.insert(larger()), "it is another one");
     })
     .await;
-    let mut prepared = prepared_with(&record, |_| {});
-    Arc::make_mut(&mut prepared.envelope).model_id = Some(larger());
+    let prepared =
+        prepared_with(&record, |_| {}).edited(|envelope| envelope.model_id = Some(larger()));
     let _cleared = cleared(world.gate.clear(world.egress(&record, prepared)).await);
 }
 
@@ -352,16 +355,13 @@ async fn a14_a_use_of_a_lease_goes_on_beside_others() {
         let _cleared = cleared(world.gate.clear(request.clone()).await);
     }
     for request in [&one, &two] {
-        let again = EgressRequest {
-            attempt: 2,
-            ..request.clone()
-        };
+        let again = request.clone().at_attempt(2);
         let _cleared = cleared(world.gate.clear(again).await);
     }
     // Retries add no use and no new bytes; a closed use is over.
     assert_eq!(evidence(&world, &one).await.uses, 2);
     world.memory.close(one.use_id).await.expect("closed");
-    let over = EgressRequest { attempt: 3, ..one };
+    let over = one.at_attempt(3);
     super::gate_world::denied(
         world.gate.clear(over).await,
         handshake_core::code::ErrorCode::CloudConsentMismatch,
@@ -381,10 +381,7 @@ async fn a_yes_to_this_very_call_is_spent_before_the_lease() {
     }
     let first = cleared(world.gate.clear(request.clone()).await);
     assert_eq!(first.receipt(), Some(single.consent_receipt_id));
-    let next = EgressRequest {
-        use_id: UseId::from_entropy(world.memory.bytes()),
-        ..request
-    };
+    let next = request.of_call(UseId::from_entropy(world.memory.bytes()));
     let second = cleared(world.gate.clear(next).await);
     assert_eq!(second.receipt(), Some(lease.consent_receipt_id));
 }

@@ -8,7 +8,7 @@ use handshake_core::{
     digest::Digest,
     event::Body,
     finding::{FindingClass, FindingLevel},
-    gate::{Authorization, EgressRequest},
+    gate::{Authorization, EgressRequest, Outcome, PersonFact, StepName},
     ids::{ExternalId, ModelId, Principal, ReceiptId, SessionId, UseId},
     ports::{ApprovalQueue, EgressLedger, EntropyExt, LedgerError, SignedDecision, StoreError},
     provider::ProviderRecord,
@@ -37,10 +37,9 @@ fn store(world: &World, receipt: &ConsentReceipt) {
 }
 
 fn again(world: &World, request: &EgressRequest) -> EgressRequest {
-    EgressRequest {
-        use_id: UseId::from_entropy(world.memory.bytes()),
-        ..request.clone()
-    }
+    request
+        .clone()
+        .of_call(UseId::from_entropy(world.memory.bytes()))
 }
 
 #[tokio::test]
@@ -81,10 +80,7 @@ async fn a14_attempts_of_one_use_are_bounded_and_cleared_each() {
     let world = World::new(1);
     let (request, receipt) = asked(&world, &relay()).await;
     store(&world, &receipt);
-    let attempt = |n| EgressRequest {
-        attempt: n,
-        ..request.clone()
-    };
+    let attempt = |n| request.clone().at_attempt(n);
     // No use begins with a second attempt.
     denied(
         world.gate.clear(attempt(2)).await,
@@ -137,10 +133,7 @@ async fn a14_no_attempt_follows_a_closed_use_an_expiry_or_a_revocation() {
         store(&world, &receipt);
         let _first = cleared(world.gate.clear(request.clone()).await);
         between(&world, &receipt).await;
-        let second = EgressRequest {
-            attempt: 2,
-            ..request
-        };
+        let second = request.at_attempt(2);
         denied(
             world.gate.clear(second).await,
             ErrorCode::CloudConsentMismatch,
@@ -492,16 +485,25 @@ async fn a8_a_ledger_that_cannot_commit_clears_nothing() {
 
 #[tokio::test]
 async fn a8_giving_up_is_recorded_with_the_request() {
-    for code in [
-        ErrorCode::CloudConsentRequired,
-        ErrorCode::CloudEscalationDenied,
-        ErrorCode::ConsentFlood,
+    for (said, code) in [
+        (PersonFact::NoAnswer, ErrorCode::CloudConsentRequired),
+        (PersonFact::No, ErrorCode::CloudEscalationDenied),
+        (PersonFact::Spent, ErrorCode::CloudConsentMismatch),
+        (PersonFact::Flood, ErrorCode::ConsentFlood),
+        (
+            PersonFact::QueueFailed(ErrorCode::Storage),
+            ErrorCode::Storage,
+        ),
     ] {
         let world = World::new(1);
         let request = call(&world, &relay(), "hello").await;
         let awaiting = awaiting(world.gate.clear(request).await);
-        let given_up = world.gate.give_up(&awaiting, code).await;
+        let given_up = world.gate.give_up(&awaiting, said).await;
         assert_eq!(given_up.error.code, code);
+        assert_eq!(
+            given_up.decision.outcome,
+            Outcome::Deny(StepName::Person, code)
+        );
         assert_denial_recorded(&world, true);
         let named = world.memory.events().iter().any(|event| {
             matches!(event.body, Body::CloudEscalationDenied { request_id: Some(id), code: recorded }

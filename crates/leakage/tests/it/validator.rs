@@ -6,10 +6,11 @@ use base64::{Engine as _, engine::general_purpose as b64};
 use bytes::Bytes;
 use handshake_core::{
     base_url::BaseUrl,
-    envelope::{Envelope, EnvelopeView, HeaderValue, Method},
+    envelope::{Envelope, EnvelopeView, HeaderValue, Method, Prepared},
     finding::{FindingClass, FindingLevel, Findings, ValidatorError, WorkBudget},
-    ids::{ModelId, ProviderId},
+    ids::{ModelId, ProviderId, Token},
     ports::LeakageValidator,
+    reply::ReplySpec,
     secret::Secret,
 };
 use handshake_leakage::{Engine, Enrolment, SecretValidator, SharedEnrolment};
@@ -37,7 +38,16 @@ fn inspect(envelope: &Envelope) -> Result<Findings, ValidatorError> {
     set.add(&Secret::new(VALUE.as_bytes().to_vec()))
         .expect("enrolled");
     let validator = SecretValidator::new(Engine::builtin(), SharedEnrolment::new(set));
-    validator.inspect(&EnvelopeView::new(envelope), &mut WorkBudget::new(64 << 20))
+    let prepared = prepared(envelope.clone());
+    validator.inspect(
+        &EnvelopeView::new(&prepared),
+        &mut WorkBudget::new(64 << 20),
+    )
+}
+
+fn prepared(envelope: Envelope) -> Prepared {
+    let reply = ReplySpec::offline(Token::new("unit").expect("a token"), true);
+    Prepared::new(envelope, reply, Vec::new())
 }
 
 fn worst(body: &str) -> Option<FindingLevel> {
@@ -220,8 +230,8 @@ fn a_body_that_is_not_text_has_no_verdict_and_the_budget_is_shared() {
         Err(ValidatorError::Undecodable)
     );
     let validator = SecretValidator::new(Engine::builtin(), SharedEnrolment::default());
-    let envelope = envelope(&[], &[b'a'; 5000]);
-    let result = validator.inspect(&EnvelopeView::new(&envelope), &mut WorkBudget::new(1000));
+    let prepared = prepared(envelope(&[], &[b'a'; 5000]));
+    let result = validator.inspect(&EnvelopeView::new(&prepared), &mut WorkBudget::new(1000));
     assert_eq!(result, Err(ValidatorError::Budget));
 }
 

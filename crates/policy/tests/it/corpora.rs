@@ -25,10 +25,7 @@ fn s29_the_text_of_messages_is_never_a_field() {
         let record = fixture::relay();
         let prepared = fixture::prepared(&record, "m", text);
         let findings = SecondHandValidator::new(SecondHand::Refuse)
-            .inspect(
-                &EnvelopeView::new(&prepared.envelope),
-                &mut WorkBudget::new(1 << 24),
-            )
+            .inspect(&EnvelopeView::new(&prepared), &mut WorkBudget::new(1 << 24))
             .expect("a verdict");
         assert!(findings.items.is_empty());
         seen += 1;

@@ -19,7 +19,7 @@ fn inspect_bytes(mode: SecondHand, body: &[u8]) -> Result<Findings, ValidatorErr
     let record = fixture::relay();
     let prepared = fixture::prepared_body(&record, "m", body.to_vec());
     let mut budget = WorkBudget::new(1 << 20);
-    SecondHandValidator::new(mode).inspect(&EnvelopeView::new(&prepared.envelope), &mut budget)
+    SecondHandValidator::new(mode).inspect(&EnvelopeView::new(&prepared), &mut budget)
 }
 
 fn inspect(body: &Value) -> Findings {
@@ -404,10 +404,8 @@ fn s29_what_has_two_readings_has_no_verdict() {
 fn s29_the_work_is_bounded() {
     let record = fixture::relay();
     let prepared = fixture::prepared(&record, "m", "hello");
-    let verdict = SecondHandValidator::new(SecondHand::Refuse).inspect(
-        &EnvelopeView::new(&prepared.envelope),
-        &mut WorkBudget::new(5),
-    );
+    let verdict = SecondHandValidator::new(SecondHand::Refuse)
+        .inspect(&EnvelopeView::new(&prepared), &mut WorkBudget::new(5));
     assert_eq!(verdict, Err(ValidatorError::Budget));
 }
 

@@ -138,12 +138,7 @@ impl Attempts<'_> {
         request: &EgressRequest,
     ) -> Result<(), CallError> {
         let usage = check.usage();
-        let body = &request.prepared.envelope.body;
-        let prompt_hash = self
-            .ports
-            .gate
-            .commitments()
-            .commit("hsk.event.prompt.v1", &[body]);
+        let prompt_hash = request.prepared.prompt_hash(self.ports.gate.commitments());
         self.log.submit(Body::LlmInference {
             token_usage: usage,
             latency_ms: Some(guard.elapsed_ms()),

@@ -229,11 +229,7 @@ impl LlmClient for Client {
         reply.requested_model = Some(model.clone());
         let mut envelope = envelope(&self.record, Method::Post, "/chat", Some(model));
         envelope.body = body.to_string().into();
-        Ok(Prepared {
-            envelope: Arc::new(envelope),
-            reply: Arc::new(reply),
-            adjusted: Vec::new(),
-        })
+        Ok(Prepared::new(envelope, reply, Vec::new()))
     }
 
     async fn send(&self, cleared: Cleared) -> Result<Head, SendError> {

@@ -18,7 +18,7 @@ use handshake_core::{
 /// Rules that tests set. By default Cloud is allowed, with consent.
 #[derive(Clone, Debug)]
 pub struct MemoryPolicy {
-    posture: Arc<Mutex<Posture>>,
+    posture: Arc<Mutex<Arc<Posture>>>,
 }
 
 impl Default for MemoryPolicy {
@@ -33,7 +33,7 @@ impl Default for MemoryPolicy {
             digest: Digest::of(&[b"policy"]),
         };
         Self {
-            posture: Arc::new(Mutex::new(posture)),
+            posture: Arc::new(Mutex::new(Arc::new(posture))),
         }
     }
 }
@@ -41,16 +41,14 @@ impl Default for MemoryPolicy {
 impl MemoryPolicy {
     /// Changes the rules.
     pub fn set(&self, change: impl FnOnce(&mut Posture)) {
-        change(&mut self.posture.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut posture = self.posture.lock().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut posture));
     }
 }
 
 impl EgressPolicy for MemoryPolicy {
-    fn posture(&self) -> Posture {
-        self.posture
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn posture(&self) -> Arc<Posture> {
+        Arc::clone(&self.posture.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn labels(&self, context: Label, items: &[(ArtifactRef, Option<Label>)]) -> LabelVerdict {

@@ -128,7 +128,8 @@ pub fn a13_prepare_is_pure(
         let first = prepared(&*one, admitted);
         for again in [prepared(&*one, admitted), prepared(&*other, admitted)] {
             assert_eq!(
-                first.envelope, again.envelope,
+                first.envelope(),
+                again.envelope(),
                 "other bytes for the same request"
             );
             assert_eq!(first.reply, again.reply);
@@ -137,7 +138,7 @@ pub fn a13_prepare_is_pure(
     }
     // A parameter that the provider does not take is refused by name, each time.
     match one.prepare(&seeded) {
-        Ok(first) => assert_eq!(first.envelope, prepared(&*other, &seeded).envelope),
+        Ok(first) => assert_eq!(first.envelope(), prepared(&*other, &seeded).envelope()),
         Err(refused) => {
             assert_eq!(refused.0.subject, Some("seed"), "refused without its name");
             assert_eq!(
@@ -149,7 +150,7 @@ pub fn a13_prepare_is_pure(
         }
     }
     let different =
-        prepared(&*one, &plain).envelope.body != prepared(&*one, &history).envelope.body;
+        prepared(&*one, &plain).envelope().body != prepared(&*one, &history).envelope().body;
     assert!(different, "two requests have one body");
 }
 
@@ -163,7 +164,8 @@ pub fn a13_an_envelope_is_of_its_record(
     model: &str,
 ) {
     let admitted = asked(record, model, |_| {});
-    let envelope = prepared(&*client(factory, record), &admitted).envelope;
+    let prepared = prepared(&*client(factory, record), &admitted);
+    let envelope = prepared.envelope();
     envelope.check().expect("the envelope keeps its rules");
     assert_eq!(envelope.base_url, record.base_url);
     assert_eq!(

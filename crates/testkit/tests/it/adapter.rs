@@ -136,11 +136,7 @@ impl LlmClient for Half {
         reply.requested_model = Some(model.clone());
         let body = body.to_string().into_bytes();
         let envelope = self.envelope(Method::Post, "/chat/completions", Some(model), body);
-        Ok(Prepared {
-            envelope: Arc::new(envelope),
-            reply: Arc::new(reply),
-            adjusted: Vec::new(),
-        })
+        Ok(Prepared::new(envelope, reply, Vec::new()))
     }
 
     async fn send(&self, cleared: Cleared) -> Result<Answer, SendError> {

@@ -50,11 +50,11 @@ pub(crate) fn prepared(record: &ProviderRecord) -> Prepared {
         model_id: Some(ModelId::new("m").expect("valid")),
         body: Bytes::from_static(b"{\"model\":\"m\"}"),
     };
-    Prepared {
-        envelope: Arc::new(envelope),
-        reply: Arc::new(ReplySpec::offline(Token::new("unit").expect("valid"), true)),
-        adjusted: Vec::new(),
-    }
+    Prepared::new(
+        envelope,
+        ReplySpec::offline(Token::new("unit").expect("valid"), true),
+        Vec::new(),
+    )
 }
 
 pub(crate) async fn cleared(world: &World, record: &Arc<ProviderRecord>) -> Cleared {

@@ -16,15 +16,14 @@ use crate::{
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
-fn with_secret(mut prepared: Prepared) -> Prepared {
-    let mut envelope = (*prepared.envelope).clone();
-    let secret = HeaderValue::Secret {
-        secret_ref: "vault:k".parse().expect("a reference"),
-        prefix: "Bearer ",
-    };
-    envelope.headers.insert("authorization".to_owned(), secret);
-    prepared.envelope = Arc::new(envelope);
-    prepared
+fn with_secret(prepared: Prepared) -> Prepared {
+    prepared.edited(|envelope| {
+        let secret = HeaderValue::Secret {
+            secret_ref: "vault:k".parse().expect("a reference"),
+            prefix: "Bearer ",
+        };
+        envelope.headers.insert("authorization".to_owned(), secret);
+    })
 }
 
 #[tokio::test]

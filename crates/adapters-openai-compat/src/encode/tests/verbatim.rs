@@ -46,12 +46,12 @@ fn a13_the_client_s_bytes_go_out_unchanged() {
 fn a2_of_the_client_s_headers_only_the_allowed_ones_go_along() {
     let prepared = render("openai", with(BODY)).expect("rendered");
     assert_eq!(
-        prepared.envelope.headers["x-title"],
+        prepared.envelope().headers["x-title"],
         HeaderValue::Plain("t".to_owned())
     );
-    assert!(!prepared.envelope.headers.contains_key("x-session-id"));
+    assert!(!prepared.envelope().headers.contains_key("x-session-id"));
     assert!(matches!(
-        prepared.envelope.headers["authorization"],
+        prepared.envelope().headers["authorization"],
         HeaderValue::Secret { .. }
     ));
 }

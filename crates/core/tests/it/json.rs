@@ -1,6 +1,6 @@
 //! Strict JSON.
 
-use handshake_transport::{MAX_STRICT_BYTES, StrictJsonError, strict_object, strict_value};
+use handshake_core::json::{MAX_STRICT_BYTES, StrictJsonError, strict_object, strict_value};
 use proptest::prelude::*;
 use serde_json::Value;
 
