@@ -2,27 +2,17 @@
 
 mod listing;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use bytes::Bytes;
 use handshake_core::{
     code::{ErrorCode, Phase},
     control::{ControlCall, ControlReport},
     envelope::{Envelope, Method},
-    error::{CallError, PrepareError, SendError},
-    gate::ClearedControl,
-    ports::ProviderControl,
+    error::{CallError, PrepareError},
     provider::ProviderRecord,
-    reply::ReplySpec,
 };
-use handshake_transport::Transport;
 use serde::Serialize;
 
 use crate::{
-    client::{ours, refused, unexpected},
-    decode::BodyKind,
-    dialect,
     encode::{CHAT_PATH, get_headers, post_headers, stays_local},
     wire::{
         control::{Loaded, Version},
@@ -30,21 +20,8 @@ use crate::{
     },
 };
 
-/// The largest answer that is read: `/api/show` repeats whole licences and templates.
-const REPORT_CAP: usize = 8 << 20;
 /// The longest version that is kept.
 const VERSION_CAP: usize = 64;
-
-pub(crate) struct Control {
-    record: Arc<ProviderRecord>,
-    transport: Transport,
-}
-
-impl Control {
-    pub(crate) fn new(record: Arc<ProviderRecord>, transport: Transport) -> Self {
-        Self { record, transport }
-    }
-}
 
 /// Renders a call.
 pub(crate) fn prepare(
@@ -155,38 +132,6 @@ pub(crate) fn report(call: &ControlCall, body: &[u8]) -> Result<ControlReport, C
                 Err(odd("done_reason"))
             }
         }
-    }
-}
-
-#[async_trait]
-impl ProviderControl for Control {
-    fn prepare(&self, call: &ControlCall) -> Result<Envelope, PrepareError> {
-        prepare(&self.record, call)
-    }
-
-    async fn send(&self, cleared: ClearedControl) -> Result<ControlReport, SendError> {
-        ours(&self.record, cleared.record())?;
-        let response = self.transport.send_control(&cleared).await?;
-        match BodyKind::of(&response.head) {
-            BodyKind::Failure => {
-                let offline = ReplySpec::offline(dialect::of(&self.record), false);
-                return Err(refused(response, &offline).await);
-            }
-            BodyKind::Json => {}
-            BodyKind::Stream | BodyKind::Unexpected => {
-                return Err(SendError {
-                    error: unexpected(&response.head),
-                    in_doubt: false,
-                });
-            }
-        }
-        // Asking again does no harm, so nothing is in doubt.
-        let failed = |error| SendError {
-            error,
-            in_doubt: false,
-        };
-        let body = response.whole(REPORT_CAP).await.map_err(failed)?;
-        report(cleared.call(), &body).map_err(failed)
     }
 }
 

@@ -26,7 +26,6 @@ use handshake_core::{
 use handshake_transport::names;
 
 pub(crate) use self::headers::control as control_headers;
-pub use self::ids::IdRule;
 use crate::{
     dialect::Dialect,
     profile,
