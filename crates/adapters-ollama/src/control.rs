@@ -2,18 +2,18 @@
 
 mod listing;
 
-use bytes::Bytes;
 use handshake_core::{
     code::{ErrorCode, Phase},
     control::{ControlCall, ControlReport},
-    envelope::{Envelope, Method},
+    envelope::Envelope,
     error::{CallError, PrepareError},
     provider::ProviderRecord,
 };
+use handshake_transport::adapter::{self, BEARER};
 use serde::Serialize;
 
 use crate::{
-    encode::{CHAT_PATH, get_headers, post_headers, stays_local},
+    encode::{CHAT_PATH, stays_local},
     wire::{
         control::{Loaded, Version},
         request::{LoadBody, LoadOptions, ShowBody},
@@ -29,9 +29,9 @@ pub(crate) fn prepare(
     call: &ControlCall,
 ) -> Result<Envelope, PrepareError> {
     match call {
-        ControlCall::Version => Ok(get(record, "/api/version")),
-        ControlCall::ListModels => Ok(get(record, "/api/tags")),
-        ControlCall::Running => Ok(get(record, "/api/ps")),
+        ControlCall::Version => Ok(adapter::get(record, "/api/version", BEARER)),
+        ControlCall::ListModels => Ok(adapter::get(record, "/api/tags", BEARER)),
+        ControlCall::Running => Ok(adapter::get(record, "/api/ps", BEARER)),
         ControlCall::ShowModel(model) => {
             stays_local(record, model)?;
             post(
@@ -70,19 +70,6 @@ pub(crate) fn prepare(
     }
 }
 
-fn get(record: &ProviderRecord, path: &str) -> Envelope {
-    Envelope {
-        method: Method::Get,
-        base_url: record.base_url.clone(),
-        path: format!("{}{path}", record.base_url.path()),
-        headers: get_headers(record),
-        provider_id: record.provider_id.clone(),
-        revision: record.revision,
-        model_id: None,
-        body: Bytes::new(),
-    }
-}
-
 fn post(
     record: &ProviderRecord,
     path: &str,
@@ -90,12 +77,13 @@ fn post(
 ) -> Result<Envelope, PrepareError> {
     let bytes = serde_json::to_vec(body)
         .map_err(|_| PrepareError::new(ErrorCode::InvalidRequest, "body"))?;
-    Ok(Envelope {
-        method: Method::Post,
-        headers: post_headers(record, false),
-        body: bytes.into(),
-        ..get(record, path)
-    })
+    Ok(adapter::post(
+        record,
+        path,
+        BEARER,
+        "application/json",
+        bytes,
+    ))
 }
 
 /// Reads the answer to a call.

@@ -2,17 +2,17 @@
 
 mod listing;
 
-use bytes::Bytes;
 use handshake_core::{
     code::{ErrorCode, Phase},
     control::{ControlCall, ControlReport},
-    envelope::{Envelope, Method},
+    envelope::Envelope,
     error::{CallError, PrepareError},
     provider::ProviderRecord,
     tier::{ModelTier, Reach, Residence},
 };
+use handshake_transport::adapter;
 
-use crate::{dialect::Dialect, encode::control_headers};
+use crate::dialect::Dialect;
 
 /// The path of the listing below the base URL.
 const MODELS_PATH: &str = "/models";
@@ -25,16 +25,9 @@ pub(crate) fn prepare(
 ) -> Result<Envelope, PrepareError> {
     let unsupported = |subject| Err(PrepareError::new(ErrorCode::ParameterUnsupported, subject));
     match call {
-        ControlCall::ListModels | ControlCall::ShowModel(_) => Ok(Envelope {
-            method: Method::Get,
-            base_url: record.base_url.clone(),
-            path: format!("{}{MODELS_PATH}", record.base_url.path()),
-            headers: control_headers(record, dialect),
-            provider_id: record.provider_id.clone(),
-            revision: record.revision,
-            model_id: None,
-            body: Bytes::new(),
-        }),
+        ControlCall::ListModels | ControlCall::ShowModel(_) => {
+            Ok(adapter::get(record, MODELS_PATH, dialect.auth))
+        }
         ControlCall::Version => unsupported("version"),
         ControlCall::Running => unsupported("running"),
         ControlCall::Load(..) => unsupported("load"),

@@ -10,6 +10,7 @@
 mod body;
 mod decoder;
 mod factory;
+mod request;
 mod send;
 mod text;
 
@@ -17,6 +18,7 @@ pub use self::{
     body::BodyKind,
     decoder::{Decoder, Turn},
     factory::{Factory, Protocol},
+    request::{Auth, BEARER, get, post},
     send::{ERROR_CAP, ours, refused, unexpected},
     text::Text,
 };

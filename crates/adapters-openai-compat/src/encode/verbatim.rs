@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use handshake_core::{
     admit::Admitted,
     chat::{ToolChoice, Verbatim},
+    envelope::HeaderValue,
     error::PrepareError,
     ids::ToolName,
-    provider::ProviderRecord,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Rendered, headers, invalid, unsupported};
-use crate::dialect::Dialect;
+use super::{Rendered, invalid, unsupported};
 
 /// Headers of a client that go with its body. Everything else stays here.
 const ALLOWED: &[&str] = &["http-referer", "openai-beta", "x-title"];
@@ -53,12 +52,7 @@ struct Asked {
     headers: Option<Value>,
 }
 
-pub(super) fn render(
-    record: &ProviderRecord,
-    dialect: &Dialect,
-    admitted: &Admitted,
-    verbatim: &Verbatim,
-) -> Result<Rendered, PrepareError> {
+pub(super) fn render(admitted: &Admitted, verbatim: &Verbatim) -> Result<Rendered, PrepareError> {
     // serde reads structures from arrays too, so the brace is looked at.
     if verbatim.body.trim_ascii_start().first() != Some(&b'{') {
         return Err(invalid("body"));
@@ -72,16 +66,14 @@ pub(super) fn render(
     if stream != admitted.request().stream {
         return Err(invalid("stream"));
     }
-    let mut sent = headers::chat(record, dialect, stream);
-    for (name, value) in &verbatim.headers {
-        if ALLOWED.contains(&name.as_str()) {
-            sent.insert(name.clone(), headers::plain(value));
-        }
-    }
+    let allowed = |(name, _): &(&String, &String)| ALLOWED.contains(&name.as_str());
+    let headers = verbatim.headers.iter().filter(allowed);
     let tool_names = asked.tool_names()?;
     Ok(Rendered {
         body: verbatim.body.clone(),
-        headers: sent,
+        headers: headers
+            .map(|(name, value)| (name.clone(), HeaderValue::Plain(value.clone())))
+            .collect(),
         stream,
         tool_choice: asked.choice(&tool_names)?,
         tool_names,
