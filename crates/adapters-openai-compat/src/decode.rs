@@ -54,14 +54,14 @@ impl adapter::Turn<SseFramer> for Turn {
             return self.close(events);
         }
         match serde_json::from_str(data) {
-            Ok(chunk) => self.parsed(chunk, data.as_bytes(), Form::Stream, events),
+            Ok(mut chunk) => self.parsed(&mut chunk, data.as_bytes(), Form::Stream, events),
             Err(_) => Err(no_chunk(data.as_bytes())),
         }
     }
 
     fn whole(&mut self, body: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
         match serde_json::from_slice(body) {
-            Ok(chunk) => self.parsed(chunk, body, Form::Whole, events),
+            Ok(mut chunk) => self.parsed(&mut chunk, body, Form::Whole, events),
             Err(error) if error.is_eof() => {
                 Err(CallError::new(ErrorCode::StreamTruncated, Phase::Decode))
             }
@@ -81,7 +81,7 @@ impl adapter::Turn<SseFramer> for Turn {
 impl Turn {
     fn parsed(
         &mut self,
-        chunk: Chunk<'_>,
+        chunk: &mut Chunk<'_>,
         text: &[u8],
         form: Form,
         events: &mut Vec<ChatEvent>,
@@ -90,7 +90,7 @@ impl Turn {
         if text.first() != Some(&b'{') {
             return Err(no_chunk(text));
         }
-        match failure::in_chunk(&chunk, text) {
+        match failure::in_chunk(chunk, text) {
             Some(error) => Err(error),
             None => self.chunk(chunk, form, events),
         }

@@ -23,15 +23,20 @@ pub(super) fn pieces<'a>(
 ) -> Result<impl Iterator<Item = Piece<'a>>, CallError> {
     let mut parts = Vec::new();
     let text = match content {
-        None | Some(Loose::Other(Value::Null)) => None,
+        None => None,
         Some(Loose::Text(text)) => Some(Piece::Text(text)),
-        Some(Loose::Other(Value::Array(listed))) => {
-            for part in listed {
-                parts.extend(piece(part)?);
+        Some(Loose::Other(value)) => {
+            match *value {
+                Value::Null => {}
+                Value::Array(listed) => {
+                    for part in listed {
+                        parts.extend(piece(part)?);
+                    }
+                }
+                _ => return Err(protocol("content")),
             }
             None
         }
-        Some(Loose::Other(_)) => return Err(protocol("content")),
     };
     let pieces = text.into_iter().chain(parts);
     Ok(pieces.filter(|piece| match piece {

@@ -264,12 +264,15 @@ impl Arguments<'_> {
 
 fn arguments(value: Option<Loose<'_>>) -> Result<Arguments<'_>, CallError> {
     match value {
-        None | Some(Loose::Other(Value::Null)) => Ok(Arguments::Piece(Cow::Borrowed(""))),
+        None => Ok(Arguments::Piece(Cow::Borrowed(""))),
         Some(Loose::Text(text)) => Ok(Arguments::Piece(text)),
-        Some(Loose::Other(value @ Value::Object(_))) => serde_json::to_string(&Sorted(&value))
-            .map(Arguments::Object)
-            .map_err(|_| malformed("tool arguments")),
-        Some(Loose::Other(_)) => Err(malformed("tool arguments")),
+        Some(Loose::Other(value)) => match *value {
+            Value::Null => Ok(Arguments::Piece(Cow::Borrowed(""))),
+            Value::Object(_) => serde_json::to_string(&Sorted(&value))
+                .map(Arguments::Object)
+                .map_err(|_| malformed("tool arguments")),
+            _ => Err(malformed("tool arguments")),
+        },
     }
 }
 

@@ -71,14 +71,14 @@ impl Turn {
     /// Takes one chunk that holds no error.
     pub(super) fn chunk(
         &mut self,
-        chunk: Chunk<'_>,
+        chunk: &mut Chunk<'_>,
         form: Form,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), CallError> {
         self.check_model(chunk.model.as_ref())?;
         let empty = match &chunk.choices {
             Some(choices) => choices.first.is_none(),
-            None if form == Form::Stream && is_bookkeeping(&chunk) => true,
+            None if form == Form::Stream && is_bookkeeping(chunk) => true,
             None => return Err(protocol("choices")),
         };
         if form == Form::Whole && empty {
@@ -90,8 +90,8 @@ impl Turn {
         }
         let finished = self.finish.is_some();
         let mut nested = None;
-        if let Some(choices) = chunk.choices {
-            for choice in choices.first.into_iter().chain(choices.others) {
+        if let Some(choices) = &mut chunk.choices {
+            for choice in choices.first.iter_mut().chain(&mut choices.others) {
                 nested = reported(choice.usage)?.or(nested);
                 self.choice(choice, form, finished, events)?;
             }
@@ -123,7 +123,7 @@ impl Turn {
 
     fn choice(
         &mut self,
-        choice: Choice<'_>,
+        choice: &mut Choice<'_>,
         form: Form,
         finished: bool,
         events: &mut Vec<ChatEvent>,
@@ -134,15 +134,14 @@ impl Turn {
             _ if self.spec.raw => return Ok(()),
             _ => return Err(protocol("choice index")),
         }
-        let (delta, summary) = match form {
-            Form::Stream => (choice.delta, choice.message),
-            Form::Whole => (choice.message.or(choice.delta), None),
-        };
-        match (delta, summary) {
-            (Some(delta), _) => self.delta(delta, form, finished, events)?,
-            (None, Some(message)) => self.summary(message, finished, events)?,
-            (None, None) if form == Form::Whole => return Err(protocol("message")),
-            (None, None) => {}
+        let message = choice.message.as_deref_mut();
+        match (form, message, &mut choice.delta) {
+            (Form::Stream, _, Some(delta))
+            | (Form::Whole, Some(delta), _)
+            | (Form::Whole, None, Some(delta)) => self.delta(delta, form, finished, events)?,
+            (Form::Stream, Some(message), None) => self.summary(message, finished, events)?,
+            (Form::Whole, None, None) => return Err(protocol("message")),
+            (Form::Stream, None, None) => {}
         }
         self.finish_words(
             choice.finish_reason.as_deref(),
@@ -154,7 +153,7 @@ impl Turn {
     /// repetition of it otherwise (Q57).
     fn summary(
         &mut self,
-        message: Delta<'_>,
+        message: &mut Delta<'_>,
         finished: bool,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), CallError> {
@@ -166,7 +165,10 @@ impl Turn {
             Some(Loose::Text(text)) => text.is_empty() || self.text.is(text),
             Some(Loose::Other(value)) => value.is_null(),
         };
-        let calls = message.tool_calls.is_some_and(|calls| !calls.is_empty());
+        let calls = message
+            .tool_calls
+            .as_ref()
+            .is_some_and(|calls| !calls.is_empty());
         if repeated && !(calls && self.slots.is_empty()) {
             Ok(())
         } else {
@@ -176,27 +178,27 @@ impl Turn {
 
     fn delta(
         &mut self,
-        delta: Delta<'_>,
+        delta: &mut Delta<'_>,
         form: Form,
         finished: bool,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), CallError> {
         let before = events.len();
-        self.thinking(&delta, events)?;
-        if let Some(details) = delta.reasoning_details
+        self.thinking(delta, events)?;
+        if let Some(details) = delta.reasoning_details.take()
             && self.dialect.opaque_state
         {
             self.state.details(details, form == Form::Stream);
         }
         let mut called = false;
-        for call in delta.tool_calls.into_iter().flatten() {
+        for call in delta.tool_calls.take().into_iter().flatten() {
             called |= self.slots.call(call, form == Form::Whole, self.spec.raw)?;
         }
-        if let Some(call) = delta.function_call {
-            called |= self.slots.legacy(call)?;
+        if let Some(call) = delta.function_call.take() {
+            called |= self.slots.legacy(*call)?;
         }
         let mut spoken = false;
-        for piece in content::pieces(delta.content)? {
+        for piece in content::pieces(delta.content.take())? {
             match piece {
                 Piece::Text(text) => {
                     let new = self.text.advance(text, form, self.dialect.cumulative)?;
@@ -210,7 +212,7 @@ impl Turn {
                 Piece::Unknown => return Err(protocol("content part")),
             }
         }
-        if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
+        if let Some(text) = delta.refusal.take().filter(|text| !text.is_empty()) {
             self.refuse(text.into_owned(), events);
         }
         // The server said that it was done (Q47).

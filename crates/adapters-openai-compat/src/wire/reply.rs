@@ -1,6 +1,7 @@
 //! The answer. Members that nobody here needs are skipped; a needed one that stands twice, or that is of
 //! an impossible type, is an error. Texts are borrowed from the frame that they stand in, and members that
-//! matter rarely are left as they stand until they do.
+//! matter rarely are left as they stand until they do; what is rare is boxed, because these structures are moved once
+//! for every token.
 
 use std::{borrow::Cow, fmt};
 
@@ -61,7 +62,7 @@ pub(crate) struct Choice<'a> {
     #[serde(default, borrow)]
     pub(crate) delta: Option<Delta<'a>>,
     #[serde(default, borrow)]
-    pub(crate) message: Option<Delta<'a>>,
+    pub(crate) message: Option<Box<Delta<'a>>>,
     #[serde(default, borrow)]
     pub(crate) finish_reason: Option<Text<'a>>,
     #[serde(default, borrow)]
@@ -90,7 +91,7 @@ pub(crate) struct Delta<'a> {
     #[serde(default, borrow)]
     pub(crate) tool_calls: Option<Vec<CallDelta<'a>>>,
     #[serde(default, borrow)]
-    pub(crate) function_call: Option<FunctionDelta<'a>>,
+    pub(crate) function_call: Option<Box<FunctionDelta<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +119,7 @@ pub(crate) struct FunctionDelta<'a> {
 /// Any value, of which a text is the usual one.
 pub(crate) enum Loose<'a> {
     Text(Cow<'a, str>),
-    Other(Value),
+    Other(Box<Value>),
 }
 
 impl Loose<'_> {
@@ -147,25 +148,25 @@ impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
                 Ok(Loose::Text(Cow::Owned(text.to_owned())))
             }
             fn visit_unit<E>(self) -> Result<Loose<'de>, E> {
-                Ok(Loose::Other(Value::Null))
+                Ok(Loose::Other(Box::new(Value::Null)))
             }
             fn visit_bool<E>(self, value: bool) -> Result<Loose<'de>, E> {
-                Ok(Loose::Other(value.into()))
+                Ok(Loose::Other(Box::new(value.into())))
             }
             fn visit_i64<E>(self, value: i64) -> Result<Loose<'de>, E> {
-                Ok(Loose::Other(value.into()))
+                Ok(Loose::Other(Box::new(value.into())))
             }
             fn visit_u64<E>(self, value: u64) -> Result<Loose<'de>, E> {
-                Ok(Loose::Other(value.into()))
+                Ok(Loose::Other(Box::new(value.into())))
             }
             fn visit_f64<E>(self, value: f64) -> Result<Loose<'de>, E> {
-                Ok(Loose::Other(value.into()))
+                Ok(Loose::Other(Box::new(value.into())))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Loose<'de>, A::Error> {
-                Value::deserialize(SeqAccessDeserializer::new(seq)).map(Loose::Other)
+                Box::deserialize(SeqAccessDeserializer::new(seq)).map(Loose::Other)
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Loose<'de>, A::Error> {
-                Value::deserialize(MapAccessDeserializer::new(map)).map(Loose::Other)
+                Box::deserialize(MapAccessDeserializer::new(map)).map(Loose::Other)
             }
         }
 
