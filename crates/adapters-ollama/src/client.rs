@@ -1,55 +1,33 @@
-//! The factory and the client.
+//! The protocol: what is this adapter's own. Sending is the kit's.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use handshake_core::{
     admit::Admitted,
     capability::Claims,
-    code::{ErrorCode, Phase},
-    envelope::Prepared,
-    error::{CallError, PrepareError, SendError},
-    gate::Cleared,
-    ids::{ModelId, ProviderId, Token},
-    ports::{Adapter, AdapterError, AdapterFactory, Answer, AnswerHead, LlmClient},
+    code::ErrorCode,
+    control::{ControlCall, ControlReport},
+    envelope::{Envelope, Prepared},
+    error::{CallError, PrepareError},
+    ids::{ModelId, Token},
     provider::{InvalidProvider, ProviderRecord},
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
     tier::ModelTier,
-    upstream::UpstreamAnswer,
 };
-use handshake_transport::{Response, Transport};
+use handshake_transport::adapter::{Factory, Protocol};
 
-use crate::{
-    control::Control,
-    decode::{self, BodyKind, ERROR_CAP},
-    dialect, encode, failure, profile,
-};
+use crate::{control, decode, dialect, encode, failure, profile};
+
+/// The native API of Ollama.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ollama;
 
 /// Makes adapters of the kind `ollama`.
-pub struct OllamaFactory {
-    kind: Token,
-    transport: Transport,
-}
-
-impl OllamaFactory {
-    /// A factory whose adapters send through `transport`.
-    ///
-    /// # Panics
-    /// Never: the kind is a constant.
-    #[must_use]
-    pub fn new(transport: Transport) -> Self {
-        Self {
-            kind: Token::new("ollama").expect("the kind is a token"),
-            transport,
-        }
-    }
-}
+pub type OllamaFactory = Factory<Ollama>;
 
 /// Renders an admitted request for a provider, as the provider's client does. Pure.
 ///
 /// # Errors
-/// [`PrepareError`], as [`LlmClient::prepare`]; `HSK-403-TIER-MISMATCH` for a name that the daemon forwards
-/// towards a Local provider.
+/// [`PrepareError`], as [`LlmClient::prepare`](handshake_core::ports::LlmClient::prepare);
+/// `HSK-403-TIER-MISMATCH` for a name that the daemon forwards towards a Local provider.
 pub fn prepare(record: &ProviderRecord, admitted: &Admitted) -> Result<Prepared, PrepareError> {
     encode::prepare(record, admitted)
 }
@@ -60,10 +38,11 @@ pub fn decoder(reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDecoder> 
     decode::decoder(reply, head)
 }
 
-impl AdapterFactory for OllamaFactory {
-    fn kind(&self) -> &Token {
-        &self.kind
-    }
+impl Protocol for Ollama {
+    const KIND: &'static str = "ollama";
+    const STREAMS: &'static [&'static str] = decode::STREAMS;
+    /// `/api/show` repeats whole licences and templates.
+    const MAX_REPORT: usize = 8 << 20;
 
     fn validate(&self, record: &ProviderRecord) -> Result<(), InvalidProvider> {
         let invalid = |field, reason| InvalidProvider {
@@ -71,12 +50,6 @@ impl AdapterFactory for OllamaFactory {
             field,
             reason,
         };
-        if record.provider_kind != self.kind {
-            return Err(invalid(
-                "provider_kind",
-                "this adapter supports only the kind ollama",
-            ));
-        }
         if record.dialect.is_some() {
             return Err(invalid("dialect", "the kind ollama has no dialects"));
         }
@@ -101,90 +74,40 @@ impl AdapterFactory for OllamaFactory {
         Ok(())
     }
 
-    fn build(&self, record: Arc<ProviderRecord>) -> Result<Adapter, AdapterError> {
-        self.validate(&record)?;
-        Ok(Adapter {
-            client: Arc::new(Client {
-                record: Arc::clone(&record),
-                transport: self.transport.clone(),
-            }),
-            control: Arc::new(Control::new(record, self.transport.clone())),
-        })
-    }
-
     fn profile(&self, record: &ProviderRecord, model: &ModelId) -> (Option<Token>, Claims) {
         profile::profile(record, model)
+    }
+
+    fn prepare(
+        &self,
+        record: &ProviderRecord,
+        admitted: &Admitted,
+    ) -> Result<Prepared, PrepareError> {
+        encode::prepare(record, admitted)
     }
 
     fn decoder(&self, reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDecoder> {
         decode::decoder(reply, head)
     }
-}
 
-struct Client {
-    record: Arc<ProviderRecord>,
-    transport: Transport,
-}
-
-#[async_trait]
-impl LlmClient for Client {
-    fn provider(&self) -> &ProviderId {
-        &self.record.provider_id
+    fn failure(&self, head: &ResponseHead, body: &[u8], reply: &ReplySpec) -> CallError {
+        failure::answered(head, body, reply)
     }
 
-    fn prepare(&self, admitted: &Admitted) -> Result<Prepared, PrepareError> {
-        encode::prepare(&self.record, admitted)
+    fn prepare_control(
+        &self,
+        record: &ProviderRecord,
+        call: &ControlCall,
+    ) -> Result<Envelope, PrepareError> {
+        control::prepare(record, call)
     }
 
-    async fn send(&self, cleared: Cleared) -> Result<Answer, SendError> {
-        ours(&self.record, cleared.record())?;
-        let reply = Arc::clone(&cleared.prepared().reply);
-        let response = self.transport.send(&cleared).await?;
-        match BodyKind::of(&response.head) {
-            BodyKind::Failure => Err(refused(response, &reply).await),
-            BodyKind::Unexpected => Err(SendError::in_doubt(unexpected(&response.head))),
-            BodyKind::Stream | BodyKind::Json => {
-                let decoder = decode::decoder(&reply, &response.head);
-                let head = AnswerHead {
-                    status: response.head.status,
-                    headers: response.forwarded(),
-                };
-                Ok(Answer {
-                    head,
-                    stream: handshake_transport::stream(response, decoder, reply.raw),
-                })
-            }
-        }
+    fn report(
+        &self,
+        _: &ProviderRecord,
+        call: &ControlCall,
+        body: &[u8],
+    ) -> Result<ControlReport, CallError> {
+        control::report(call, body)
     }
-}
-
-/// A clearance is for one revision of one provider.
-pub(crate) fn ours(own: &ProviderRecord, cleared: &ProviderRecord) -> Result<(), SendError> {
-    if own.provider_id == cleared.provider_id && own.revision == cleared.revision {
-        Ok(())
-    } else {
-        Err(SendError::unsent(
-            CallError::new(ErrorCode::Revision, Phase::Connect).about("provider"),
-        ))
-    }
-}
-
-/// The failure that an error status is. The daemon read the request and said no, so nothing is in doubt,
-/// unless it was somebody on the way who grew tired of waiting.
-pub(crate) async fn refused(response: Response, reply: &ReplySpec) -> SendError {
-    let (head, forwarded) = (response.head.clone(), response.forwarded());
-    // A body that breaks off still has a status.
-    let body = response.prefix(ERROR_CAP).await;
-    let mut error = failure::answered(&head, &body, reply);
-    let in_doubt = error.code == ErrorCode::Timeout;
-    if reply.raw {
-        error = error.upstream(UpstreamAnswer::new(head.status, forwarded, body));
-    }
-    SendError { error, in_doubt }
-}
-
-pub(crate) fn unexpected(head: &ResponseHead) -> CallError {
-    CallError::new(ErrorCode::UnexpectedContent, Phase::Status)
-        .about("content-type")
-        .status(head.status)
 }

@@ -2,49 +2,26 @@
 
 mod listing;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use bytes::Bytes;
 use handshake_core::{
     code::{ErrorCode, Phase},
     control::{ControlCall, ControlReport},
-    envelope::{Envelope, Method},
-    error::{CallError, PrepareError, SendError},
-    gate::ClearedControl,
-    ports::ProviderControl,
+    envelope::Envelope,
+    error::{CallError, PrepareError},
     provider::ProviderRecord,
-    reply::ReplySpec,
 };
-use handshake_transport::Transport;
+use handshake_transport::adapter::{self, BEARER};
 use serde::Serialize;
 
 use crate::{
-    client::{ours, refused, unexpected},
-    decode::BodyKind,
-    dialect,
-    encode::{CHAT_PATH, get_headers, post_headers, stays_local},
+    encode::{CHAT_PATH, stays_local},
     wire::{
         control::{Loaded, Version},
         request::{LoadBody, LoadOptions, ShowBody},
     },
 };
 
-/// The largest answer that is read: `/api/show` repeats whole licences and templates.
-const REPORT_CAP: usize = 8 << 20;
 /// The longest version that is kept.
 const VERSION_CAP: usize = 64;
-
-pub(crate) struct Control {
-    record: Arc<ProviderRecord>,
-    transport: Transport,
-}
-
-impl Control {
-    pub(crate) fn new(record: Arc<ProviderRecord>, transport: Transport) -> Self {
-        Self { record, transport }
-    }
-}
 
 /// Renders a call.
 pub(crate) fn prepare(
@@ -52,9 +29,9 @@ pub(crate) fn prepare(
     call: &ControlCall,
 ) -> Result<Envelope, PrepareError> {
     match call {
-        ControlCall::Version => Ok(get(record, "/api/version")),
-        ControlCall::ListModels => Ok(get(record, "/api/tags")),
-        ControlCall::Running => Ok(get(record, "/api/ps")),
+        ControlCall::Version => Ok(adapter::get(record, "/api/version", BEARER)),
+        ControlCall::ListModels => Ok(adapter::get(record, "/api/tags", BEARER)),
+        ControlCall::Running => Ok(adapter::get(record, "/api/ps", BEARER)),
         ControlCall::ShowModel(model) => {
             stays_local(record, model)?;
             post(
@@ -93,19 +70,6 @@ pub(crate) fn prepare(
     }
 }
 
-fn get(record: &ProviderRecord, path: &str) -> Envelope {
-    Envelope {
-        method: Method::Get,
-        base_url: record.base_url.clone(),
-        path: format!("{}{path}", record.base_url.path()),
-        headers: get_headers(record),
-        provider_id: record.provider_id.clone(),
-        revision: record.revision,
-        model_id: None,
-        body: Bytes::new(),
-    }
-}
-
 fn post(
     record: &ProviderRecord,
     path: &str,
@@ -113,12 +77,13 @@ fn post(
 ) -> Result<Envelope, PrepareError> {
     let bytes = serde_json::to_vec(body)
         .map_err(|_| PrepareError::new(ErrorCode::InvalidRequest, "body"))?;
-    Ok(Envelope {
-        method: Method::Post,
-        headers: post_headers(record, false),
-        body: bytes.into(),
-        ..get(record, path)
-    })
+    Ok(adapter::post(
+        record,
+        path,
+        BEARER,
+        "application/json",
+        bytes,
+    ))
 }
 
 /// Reads the answer to a call.
@@ -155,38 +120,6 @@ pub(crate) fn report(call: &ControlCall, body: &[u8]) -> Result<ControlReport, C
                 Err(odd("done_reason"))
             }
         }
-    }
-}
-
-#[async_trait]
-impl ProviderControl for Control {
-    fn prepare(&self, call: &ControlCall) -> Result<Envelope, PrepareError> {
-        prepare(&self.record, call)
-    }
-
-    async fn send(&self, cleared: ClearedControl) -> Result<ControlReport, SendError> {
-        ours(&self.record, cleared.record())?;
-        let response = self.transport.send_control(&cleared).await?;
-        match BodyKind::of(&response.head) {
-            BodyKind::Failure => {
-                let offline = ReplySpec::offline(dialect::of(&self.record), false);
-                return Err(refused(response, &offline).await);
-            }
-            BodyKind::Json => {}
-            BodyKind::Stream | BodyKind::Unexpected => {
-                return Err(SendError {
-                    error: unexpected(&response.head),
-                    in_doubt: false,
-                });
-            }
-        }
-        // Asking again does no harm, so nothing is in doubt.
-        let failed = |error| SendError {
-            error,
-            in_doubt: false,
-        };
-        let body = response.whole(REPORT_CAP).await.map_err(failed)?;
-        report(cleared.call(), &body).map_err(failed)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Requests to envelopes. Pure: the same request gives the same bytes; what cannot be carried is refused
 //! by name and never left out.
 
-mod headers;
 mod messages;
 mod schema;
 mod think;
@@ -17,16 +16,18 @@ use handshake_core::{
     capability::{CapabilitySnapshot, Feature, Support},
     chat::{ChatRequest, Shape, ToolChoice, ToolMode},
     code::ErrorCode,
-    envelope::{Adjustment, Envelope, Method, Prepared},
+    envelope::{Adjustment, Prepared},
     error::PrepareError,
     ids::{ModelId, ToolName},
     provider::ProviderRecord,
     reply::{ReasoningPolicy, ReplySpec},
     tier::ModelTier,
 };
-use handshake_transport::names;
+use handshake_transport::{
+    adapter::{self, BEARER},
+    names,
+};
 
-pub(crate) use self::headers::{get as get_headers, post as post_headers};
 use self::tools::Declared;
 use crate::{
     dialect, profile,
@@ -60,16 +61,14 @@ pub(crate) fn prepare(
         _ => translate(record, admitted)?,
     };
     let reply = reply(record, admitted, &rendered);
-    let envelope = Envelope {
-        method: Method::Post,
-        base_url: record.base_url.clone(),
-        path: format!("{}{CHAT_PATH}", record.base_url.path()),
-        headers: headers::post(record, rendered.stream),
-        provider_id: record.provider_id.clone(),
-        revision: record.revision,
-        model_id: Some(route.model.clone()),
-        body: rendered.body,
+    let accept = if rendered.stream {
+        "application/x-ndjson"
+    } else {
+        "application/json"
     };
+    // A daemon has no keys of its own; its vendor's cloud and proxies before it do.
+    let mut envelope = adapter::post(record, CHAT_PATH, BEARER, accept, rendered.body);
+    envelope.model_id = Some(route.model.clone());
     envelope.check().map_err(|_| invalid("envelope"))?;
     Ok(Prepared::new(envelope, reply, rendered.adjusted))
 }

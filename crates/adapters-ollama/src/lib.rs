@@ -10,7 +10,7 @@ mod profile;
 mod wire;
 
 pub use self::{
-    client::{OllamaFactory, decoder, prepare},
+    client::{Ollama, OllamaFactory, decoder, prepare},
     dialect::{DIALECT_FORWARDING, DIALECT_LOCAL, is_cloud_name},
     profile::PROFILE_VERSION,
 };

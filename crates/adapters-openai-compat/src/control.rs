@@ -2,54 +2,20 @@
 
 mod listing;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use bytes::Bytes;
 use handshake_core::{
     code::{ErrorCode, Phase},
     control::{ControlCall, ControlReport},
-    envelope::{Envelope, Method},
-    error::{CallError, PrepareError, SendError},
-    gate::ClearedControl,
-    ports::ProviderControl,
+    envelope::Envelope,
+    error::{CallError, PrepareError},
     provider::ProviderRecord,
-    reply::ReplySpec,
     tier::{ModelTier, Reach, Residence},
 };
-use handshake_transport::Transport;
+use handshake_transport::adapter;
 
-use crate::{
-    client::{ours, refused, unexpected},
-    decode::BodyKind,
-    dialect::Dialect,
-    encode::control_headers,
-};
+use crate::dialect::Dialect;
 
 /// The path of the listing below the base URL.
 const MODELS_PATH: &str = "/models";
-/// The largest listing that is read.
-const LISTING_CAP: usize = 8 << 20;
-
-pub(crate) struct Control {
-    record: Arc<ProviderRecord>,
-    dialect: &'static Dialect,
-    transport: Transport,
-}
-
-impl Control {
-    pub(crate) fn new(
-        record: Arc<ProviderRecord>,
-        dialect: &'static Dialect,
-        transport: Transport,
-    ) -> Self {
-        Self {
-            record,
-            dialect,
-            transport,
-        }
-    }
-}
 
 /// Renders a call. One model is shown by the listing too: `/models/{id}` is rare, and ids hold slashes.
 pub(crate) fn prepare(
@@ -59,16 +25,9 @@ pub(crate) fn prepare(
 ) -> Result<Envelope, PrepareError> {
     let unsupported = |subject| Err(PrepareError::new(ErrorCode::ParameterUnsupported, subject));
     match call {
-        ControlCall::ListModels | ControlCall::ShowModel(_) => Ok(Envelope {
-            method: Method::Get,
-            base_url: record.base_url.clone(),
-            path: format!("{}{MODELS_PATH}", record.base_url.path()),
-            headers: control_headers(record, dialect),
-            provider_id: record.provider_id.clone(),
-            revision: record.revision,
-            model_id: None,
-            body: Bytes::new(),
-        }),
+        ControlCall::ListModels | ControlCall::ShowModel(_) => {
+            Ok(adapter::get(record, MODELS_PATH, dialect.auth))
+        }
         ControlCall::Version => unsupported("version"),
         ControlCall::Running => unsupported("running"),
         ControlCall::Load(..) => unsupported("load"),
@@ -100,39 +59,6 @@ pub(crate) fn report(
         }
     }
     Ok(report)
-}
-
-#[async_trait]
-impl ProviderControl for Control {
-    fn prepare(&self, call: &ControlCall) -> Result<Envelope, PrepareError> {
-        prepare(&self.record, self.dialect, call)
-    }
-
-    async fn send(&self, cleared: ClearedControl) -> Result<ControlReport, SendError> {
-        ours(&self.record, cleared.record())?;
-        let response = self.transport.send_control(&cleared).await?;
-        match BodyKind::of(&response.head) {
-            BodyKind::Failure => {
-                return Err(
-                    refused(response, &ReplySpec::offline(self.dialect.token(), false)).await,
-                );
-            }
-            BodyKind::Json => {}
-            BodyKind::Stream | BodyKind::Unexpected => {
-                return Err(SendError {
-                    error: unexpected(&response.head),
-                    in_doubt: false,
-                });
-            }
-        }
-        // Asking again does no harm, so nothing is in doubt.
-        let failed = |error| SendError {
-            error,
-            in_doubt: false,
-        };
-        let body = response.whole(LISTING_CAP).await.map_err(failed)?;
-        report(&self.record, cleared.call(), &body).map_err(failed)
-    }
 }
 
 #[cfg(test)]

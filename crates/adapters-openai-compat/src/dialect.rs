@@ -1,11 +1,11 @@
 //! Dialects: how servers of one API differ, as rows of one table. No code asks for a dialect by name.
 
+mod ids;
 mod rows;
 
 use handshake_core::{chat::Reasoning, code::ErrorCode, ids::Token};
 
-pub use self::rows::DIALECTS;
-use crate::encode::IdRule;
+pub use self::{ids::IdRule, rows::DIALECTS};
 
 /// How a server of the chat completions API differs from the others. Plain data.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,6 @@
 //! by name and never left out.
 
 mod attachment;
-mod headers;
 mod ids;
 mod messages;
 mod params;
@@ -17,16 +16,14 @@ use handshake_core::{
     capability::{CapabilitySnapshot, Feature, Support},
     chat::{ChatRequest, Shape, ToolChoice, ToolMode},
     code::ErrorCode,
-    envelope::{Adjustment, Envelope, Method, Prepared},
+    envelope::{Adjustment, HeaderValue, Prepared},
     error::PrepareError,
     ids::ToolName,
     provider::ProviderRecord,
     reply::{ReasoningPolicy, ReplySpec},
 };
-use handshake_transport::names;
+use handshake_transport::{adapter, names};
 
-pub(crate) use self::headers::control as control_headers;
-pub use self::ids::IdRule;
 use crate::{
     dialect::Dialect,
     profile,
@@ -55,21 +52,19 @@ pub(crate) fn prepare(
     }
     let rendered = match &admitted.request().verbatim {
         Some(verbatim) if verbatim.shape == Shape::ChatCompletions => {
-            verbatim::render(record, dialect, admitted, verbatim)?
+            verbatim::render(admitted, verbatim)?
         }
         _ => translate(record, dialect, admitted)?,
     };
     let reply = reply(dialect, admitted, &rendered);
-    let envelope = Envelope {
-        method: Method::Post,
-        base_url: record.base_url.clone(),
-        path: format!("{}{CHAT_PATH}", record.base_url.path()),
-        headers: rendered.headers,
-        provider_id: record.provider_id.clone(),
-        revision: record.revision,
-        model_id: Some(route.model.clone()),
-        body: rendered.body,
+    let accept = if rendered.stream {
+        "text/event-stream"
+    } else {
+        "application/json"
     };
+    let mut envelope = adapter::post(record, CHAT_PATH, dialect.auth, accept, rendered.body);
+    envelope.headers.extend(rendered.headers);
+    envelope.model_id = Some(route.model.clone());
     envelope
         .check()
         .map_err(|_| PrepareError::new(ErrorCode::InvalidRequest, "envelope"))?;
@@ -79,7 +74,8 @@ pub(crate) fn prepare(
 /// What a body is, beside its bytes.
 struct Rendered {
     body: Bytes,
-    headers: BTreeMap<String, handshake_core::envelope::HeaderValue>,
+    /// Headers of the client that go along.
+    headers: BTreeMap<String, HeaderValue>,
     stream: bool,
     tool_names: BTreeMap<String, ToolName>,
     tool_choice: Option<ToolChoice>,
@@ -118,7 +114,7 @@ fn translate(
         .map_err(|_| PrepareError::new(ErrorCode::InvalidRequest, "body"))?;
     Ok(Rendered {
         body: bytes.into(),
-        headers: headers::chat(record, dialect, request.stream),
+        headers: BTreeMap::new(),
         stream: request.stream,
         tool_choice: request.tool_choice.clone(),
         structured: request.structured_output_schema.is_some(),

@@ -9,9 +9,9 @@ use handshake_core::{
     error::CallError,
     reply::{ReplySpec, ResponseHead},
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
-use crate::wire::reply::Chunk;
+use crate::wire::reply::{Choices, Chunk, Loose};
 
 /// The failure that an answer with an error status is.
 pub(crate) fn answered(head: &ResponseHead, body: &[u8], spec: &ReplySpec) -> CallError {
@@ -38,24 +38,26 @@ pub(crate) fn streamed(body: &[u8]) -> CallError {
     about(CallError::new(code, Phase::Stream), subject)
 }
 
-/// The failure that a chunk carries, if it carries one (Q100, Q101, Q102).
-pub(crate) fn in_chunk(chunk: &Chunk, bytes: &[u8]) -> Option<CallError> {
-    let own = chunk.error.as_ref().is_some_and(says_something);
-    let object = chunk
-        .object
-        .as_ref()
-        .is_some_and(|object| object == "error");
+/// The failure that a chunk carries, if it carries one (Q100, Q101, Q102). `text` is the chunk, which is read a
+/// second time only if it does.
+pub(crate) fn in_chunk(chunk: &Chunk<'_>, text: &[u8]) -> Option<CallError> {
+    let own = chunk.error.is_some_and(says_anything);
+    let object = chunk.object.as_ref().and_then(Loose::as_str) == Some("error");
+    // An error object without a member that says so: `{"code":…,"message":…}`, `{"detail":…}`.
+    let bare = chunk.choices.is_none()
+        && (matches!(chunk.message, Some(Loose::Text(_))) || chunk.detail.0);
+    if own || object {
+        return Some(streamed(text));
+    }
     let nested = chunk
         .choices
         .iter()
-        .flatten()
-        .filter_map(|choice| choice.error.as_ref())
-        .find(|e| says_something(e));
+        .flat_map(Choices::all)
+        .filter_map(|choice| choice.error)
+        .find(|error| says_anything(error));
     match nested {
-        _ if own || object => Some(streamed(bytes)),
-        Some(error) => Some(streamed(error.to_string().as_bytes())),
-        None if chunk.choices.is_none() && is_bare(bytes) => Some(streamed(bytes)),
-        None => None,
+        Some(error) => Some(streamed(error.get().as_bytes())),
+        None => bare.then(|| streamed(text)),
     }
 }
 
@@ -85,11 +87,15 @@ fn says_something(error: &Value) -> bool {
     }
 }
 
-/// An error object without a member that says so: `{"code":…,"message":…}`, `{"detail":…}`.
-fn is_bare(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(bytes).is_ok_and(|value| {
-        value.get("message").is_some_and(Value::is_string) || value.get("detail").is_some()
-    })
+/// The same of a value as it stands.
+fn says_anything(error: &RawValue) -> bool {
+    let text = error.get();
+    let within = |open, close| {
+        text.strip_prefix(open)
+            .and_then(|rest| rest.strip_suffix(close))
+            .is_some_and(|inner: &str| inner.trim_ascii().is_empty())
+    };
+    !(matches!(text, "null" | "false" | "\"\"") || within('{', '}') || within('[', ']'))
 }
 
 fn about(error: CallError, subject: Option<&'static str>) -> CallError {

@@ -10,11 +10,10 @@ mod profile;
 mod wire;
 
 pub use self::{
-    client::{OpenAiCompatFactory, decoder, prepare},
+    client::{OpenAiCompat, OpenAiCompatFactory, decoder, prepare},
     dialect::{
-        COMMON_FINISH, CallContent, DIALECTS, Dialect, Echo, Finish, NATIVE_CUT, ReasoningField,
-        Replay,
+        COMMON_FINISH, CallContent, DIALECTS, Dialect, Echo, Finish, IdRule, NATIVE_CUT,
+        ReasoningField, Replay,
     },
-    encode::IdRule,
     profile::PROFILE_VERSION,
 };

@@ -107,7 +107,8 @@ pub trait ReplyDecoder: Send {
     /// The call's terminal failure.
     fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError>;
 
-    /// How many of the bytes pushed so far belong to frames that are complete and decoded. Never goes back; after
-    /// `finish` without an error, and after a finished answer, everything pushed counts.
+    /// How many of the bytes pushed so far belong to frames that are complete and decoded, comments included. Never goes
+    /// back. What stands behind the frame that finished the answer, or in a frame that failed, was not looked at and
+    /// never counts; after a `finish` without an error everything pushed does.
     fn complete(&self) -> usize;
 }

@@ -5,5 +5,6 @@ mod it {
     mod canary;
     mod capture;
     mod memory;
+    mod plain;
     mod world;
 }

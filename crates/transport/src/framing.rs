@@ -10,8 +10,40 @@ use handshake_core::code::ErrorCode;
 pub use self::{
     line::{LineEnds, LineFramer},
     ndjson::NdjsonFramer,
-    sse::{SseEvent, SseFramer},
+    sse::{SseEvent, SseFrame, SseFramer},
 };
+
+/// Cuts bytes into frames, one at a time, and copies only those that more than one push holds.
+///
+/// # Contract
+/// Any chunking of the same bytes gives the same frames, and the same error after the same frames. After an `Err` nothing
+/// more is called.
+pub trait Framer: Send {
+    /// A frame, where it lies: in the bytes that were pushed, or in the framer.
+    type Frame<'a>
+    where
+        Self: 'a;
+
+    /// Takes bytes off the front of `bytes`, up to the end of the next frame, and hands that frame out. `None` when the
+    /// bytes are used up; what they began is held.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    fn next_frame<'a, 'b: 'a>(
+        &'a mut self,
+        bytes: &mut &'b [u8],
+    ) -> Result<Option<Self::Frame<'a>>, FrameError>;
+
+    /// The body ended: the last frame, where its terminator is missing.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    fn last_frame(&mut self) -> Result<Option<Self::Frame<'_>>, FrameError>;
+
+    /// How many of the bytes taken so far, counted from the beginning of the body, belong to frames that are whole.
+    /// Comments and blank frames count; they are handed out by nobody.
+    fn complete(&self) -> usize;
+}
 
 /// The bounds of a framer, in bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,14 +56,19 @@ pub struct FrameLimits {
     pub total: usize,
 }
 
-impl Default for FrameLimits {
+impl FrameLimits {
     /// 1 MiB a line, 4 MiB an event, 64 MiB in all.
+    pub const DEFAULT: Self = Self {
+        line: 1 << 20,
+        event: 4 << 20,
+        total: 64 << 20,
+    };
+}
+
+impl Default for FrameLimits {
+    /// [`FrameLimits::DEFAULT`].
     fn default() -> Self {
-        Self {
-            line: 1 << 20,
-            event: 4 << 20,
-            total: 64 << 20,
-        }
+        Self::DEFAULT
     }
 }
 

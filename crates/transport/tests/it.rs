@@ -1,5 +1,7 @@
 //! One binary, so that the crate's tests link once.
 
+#[path = "it/adapter.rs"]
+mod adapter;
 #[path = "it/calls.rs"]
 mod calls;
 #[path = "it/environment.rs"]

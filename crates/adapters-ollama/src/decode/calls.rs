@@ -30,7 +30,7 @@ impl Calls {
     }
 
     /// Takes one call, which arrives whole.
-    pub(super) fn take(&mut self, call: Call, spec: &ReplySpec) -> Result<(), CallError> {
+    pub(super) fn take(&mut self, call: Call<'_>, spec: &ReplySpec) -> Result<(), CallError> {
         if self.0.len() == MAX_CALLS {
             return Err(CallError::new(ErrorCode::StreamLimit, Phase::Decode).about("tool calls"));
         }
@@ -49,7 +49,7 @@ impl Calls {
         self.0.push(Taken {
             id,
             tool: tool.ok_or_else(|| malformed("tool name"))?,
-            arguments: arguments(function.arguments.as_deref())?,
+            arguments: arguments(function.arguments)?,
         });
         Ok(())
     }

@@ -4,9 +4,9 @@ use handshake_core::{
     chat::{ChatEvent, FinishReason, TokenUsage, ToolChoice},
     code::{ErrorCode, Phase},
     error::CallError,
-    reply::ReplySpec,
+    reply::{ReplySpec, ResponseHead},
 };
-use handshake_transport::Scrubber;
+use handshake_transport::{Scrubber, adapter::Text};
 
 use super::calls::Calls;
 use crate::{
@@ -18,23 +18,23 @@ use crate::{
 /// One answer, line by line.
 pub(super) struct Turn {
     spec: ReplySpec,
+    head: ResponseHead,
     scrubber: Scrubber,
     calls: Calls,
     started: bool,
-    done: bool,
     /// Whether any text but white space came.
     spoke: bool,
 }
 
 impl Turn {
-    pub(super) fn new(spec: ReplySpec) -> Self {
+    pub(super) fn new(spec: ReplySpec, head: ResponseHead) -> Self {
         Self {
             scrubber: Scrubber::new(spec.reasoning),
             calls: Calls::default(),
             started: false,
-            done: false,
             spoke: false,
             spec,
+            head,
         }
     }
 
@@ -42,14 +42,13 @@ impl Turn {
         &self.spec
     }
 
-    /// Whether the terminal was given.
-    pub(super) fn is_done(&self) -> bool {
-        self.done
+    pub(super) fn head(&self) -> &ResponseHead {
+        &self.head
     }
 
     pub(super) fn line(
         &mut self,
-        line: Line,
+        line: Line<'_>,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), CallError> {
         if let Some(error) = line
@@ -78,15 +77,14 @@ impl Turn {
                 line.eval_count,
                 events,
             )?;
-            self.done = true;
         }
         Ok(())
     }
 
     /// Who answered. Checked before anything of the line is passed on.
-    fn origin(&self, line: &Line) -> Result<(), CallError> {
+    fn origin(&self, line: &Line<'_>) -> Result<(), CallError> {
         let said =
-            |name: &Option<String>| name.as_ref().is_some_and(|text| !text.trim().is_empty());
+            |name: &Option<Text<'_>>| name.as_ref().is_some_and(|text| !text.trim().is_empty());
         let forwarded = said(&line.remote_host) || said(&line.remote_model);
         if forwarded && self.spec.dialect.as_str() != DIALECT_FORWARDING {
             let error = CallError::new(ErrorCode::TierMismatch, Phase::Decode);
@@ -100,8 +98,13 @@ impl Turn {
         }
     }
 
-    fn message(&mut self, message: Message, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
+    fn message(
+        &mut self,
+        message: Message<'_>,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), CallError> {
         if let Some(text) = message.thinking.filter(|text| !text.is_empty()) {
+            let text = text.into_owned();
             events.push(ChatEvent::ReasoningDelta { text });
         }
         if let Some(text) = message.content.filter(|text| !text.is_empty()) {

@@ -2,6 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
+use handshake_transport::adapter::Text;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -33,19 +34,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 
 /// A line of a stream, or a whole answer.
 #[derive(Default, Deserialize)]
-pub(crate) struct Line {
-    #[serde(default)]
-    pub(crate) model: Option<String>,
-    #[serde(default)]
-    pub(crate) remote_model: Option<String>,
-    #[serde(default)]
-    pub(crate) remote_host: Option<String>,
-    #[serde(default)]
-    pub(crate) message: Option<Object<Message>>,
+pub(crate) struct Line<'a> {
+    #[serde(default, borrow)]
+    pub(crate) model: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    pub(crate) remote_model: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    pub(crate) remote_host: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    pub(crate) message: Option<Object<Message<'a>>>,
     #[serde(default)]
     pub(crate) done: Option<bool>,
-    #[serde(default)]
-    pub(crate) done_reason: Option<String>,
+    #[serde(default, borrow)]
+    pub(crate) done_reason: Option<Text<'a>>,
     /// Absent is not zero: a prompt that was cached whole is not counted.
     #[serde(default)]
     pub(crate) prompt_eval_count: Option<u64>,
@@ -57,30 +58,30 @@ pub(crate) struct Line {
 
 /// The message of a line.
 #[derive(Default, Deserialize)]
-pub(crate) struct Message {
-    #[serde(default)]
-    pub(crate) content: Option<String>,
-    #[serde(default)]
-    pub(crate) thinking: Option<String>,
-    #[serde(default)]
-    pub(crate) tool_calls: Option<Vec<Object<Call>>>,
+pub(crate) struct Message<'a> {
+    #[serde(default, borrow)]
+    pub(crate) content: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    pub(crate) thinking: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    pub(crate) tool_calls: Option<Vec<Object<Call<'a>>>>,
 }
 
 /// A call. Whole, always.
 #[derive(Deserialize)]
-pub(crate) struct Call {
-    #[serde(default)]
-    pub(crate) id: Option<String>,
-    #[serde(default)]
-    pub(crate) function: Option<Object<Function>>,
+pub(crate) struct Call<'a> {
+    #[serde(default, borrow)]
+    pub(crate) id: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    pub(crate) function: Option<Object<Function<'a>>>,
 }
 
 /// The function of a call.
 #[derive(Deserialize)]
-pub(crate) struct Function {
-    #[serde(default)]
-    pub(crate) name: Option<String>,
+pub(crate) struct Function<'a> {
+    #[serde(default, borrow)]
+    pub(crate) name: Option<Text<'a>>,
     /// As it stands: an object, in old daemons a string that holds one.
-    #[serde(default)]
-    pub(crate) arguments: Option<Box<RawValue>>,
+    #[serde(default, borrow)]
+    pub(crate) arguments: Option<&'a RawValue>,
 }

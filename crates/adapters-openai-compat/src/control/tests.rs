@@ -3,7 +3,7 @@
 use handshake_core::{
     capability::{Feature, Limit},
     code::ErrorCode,
-    envelope::HeaderValue,
+    envelope::{HeaderValue, Method},
     ids::ModelId,
 };
 

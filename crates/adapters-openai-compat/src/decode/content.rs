@@ -1,46 +1,61 @@
 //! `content` in its many forms.
 
+use std::borrow::Cow;
+
 use handshake_core::error::CallError;
 use serde_json::Value;
 
 use super::turn::protocol;
+use crate::wire::reply::Loose;
 
 /// A piece of content.
-pub(super) enum Piece {
-    Text(String),
+pub(super) enum Piece<'a> {
+    Text(Cow<'a, str>),
     Thinking(String),
     Refusal(String),
+    /// A part that our events have no word for.
+    Unknown,
 }
 
 /// The non-empty pieces of a `content`: a text, a list of typed parts, or nothing (Q62, Q81).
-pub(super) fn pieces(content: Option<Value>) -> Result<Vec<Piece>, CallError> {
-    let mut pieces = Vec::new();
-    match content {
-        None | Some(Value::Null) => {}
-        Some(Value::String(text)) => pieces.push(Piece::Text(text)),
-        Some(Value::Array(parts)) => {
-            for part in &parts {
-                pieces.extend(piece(part)?);
+pub(super) fn pieces<'a>(
+    content: Option<Loose<'a>>,
+) -> Result<impl Iterator<Item = Piece<'a>>, CallError> {
+    let mut parts = Vec::new();
+    let text = match content {
+        None => None,
+        Some(Loose::Text(text)) => Some(Piece::Text(text)),
+        Some(Loose::Other(value)) => {
+            match *value {
+                Value::Null => {}
+                Value::Array(listed) => {
+                    for part in listed {
+                        parts.extend(piece(part)?);
+                    }
+                }
+                _ => return Err(protocol("content")),
             }
+            None
         }
-        Some(_) => return Err(protocol("content")),
-    }
-    pieces.retain(|piece| match piece {
-        Piece::Text(text) | Piece::Thinking(text) | Piece::Refusal(text) => !text.is_empty(),
-    });
-    Ok(pieces)
+    };
+    let pieces = text.into_iter().chain(parts);
+    Ok(pieces.filter(|piece| match piece {
+        Piece::Text(text) => !text.is_empty(),
+        Piece::Thinking(text) | Piece::Refusal(text) => !text.is_empty(),
+        Piece::Unknown => true,
+    }))
 }
 
-fn piece(part: &Value) -> Result<Option<Piece>, CallError> {
+fn piece<'a>(part: Value) -> Result<Option<Piece<'a>>, CallError> {
     if let Value::String(text) = part {
-        return Ok(Some(Piece::Text(text.clone())));
+        return Ok(Some(Piece::Text(text.into())));
     }
     let text = |name: &str| match part.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
         _ => Err(protocol("content part")),
     };
     Ok(match part.get("type").and_then(Value::as_str) {
-        Some("text" | "output_text") => Some(Piece::Text(text("text")?)),
+        Some("text" | "output_text") => Some(Piece::Text(text("text")?.into())),
         Some("thinking") => {
             let thinking = part
                 .get("thinking")
@@ -50,13 +65,20 @@ fn piece(part: &Value) -> Result<Option<Piece>, CallError> {
         Some("refusal") => Some(Piece::Refusal(text("refusal")?)),
         // Marks in the text, without a text of their own.
         Some("reference") => None,
-        // What cannot be carried is not left out.
-        _ => return Err(protocol("content part")),
+        _ => Some(Piece::Unknown),
     })
 }
 
+/// Thinking, in whatever form its member holds it.
+pub(super) fn thinking(member: &Loose<'_>) -> Result<String, CallError> {
+    match member {
+        Loose::Text(text) => Ok(text.clone().into_owned()),
+        Loose::Other(value) => thinking_text(value),
+    }
+}
+
 /// Thinking as a text, an object that holds one, or a list of either.
-pub(super) fn thinking_text(value: &Value) -> Result<String, CallError> {
+fn thinking_text(value: &Value) -> Result<String, CallError> {
     match value {
         Value::Null => Ok(String::new()),
         Value::String(text) => Ok(text.clone()),

@@ -18,7 +18,7 @@ use crate::dialect::Finish;
 
 impl Turn {
     /// The body ended, or `[DONE]` came.
-    pub(super) fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
+    pub(super) fn close(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
         self.scrubber.end(events);
         // What a turn has cost is known, however it ended.
         events.extend(self.usage.or(self.timings).map(ChatEvent::Usage));
@@ -27,6 +27,7 @@ impl Turn {
                 CallError::new(ErrorCode::StreamTruncated, Phase::Decode).about("finish reason")
             );
         };
+        let passed_over = self.slots.passed_over();
         let mut slots = self.slots.take();
         slots.retain(|slot| !self.is_no_call(slot));
         let extra: Vec<(usize, Value)> = slots
@@ -49,12 +50,12 @@ impl Turn {
                 .map(|(order, slot)| self.call(order, slot))
                 .collect::<Result<_, _>>()?,
         };
-        self.check_choice(finish, &calls)?;
+        self.check_choice(finish, &calls, passed_over)?;
         let finish_reason = match finish {
             Finish::Length => FinishReason::Length,
             Finish::ContentFilter => FinishReason::ContentFilter,
             // The calls decide, not the word (Q32, Q40).
-            _ if calls.is_empty() => FinishReason::Stop,
+            _ if calls.is_empty() && !passed_over => FinishReason::Stop,
             _ => FinishReason::ToolUse,
         };
         events.extend(calls.into_iter().map(ChatEvent::ToolCall));
@@ -108,19 +109,28 @@ impl Turn {
     }
 
     /// What was asked for as to calling was done.
-    fn check_choice(&self, finish: Finish, calls: &[ToolCall]) -> Result<(), CallError> {
+    fn check_choice(
+        &self,
+        finish: Finish,
+        calls: &[ToolCall],
+        passed_over: bool,
+    ) -> Result<(), CallError> {
         // A refusal and a filter are answers of their own.
         if self.refused || finish == Finish::ContentFilter {
             return Ok(());
         }
         match &self.spec.tool_choice {
-            Some(ToolChoice::Required) if calls.is_empty() => Err(malformed("required tool call")),
+            Some(ToolChoice::Required) if calls.is_empty() && !passed_over => {
+                Err(malformed("required tool call"))
+            }
             Some(ToolChoice::Named(tool))
                 if calls.is_empty() || calls.iter().any(|call| call.tool_id != *tool) =>
             {
                 Err(malformed("required tool call"))
             }
-            Some(ToolChoice::None) if !calls.is_empty() => Err(malformed("forbidden tool call")),
+            Some(ToolChoice::None) if !calls.is_empty() || passed_over => {
+                Err(malformed("forbidden tool call"))
+            }
             _ => Ok(()),
         }
     }

@@ -1,16 +1,18 @@
 //! Tool calls in the making. Servers agree on little: indices may be missing, sparse or all zero; ids may
 //! be missing, late, repeated or change. Nothing here is guessed: what is ambiguous is an error.
 
+use std::borrow::Cow;
+
 use handshake_core::{
     code::{ErrorCode, Phase},
     error::CallError,
 };
-use handshake_transport::strict_object;
+use handshake_transport::{adapter::Text, strict_object};
 use serde_json::Value;
 
 use super::turn::limit;
 use crate::wire::{
-    reply::{CallDelta, FunctionDelta},
+    reply::{CallDelta, FunctionDelta, Loose},
     request::Sorted,
 };
 
@@ -31,6 +33,19 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Gives the call its name, which it has once and for all.
+    fn named(&mut self, name: Option<Cow<'_, str>>) -> Result<(), CallError> {
+        match (&self.name, name) {
+            (_, None) => Ok(()),
+            (None, Some(name)) => {
+                self.name = Some(name.into_owned());
+                Ok(())
+            }
+            (Some(known), Some(name)) if *known == name => Ok(()),
+            (Some(_), Some(_)) => Err(malformed("tool name")),
+        }
+    }
+
     fn is_complete(&self) -> bool {
         !self.arguments.is_empty() && strict_object(&self.arguments).is_ok()
     }
@@ -41,6 +56,8 @@ impl Slot {
 pub(super) struct Slots {
     slots: Vec<Slot>,
     legacy: Option<usize>,
+    /// The indices of calls of types that are not ours to read.
+    foreign: Vec<Option<i64>>,
 }
 
 impl Slots {
@@ -48,21 +65,46 @@ impl Slots {
         self.slots.is_empty()
     }
 
+    /// Whether calls were passed over.
+    pub(super) fn passed_over(&self) -> bool {
+        !self.foreign.is_empty()
+    }
+
     pub(super) fn take(&mut self) -> Vec<Slot> {
         std::mem::take(&mut self.slots)
     }
 
     /// Takes one entry of `tool_calls`. Whether it says anything. In a whole answer every entry is a call
-    /// of its own, whatever its index and id say.
-    pub(super) fn call(&mut self, delta: CallDelta, whole: bool) -> Result<bool, CallError> {
-        // Other types of calls cannot be carried (Q36).
-        if !matches!(delta.kind.as_deref(), None | Some("" | "function")) {
-            return Err(malformed("tool type"));
+    /// of its own, whatever its index and id say. With `lenient`, calls of other types are passed over.
+    pub(super) fn call(
+        &mut self,
+        delta: CallDelta<'_>,
+        whole: bool,
+        lenient: bool,
+    ) -> Result<bool, CallError> {
+        match delta.kind.as_deref() {
+            None | Some("" | "function") => {}
+            Some(_) if lenient => {
+                if !self.foreign.contains(&delta.index) {
+                    if self.foreign.len() == MAX_CALLS {
+                        return Err(limit("tool calls"));
+                    }
+                    self.foreign.push(delta.index);
+                }
+                return Ok(true);
+            }
+            // They cannot be carried (Q36).
+            Some(_) => return Err(malformed("tool type")),
+        }
+        // What goes on with such a call says neither its type again nor anything of a function.
+        let silent = delta.kind.is_none() && delta.function.is_none();
+        if lenient && !whole && silent && self.foreign.contains(&delta.index) {
+            return Ok(true);
         }
         // Empty is absent (Q06, Q07).
-        let id = delta.id.filter(|id| !id.is_empty());
+        let id = present(delta.id);
         let function = delta.function.unwrap_or_default();
-        let name = function.name.filter(|name| !name.is_empty());
+        let name = present(function.name);
         let arguments = arguments(function.arguments)?;
         if id.is_none() && name.is_none() && arguments.is_empty() && delta.index.is_none() {
             return Ok(false);
@@ -75,21 +117,15 @@ impl Slots {
         let slot = &mut self.slots[at];
         // The whole call once more, at the end (Q10).
         let repeated = id.is_some()
-            && id == slot.id
+            && id.as_deref() == slot.id.as_deref()
             && name.is_some()
-            && name == slot.name
+            && name.as_deref() == slot.name.as_deref()
             && arguments.text() == slot.arguments
             && slot.is_complete();
-        if let Some(name) = name {
-            match &slot.name {
-                None => slot.name = Some(name),
-                Some(known) if *known == name => {}
-                Some(_) => return Err(malformed("tool name")),
-            }
-        }
+        slot.named(name)?;
         // The first id stays (Q09).
         if slot.id.is_none() {
-            slot.id = id;
+            slot.id = id.map(Cow::into_owned);
         }
         slot.extra_content = delta
             .extra_content
@@ -103,8 +139,8 @@ impl Slots {
     }
 
     /// Takes a `function_call` of the time before tools (Q35): one call without an id.
-    pub(super) fn legacy(&mut self, delta: FunctionDelta) -> Result<bool, CallError> {
-        let name = delta.name.filter(|name| !name.is_empty());
+    pub(super) fn legacy(&mut self, delta: FunctionDelta<'_>) -> Result<bool, CallError> {
+        let name = present(delta.name);
         let arguments = arguments(delta.arguments)?;
         if name.is_none() && arguments.is_empty() {
             return Ok(false);
@@ -115,11 +151,7 @@ impl Slots {
         };
         self.legacy = Some(at);
         let slot = &mut self.slots[at];
-        match (&slot.name, name) {
-            (None, name) => slot.name = name,
-            (Some(known), Some(name)) if *known != name => return Err(malformed("tool name")),
-            _ => {}
-        }
+        slot.named(name)?;
         append(slot, arguments).map(|()| true)
     }
 
@@ -129,7 +161,7 @@ impl Slots {
         index: Option<i64>,
         id: Option<&str>,
         name: Option<&str>,
-        arguments: &Arguments,
+        arguments: &Arguments<'_>,
     ) -> Result<usize, CallError> {
         let Some(index) = index else {
             return self.place_unindexed(id, name, arguments);
@@ -161,7 +193,7 @@ impl Slots {
         &mut self,
         id: Option<&str>,
         name: Option<&str>,
-        arguments: &Arguments,
+        arguments: &Arguments<'_>,
     ) -> Result<usize, CallError> {
         if let Some(id) = id {
             let known = self
@@ -207,16 +239,17 @@ impl Slots {
 }
 
 /// Arguments as they came.
-enum Arguments {
-    Piece(String),
+enum Arguments<'a> {
+    Piece(Cow<'a, str>),
     /// A whole object, where a text belongs (Q17).
     Object(String),
 }
 
-impl Arguments {
+impl Arguments<'_> {
     fn text(&self) -> &str {
         match self {
-            Self::Piece(text) | Self::Object(text) => text,
+            Self::Piece(text) => text,
+            Self::Object(text) => text,
         }
     }
 
@@ -229,18 +262,25 @@ impl Arguments {
     }
 }
 
-fn arguments(value: Option<Value>) -> Result<Arguments, CallError> {
+fn arguments(value: Option<Loose<'_>>) -> Result<Arguments<'_>, CallError> {
     match value {
-        None | Some(Value::Null) => Ok(Arguments::Piece(String::new())),
-        Some(Value::String(text)) => Ok(Arguments::Piece(text)),
-        Some(value @ Value::Object(_)) => serde_json::to_string(&Sorted(&value))
-            .map(Arguments::Object)
-            .map_err(|_| malformed("tool arguments")),
-        Some(_) => Err(malformed("tool arguments")),
+        None => Ok(Arguments::Piece(Cow::Borrowed(""))),
+        Some(Loose::Text(text)) => Ok(Arguments::Piece(text)),
+        Some(Loose::Other(value)) => match *value {
+            Value::Null => Ok(Arguments::Piece(Cow::Borrowed(""))),
+            Value::Object(_) => serde_json::to_string(&Sorted(&value))
+                .map(Arguments::Object)
+                .map_err(|_| malformed("tool arguments")),
+            _ => Err(malformed("tool arguments")),
+        },
     }
 }
 
-fn append(slot: &mut Slot, arguments: Arguments) -> Result<(), CallError> {
+fn present(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
+    text.map(|text| text.0).filter(|text| !text.is_empty())
+}
+
+fn append(slot: &mut Slot, arguments: Arguments<'_>) -> Result<(), CallError> {
     if matches!(arguments, Arguments::Object(_)) && !slot.arguments.is_empty() {
         return Err(malformed("tool arguments"));
     }

@@ -3,6 +3,7 @@
 mod calls;
 mod ends;
 mod laws;
+mod same_shape;
 mod thinking;
 
 use handshake_core::{

@@ -1,4 +1,10 @@
 //! One answer in the making. Streamed and whole answers feed the same machine.
+//!
+//! Where the client speaks the API itself it gets the answer's own bytes, and what only our events have no word for
+//! (further choices, parts and calls of unknown types) is passed over instead of refused. Errors, the model's name, the
+//! finish and the calls of declared tools are looked at all the same.
+
+use std::borrow::Cow;
 
 use handshake_core::{
     chat::{ChatEvent, TokenUsage},
@@ -7,7 +13,7 @@ use handshake_core::{
     reply::ReplySpec,
 };
 use handshake_transport::Scrubber;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     content::{self, Piece},
@@ -17,7 +23,7 @@ use super::{
 };
 use crate::{
     dialect::{Dialect, Finish, NATIVE_CUT, ReasoningField},
-    wire::reply::{Choice, Chunk, Delta},
+    wire::reply::{Choice, Chunk, Delta, Loose},
 };
 
 /// How a chunk came.
@@ -62,24 +68,20 @@ impl Turn {
         }
     }
 
-    pub(super) fn spec(&self) -> &ReplySpec {
-        &self.spec
-    }
-
     /// Takes one chunk that holds no error.
     pub(super) fn chunk(
         &mut self,
-        chunk: Chunk,
+        chunk: &mut Chunk<'_>,
         form: Form,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), CallError> {
         self.check_model(chunk.model.as_ref())?;
-        let choices = match chunk.choices {
-            Some(choices) => choices,
-            None if form == Form::Stream && is_bookkeeping(&chunk) => Vec::new(),
+        let empty = match &chunk.choices {
+            Some(choices) => choices.first.is_none(),
+            None if form == Form::Stream && is_bookkeeping(chunk) => true,
             None => return Err(protocol("choices")),
         };
-        if form == Form::Whole && choices.is_empty() {
+        if form == Form::Whole && empty {
             return Err(protocol("choices"));
         }
         if !self.started {
@@ -88,68 +90,62 @@ impl Turn {
         }
         let finished = self.finish.is_some();
         let mut nested = None;
-        for choice in choices {
-            nested = choice.usage.as_ref().and_then(usage::read).or(nested);
-            self.choice(choice, form, finished, events)?;
+        if let Some(choices) = &mut chunk.choices {
+            for choice in choices.first.iter_mut().chain(&mut choices.others) {
+                nested = reported(choice.usage)?.or(nested);
+                self.choice(choice, form, finished, events)?;
+            }
         }
-        let groq = chunk
-            .x_groq
-            .as_ref()
-            .and_then(|x| x.get("usage"))
-            .and_then(usage::read);
-        let reported = chunk
-            .usage
-            .as_ref()
-            .and_then(usage::read)
-            .or(groq)
-            .or(nested);
+        let groq = match chunk.x_groq {
+            Some(groq) => value(groq)?.get("usage").and_then(usage::read),
+            None => None,
+        };
+        let reported = reported(chunk.usage)?.or(groq).or(nested);
         // The last report wins and replaces the one before; nothing is ever added up.
         self.usage = reported.or(self.usage);
-        self.timings = chunk
-            .timings
-            .as_ref()
-            .and_then(usage::timings)
-            .or(self.timings);
+        if let Some(timings) = chunk.timings {
+            self.timings = usage::timings(&value(timings)?).or(self.timings);
+        }
         Ok(())
     }
 
     /// A model that is not the one that was asked for is another model's answer (Q150).
-    fn check_model(&self, answered: Option<&Value>) -> Result<(), CallError> {
+    fn check_model(&self, answered: Option<&Loose<'_>>) -> Result<(), CallError> {
         let (Some(requested), Some(answered)) = (&self.spec.requested_model, answered) else {
             return Ok(());
         };
         let fits = match answered {
-            Value::Null => true,
-            Value::String(name) => self.dialect.echoes(requested.as_str(), name),
-            _ => false,
+            Loose::Text(name) => self.dialect.echoes(requested.as_str(), name),
+            Loose::Other(value) => value.is_null(),
         };
         if fits { Ok(()) } else { Err(protocol("model")) }
     }
 
     fn choice(
         &mut self,
-        choice: Choice,
+        choice: &mut Choice<'_>,
         form: Form,
         finished: bool,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), CallError> {
         // One answer was asked for (Q41c).
-        if choice.index.unwrap_or(0) != 0 {
-            return Err(protocol("choice index"));
+        match choice.index.unwrap_or(0) {
+            0 => {}
+            _ if self.spec.raw => return Ok(()),
+            _ => return Err(protocol("choice index")),
         }
-        let (delta, summary) = match form {
-            Form::Stream => (choice.delta, choice.message),
-            Form::Whole => (choice.message.or(choice.delta), None),
-        };
-        match (delta, summary) {
-            (Some(delta), _) => self.delta(delta, form, finished, events)?,
-            (None, Some(message)) => self.summary(message, finished, events)?,
-            (None, None) if form == Form::Whole => return Err(protocol("message")),
-            (None, None) => {}
+        let message = choice.message.as_deref_mut();
+        match (form, message, &mut choice.delta) {
+            (Form::Stream, _, Some(delta))
+            | (Form::Whole, Some(delta), _)
+            | (Form::Whole, None, Some(delta)) => self.delta(delta, form, finished, events)?,
+            (Form::Stream, Some(message), None) => self.summary(message, finished, events)?,
+            (Form::Whole, None, None) => return Err(protocol("message")),
+            (Form::Stream, None, None) => {}
         }
         self.finish_words(
             choice.finish_reason.as_deref(),
-            choice.native_finish_reason.as_ref(),
+            choice.native_finish_reason.as_ref().and_then(Loose::as_str),
         )
     }
 
@@ -157,7 +153,7 @@ impl Turn {
     /// repetition of it otherwise (Q57).
     fn summary(
         &mut self,
-        message: Delta,
+        message: &mut Delta<'_>,
         finished: bool,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), CallError> {
@@ -165,11 +161,14 @@ impl Turn {
             return self.delta(message, Form::Whole, finished, events);
         }
         let repeated = match &message.content {
-            None | Some(Value::Null) => true,
-            Some(Value::String(text)) => text.is_empty() || self.text.is(text),
-            Some(_) => false,
+            None => true,
+            Some(Loose::Text(text)) => text.is_empty() || self.text.is(text),
+            Some(Loose::Other(value)) => value.is_null(),
         };
-        let calls = message.tool_calls.is_some_and(|calls| !calls.is_empty());
+        let calls = message
+            .tool_calls
+            .as_ref()
+            .is_some_and(|calls| !calls.is_empty());
         if repeated && !(calls && self.slots.is_empty()) {
             Ok(())
         } else {
@@ -179,27 +178,27 @@ impl Turn {
 
     fn delta(
         &mut self,
-        delta: Delta,
+        delta: &mut Delta<'_>,
         form: Form,
         finished: bool,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), CallError> {
         let before = events.len();
-        self.thinking(&delta, events)?;
-        if let Some(details) = delta.reasoning_details
+        self.thinking(delta, events)?;
+        if let Some(details) = delta.reasoning_details.take()
             && self.dialect.opaque_state
         {
             self.state.details(details, form == Form::Stream);
         }
         let mut called = false;
-        for call in delta.tool_calls.into_iter().flatten() {
-            called |= self.slots.call(call, form == Form::Whole)?;
+        for call in delta.tool_calls.take().into_iter().flatten() {
+            called |= self.slots.call(call, form == Form::Whole, self.spec.raw)?;
         }
-        if let Some(call) = delta.function_call {
-            called |= self.slots.legacy(call)?;
+        if let Some(call) = delta.function_call.take() {
+            called |= self.slots.legacy(*call)?;
         }
         let mut spoken = false;
-        for piece in content::pieces(delta.content)? {
+        for piece in content::pieces(delta.content.take())? {
             match piece {
                 Piece::Text(text) => {
                     let new = self.text.advance(text, form, self.dialect.cumulative)?;
@@ -208,10 +207,13 @@ impl Turn {
                 }
                 Piece::Thinking(text) => events.push(ChatEvent::ReasoningDelta { text }),
                 Piece::Refusal(text) => self.refuse(text, events),
+                Piece::Unknown if self.spec.raw => spoken = true,
+                // What cannot be carried is not left out.
+                Piece::Unknown => return Err(protocol("content part")),
             }
         }
-        if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
-            self.refuse(text, events);
+        if let Some(text) = delta.refusal.take().filter(|text| !text.is_empty()) {
+            self.refuse(text.into_owned(), events);
         }
         // The server said that it was done (Q47).
         if finished && (called || spoken || events.len() > before) {
@@ -226,7 +228,7 @@ impl Turn {
     }
 
     /// The first member that holds thinking wins; two that repeat each other are never joined (Q61).
-    fn thinking(&self, delta: &Delta, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
+    fn thinking(&self, delta: &Delta<'_>, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
         for field in self.dialect.reasoning_fields {
             let value = match field {
                 ReasoningField::ReasoningContent => &delta.reasoning_content,
@@ -235,7 +237,7 @@ impl Turn {
             };
             let text = value
                 .as_ref()
-                .map(content::thinking_text)
+                .map(content::thinking)
                 .transpose()?
                 .unwrap_or_default();
             if !text.is_empty() {
@@ -260,11 +262,7 @@ impl Turn {
         Ok(())
     }
 
-    fn finish_words(
-        &mut self,
-        word: Option<&str>,
-        native: Option<&Value>,
-    ) -> Result<(), CallError> {
+    fn finish_words(&mut self, word: Option<&str>, native: Option<&str>) -> Result<(), CallError> {
         // "" and "null" are how some servers spell absence (Q42, Q44).
         let Some(word) = word.filter(|word| !matches!(*word, "" | "null")) else {
             return Ok(());
@@ -273,7 +271,7 @@ impl Turn {
             .dialect
             .finish(word)
             .ok_or_else(|| protocol("finish reason"))?;
-        let cut = native.and_then(Value::as_str).is_some_and(|native| {
+        let cut = native.is_some_and(|native| {
             NATIVE_CUT
                 .iter()
                 .any(|word| word.eq_ignore_ascii_case(native))
@@ -289,14 +287,28 @@ impl Turn {
 }
 
 /// An object without choices that servers are known to put between chunks.
-fn is_bookkeeping(chunk: &Chunk) -> bool {
-    let word = |value: &Option<Value>, known: &str| value.as_ref().is_some_and(|v| v == known);
+fn is_bookkeeping(chunk: &Chunk<'_>) -> bool {
+    fn word<'a>(value: &'a Option<Loose<'_>>) -> Option<&'a str> {
+        value.as_ref().and_then(Loose::as_str)
+    }
     chunk.usage.is_some()
         || chunk.x_groq.is_some()
         || chunk.timings.is_some()
         || chunk.prompt_filter_results.is_some()
-        || word(&chunk.object, "chat.completion.chunk")
-        || word(&chunk.kind, "ping")
+        || word(&chunk.object) == Some("chat.completion.chunk")
+        || word(&chunk.kind) == Some("ping")
+}
+
+/// A member that was left as it stands.
+fn value(raw: &RawValue) -> Result<Value, CallError> {
+    serde_json::from_str(raw.get()).map_err(|_| protocol("json"))
+}
+
+fn reported(usage: Option<&RawValue>) -> Result<Option<TokenUsage>, CallError> {
+    Ok(match usage {
+        Some(raw) => usage::read(&value(raw)?),
+        None => None,
+    })
 }
 
 pub(super) fn protocol(subject: &'static str) -> CallError {
@@ -330,7 +342,12 @@ impl Cumulative {
     }
 
     /// What of `text` is new.
-    fn advance(&mut self, text: String, form: Form, cumulative: bool) -> Result<String, CallError> {
+    fn advance<'a>(
+        &mut self,
+        text: Cow<'a, str>,
+        form: Form,
+        cumulative: bool,
+    ) -> Result<Cow<'a, str>, CallError> {
         if form == Form::Whole || text.is_empty() {
             self.so_far.push_str(&text);
             return Ok(text);
@@ -341,7 +358,7 @@ impl Cumulative {
                 .ok_or_else(|| protocol("cumulative content"))?
                 .to_owned();
             self.so_far.push_str(&new);
-            return Ok(new);
+            return Ok(Cow::Owned(new));
         }
         let last = &self.so_far[self.so_far.len() - self.last..];
         let grows = !last.is_empty() && text.len() > last.len() && text.starts_with(last);

@@ -5,8 +5,7 @@ use handshake_core::{
     code::ErrorCode,
 };
 
-use super::{CallContent, Dialect, Echo, Finish, ReasoningField, Replay};
-use crate::encode::IdRule;
+use super::{CallContent, Dialect, Echo, Finish, IdRule, ReasoningField, Replay};
 
 type Levels = &'static [(handshake_core::chat::Reasoning, &'static str, &'static str)];
 

@@ -5,21 +5,20 @@ use std::collections::BTreeMap;
 use handshake_core::{
     admit::Admitted,
     chat::{ToolChoice, Verbatim},
+    envelope::HeaderValue,
     error::PrepareError,
     ids::ToolName,
-    provider::ProviderRecord,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Rendered, headers, invalid, unsupported};
-use crate::dialect::Dialect;
+use super::{Rendered, invalid, unsupported};
 
 /// Headers of a client that go with its body. Everything else stays here.
 const ALLOWED: &[&str] = &["http-referer", "openai-beta", "x-title"];
 
-/// What must be known of the body. A member that stands twice is an error: we and the provider might read
-/// different ones.
+/// What must be known of the body: what the gate and the decoder go by. Whatever else it holds is the
+/// provider's to judge. A member that stands twice is an error: we and the provider might read different ones.
 #[derive(Deserialize)]
 struct Asked {
     model: String,
@@ -28,13 +27,13 @@ struct Asked {
     #[serde(default)]
     n: Option<u64>,
     #[serde(default)]
-    tools: Option<Vec<Tool>>,
+    tools: Option<Vec<Value>>,
     #[serde(default)]
     functions: Option<Value>,
     #[serde(default)]
     tool_choice: Option<Value>,
     #[serde(default)]
-    response_format: Option<Format>,
+    response_format: Option<Value>,
 
     // Members that route or authenticate. Refused always.
     #[serde(default)]
@@ -53,31 +52,7 @@ struct Asked {
     headers: Option<Value>,
 }
 
-#[derive(Deserialize)]
-struct Tool {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    function: Option<Function>,
-}
-
-#[derive(Deserialize)]
-struct Function {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Format {
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-pub(super) fn render(
-    record: &ProviderRecord,
-    dialect: &Dialect,
-    admitted: &Admitted,
-    verbatim: &Verbatim,
-) -> Result<Rendered, PrepareError> {
+pub(super) fn render(admitted: &Admitted, verbatim: &Verbatim) -> Result<Rendered, PrepareError> {
     // serde reads structures from arrays too, so the brace is looked at.
     if verbatim.body.trim_ascii_start().first() != Some(&b'{') {
         return Err(invalid("body"));
@@ -91,22 +66,20 @@ pub(super) fn render(
     if stream != admitted.request().stream {
         return Err(invalid("stream"));
     }
-    let mut sent = headers::chat(record, dialect, stream);
-    for (name, value) in &verbatim.headers {
-        if ALLOWED.contains(&name.as_str()) {
-            sent.insert(name.clone(), headers::plain(value));
-        }
-    }
+    let allowed = |(name, _): &(&String, &String)| ALLOWED.contains(&name.as_str());
+    let headers = verbatim.headers.iter().filter(allowed);
     let tool_names = asked.tool_names()?;
     Ok(Rendered {
         body: verbatim.body.clone(),
-        headers: sent,
+        headers: headers
+            .map(|(name, value)| (name.clone(), HeaderValue::Plain(value.clone())))
+            .collect(),
         stream,
         tool_choice: asked.choice(&tool_names)?,
         tool_names,
-        structured: asked
-            .response_format
-            .is_some_and(|format| format.kind == "json_schema"),
+        structured: asked.response_format.is_some_and(|format| {
+            format.get("type").and_then(Value::as_str) == Some("json_schema")
+        }),
         adjusted: Vec::new(),
     })
 }
@@ -140,44 +113,49 @@ impl Asked {
         Ok(())
     }
 
-    /// The client's names, which are the wire's.
+    /// The client's names, which are the wire's. A tool of a type that is not ours to read has none; calls of
+    /// it pass the decoder unread.
     fn tool_names(&self) -> Result<BTreeMap<String, ToolName>, PrepareError> {
         let mut names = BTreeMap::new();
         for tool in self.tools.iter().flatten() {
-            let Some(function) = tool.function.as_ref().filter(|_| tool.kind == "function") else {
-                return Err(unsupported("tool type"));
-            };
-            let name = ToolName::new(&function.name).map_err(|_| invalid("tools"))?;
-            if names.insert(function.name.clone(), name).is_some() {
+            if tool.get("type").and_then(Value::as_str) != Some("function") {
+                continue;
+            }
+            let wire = tool
+                .pointer("/function/name")
+                .and_then(Value::as_str)
+                .ok_or_else(|| invalid("tools"))?;
+            let name = ToolName::new(wire).map_err(|_| invalid("tools"))?;
+            if names.insert(wire.to_owned(), name).is_some() {
                 return Err(invalid("tools"));
             }
         }
         Ok(names)
     }
 
+    /// The choice that the answer is held to; none where it is of a kind that is not ours to read.
     fn choice(
         &self,
         names: &BTreeMap<String, ToolName>,
     ) -> Result<Option<ToolChoice>, PrepareError> {
-        match &self.tool_choice {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(word)) => match word.as_str() {
-                "auto" => Ok(Some(ToolChoice::Auto)),
-                "none" => Ok(Some(ToolChoice::None)),
-                "required" | "any" => Ok(Some(ToolChoice::Required)),
-                _ => Err(unsupported("tool_choice")),
-            },
-            Some(choice) => {
-                let name = choice.pointer("/function/name").and_then(Value::as_str);
-                match (
-                    choice.get("type").and_then(Value::as_str),
-                    name.and_then(|n| names.get(n)),
-                ) {
-                    (Some("function"), Some(tool)) => Ok(Some(ToolChoice::Named(tool.clone()))),
-                    (Some("function"), None) => Err(invalid("tool_choice")),
-                    _ => Err(unsupported("tool_choice")),
-                }
-            }
+        let Some(choice) = &self.tool_choice else {
+            return Ok(None);
+        };
+        if let Some(word) = choice.as_str() {
+            return Ok(match word {
+                "auto" => Some(ToolChoice::Auto),
+                "none" => Some(ToolChoice::None),
+                "required" | "any" => Some(ToolChoice::Required),
+                _ => None,
+            });
+        }
+        if choice.get("type").and_then(Value::as_str) != Some("function") {
+            return Ok(None);
+        }
+        let named = choice.pointer("/function/name").and_then(Value::as_str);
+        match named.and_then(|name| names.get(name)) {
+            Some(tool) => Ok(Some(ToolChoice::Named(tool.clone()))),
+            None => Err(invalid("tool_choice")),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Families: who speaks, whoever serves it. Tool ids and thinking follow the family, not the server.
 
-use crate::encode::IdRule;
+use crate::dialect::IdRule;
 
 /// One family of models.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use handshake_core::{
 };
 
 use super::*;
-use crate::encode::IdRule;
+use crate::dialect::IdRule;
 
 fn model(name: &str) -> ModelId {
     ModelId::new(name).expect("model id")

@@ -1,12 +1,12 @@
 //! One JSON text per line.
 
-use super::{FrameError, FrameLimits, LineEnds, LineFramer};
+use super::{FrameError, FrameLimits, Framer, LineEnds, LineFramer, line::Line};
 
 /// Cuts newline-delimited JSON into its lines. Blank lines are dropped; a CR before the LF is too.
 #[derive(Clone)]
 pub struct NdjsonFramer {
     lines: LineFramer,
-    scratch: Vec<Vec<u8>>,
+    complete: usize,
 }
 
 impl Default for NdjsonFramer {
@@ -21,7 +21,7 @@ impl NdjsonFramer {
     pub fn new(limits: FrameLimits) -> Self {
         Self {
             lines: LineFramer::new(LineEnds::Lf, limits),
-            scratch: Vec::new(),
+            complete: 0,
         }
     }
 
@@ -29,10 +29,11 @@ impl NdjsonFramer {
     ///
     /// # Errors
     /// [`FrameError`] of a bound; lines completed before stand.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Vec<u8>>) -> Result<(), FrameError> {
-        let pushed = self.lines.push(bytes, &mut self.scratch);
-        out.extend(self.scratch.drain(..).filter_map(trimmed));
-        pushed
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<Vec<u8>>) -> Result<(), FrameError> {
+        while let Some(line) = self.next_frame(&mut bytes)? {
+            out.push(line.to_owned());
+        }
+        Ok(())
     }
 
     /// Whether nothing is held: the bytes pushed so far are whole lines.
@@ -44,7 +45,51 @@ impl NdjsonFramer {
     /// The last line, where its terminator is missing. Whether it is complete is for its reader to say.
     #[must_use]
     pub fn finish(&mut self) -> Option<Vec<u8>> {
-        self.lines.finish().and_then(trimmed)
+        self.last_frame().ok().flatten().map(<[u8]>::to_owned)
+    }
+}
+
+impl Framer for NdjsonFramer {
+    type Frame<'a> = &'a [u8];
+
+    fn next_frame<'a, 'b: 'a>(
+        &'a mut self,
+        bytes: &mut &'b [u8],
+    ) -> Result<Option<&'a [u8]>, FrameError> {
+        loop {
+            let Some(line) = self.lines.take(bytes)? else {
+                if self.lines.is_idle() {
+                    self.complete = self.lines.total();
+                }
+                return Ok(None);
+            };
+            self.complete = self.lines.total();
+            match line {
+                Line::Pushed(line) => {
+                    let line = line.trim_ascii_end();
+                    if !line.is_empty() {
+                        return Ok(Some(line));
+                    }
+                }
+                Line::Held => {
+                    if !self.lines.held().trim_ascii_end().is_empty() {
+                        return Ok(Some(self.lines.held().trim_ascii_end()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn last_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        if !self.lines.rest() {
+            return Ok(None);
+        }
+        let line = self.lines.held().trim_ascii_end();
+        Ok((!line.is_empty()).then_some(line))
+    }
+
+    fn complete(&self) -> usize {
+        self.complete
     }
 }
 
@@ -54,11 +99,4 @@ impl std::fmt::Debug for NdjsonFramer {
             .field("lines", &self.lines)
             .finish_non_exhaustive()
     }
-}
-
-fn trimmed(mut line: Vec<u8>) -> Option<Vec<u8>> {
-    while line.last().is_some_and(u8::is_ascii_whitespace) {
-        line.pop();
-    }
-    (!line.is_empty()).then_some(line)
 }

@@ -3,7 +3,7 @@
 use handshake_core::{code::ErrorCode, reply::ReasoningPolicy};
 use handshake_transport::Scrubber;
 use handshake_transport::framing::{
-    FrameError, FrameLimits, LineEnds, LineFramer, NdjsonFramer, SseEvent, SseFramer,
+    FrameError, FrameLimits, Framer, LineEnds, LineFramer, NdjsonFramer, SseEvent, SseFramer,
 };
 use proptest::prelude::*;
 
@@ -243,4 +243,86 @@ proptest! {
         prop_assert_eq!(&ndjson_with(&bytes, &cuts, limits), &whole);
         prop_assert_eq!(&ndjson_with(&bytes, &every, limits), &whole);
     }
+}
+
+/// The offsets up to which frames were whole after every push, and whether every frame ended at one.
+fn offsets<F: Framer>(mut framer: F, bytes: &[u8], cuts: &[usize]) -> Vec<usize> {
+    let mut offsets = vec![0];
+    for mut piece in pieces(bytes, cuts) {
+        loop {
+            let more = match framer.next_frame(&mut piece) {
+                Ok(frame) => frame.is_some(),
+                Err(_) => return offsets,
+            };
+            offsets.push(framer.complete());
+            if !more {
+                break;
+            }
+        }
+    }
+    offsets
+}
+
+/// Whether an event stream is between two frames after these bytes: no line is open, and no event.
+fn between_events(bytes: &[u8]) -> bool {
+    let mut framer = SseFramer::default();
+    let framed = framer.push(bytes, &mut Vec::new());
+    framed.is_err() || framer.is_idle()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn b5_whole_frames_are_counted_at_once_and_never_taken_back(
+        bytes in body(),
+        cuts in prop::collection::vec(any::<usize>(), 0..24),
+    ) {
+        for cuts in [&cuts[..], &[]] {
+            let sse = offsets(SseFramer::default(), &bytes, cuts);
+            prop_assert!(sse.is_sorted(), "{sse:?}");
+            for at in sse {
+                prop_assert!(between_events(&bytes[..at]), "{at} is within an event of {bytes:?}");
+            }
+            let lines = offsets(NdjsonFramer::default(), &bytes, cuts);
+            prop_assert!(lines.is_sorted(), "{lines:?}");
+            let mark = b"\xef\xbb\xbf";
+            for at in lines {
+                let whole = at == 0 || bytes[at - 1] == b'\n' || &bytes[..at] == mark;
+                prop_assert!(whole, "{at} is within a line of {bytes:?}");
+            }
+        }
+    }
+}
+
+/// An event within one read lies where it was read; what two reads hold is put together.
+#[test]
+fn a_frame_within_one_push_is_not_copied() {
+    let read = b"event: x\ndata: {}\n\ndata: 1\r\n\r\ndata: a\ndata: b\n\n".as_slice();
+    let within = |part: &str| read.as_ptr_range().contains(&part.as_ptr());
+    let mut framer = SseFramer::default();
+    let mut rest = read;
+    for (event, data, lent) in [("x", "{}", true), ("", "1", true), ("", "a\nb", false)] {
+        let frame = framer
+            .next_frame(&mut rest)
+            .expect("framed")
+            .expect("a frame");
+        assert_eq!((frame.event, frame.data), (event, data));
+        assert_eq!(within(frame.data), lent, "{data}");
+    }
+    assert!(rest.is_empty());
+
+    let lines = b"{}\r\n{\"a\":1}\n{".as_slice();
+    let mut framer = NdjsonFramer::default();
+    let mut rest = lines;
+    for line in [&b"{}"[..], b"{\"a\":1}"] {
+        let frame = framer
+            .next_frame(&mut rest)
+            .expect("framed")
+            .expect("a line");
+        assert_eq!(frame, line);
+        assert!(lines.as_ptr_range().contains(&frame.as_ptr()));
+    }
+    assert_eq!(framer.next_frame(&mut rest), Ok(None));
+    assert_eq!(framer.complete(), lines.len() - 1, "the brace is held");
 }

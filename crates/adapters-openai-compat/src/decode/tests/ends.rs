@@ -464,7 +464,7 @@ fn a_failure_status_is_a_failure_whatever_its_type() {
     assert_eq!(got.code(), Some(ErrorCode::Provider));
 }
 
-use crate::decode::ERROR_CAP;
+use handshake_transport::adapter::ERROR_CAP;
 
 #[test]
 fn a12_what_a_failed_turn_has_cost_is_reported() {

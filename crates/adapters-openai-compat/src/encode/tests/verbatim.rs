@@ -70,20 +70,46 @@ fn b12_a_body_that_is_not_what_the_request_says_is_refused() {
         (r#"{"model":"m","stream":true,"base_url":"u"}"#, "base_url"),
         (r#"{"model":"m","stream":true,"functions":[]}"#, "functions"),
         (
-            r#"{"model":"m","stream":true,"tools":[{"type":"web_search"}]}"#,
-            "tool type",
-        ),
-        (
             r#"{"model":"m","stream":true,"tool_choice":{"type":"function","function":{"name":"x"}}}"#,
             "tool_choice",
         ),
         (
-            r#"{"model":"m","stream":true,"tool_choice":{"type":"allowed_tools"}}"#,
-            "tool_choice",
+            r#"{"model":"m","stream":true,"tools":[{"type":"function"}]}"#,
+            "tools",
         ),
     ] {
         assert_eq!(refusal("openai", with(body)).1, subject, "{body}");
     }
+}
+
+/// What the provider knows and we do not is the provider's to judge.
+#[test]
+fn d4_what_is_not_ours_to_read_goes_through_untouched() {
+    for body in [
+        r#"{"model":"m","stream":true,"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AA==","format":"wav"}}]}]}"#,
+        r#"{"model":"m","stream":true,"messages":[{"role":"critic","content":"no","weight":0}]}"#,
+        r#"{"model":"m","stream":true,"tools":[{"type":"custom","custom":{"name":"patch"}},{"type":"web_search"}]}"#,
+        r#"{"model":"m","stream":true,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}}"#,
+        r#"{"model":"m","stream":true,"tool_choice":"whatever","response_format":{"type":"grammar"}}"#,
+        r#"{"model":"m","stream":true,"logprobs":true,"modalities":["text","audio"],"stream_options":{"include_usage":false}}"#,
+    ] {
+        let prepared = render("openai", with(body)).expect(body);
+        assert_eq!(self::body(&prepared), body);
+        let reply = &prepared.reply;
+        assert!(reply.raw && !reply.structured, "{body}");
+        assert_eq!(reply.tool_choice, None, "{body}");
+        assert_eq!(reply.tool_names.as_ref().map(BTreeMap::len), Some(0));
+    }
+}
+
+/// Of tools of several types the functions are still told apart by name.
+#[test]
+fn d4_functions_beside_other_tools_are_still_known() {
+    let body = r#"{"model":"m","stream":true,"tools":[{"type":"custom","custom":{"name":"patch"}},{"type":"function","function":{"name":"Read"}}],"tool_choice":{"type":"function","function":{"name":"Read"}}}"#;
+    let reply = render("openai", with(body)).expect("rendered").reply;
+    let names = reply.tool_names.as_ref().expect("names");
+    assert_eq!(names.keys().collect::<Vec<_>>(), ["Read"]);
+    assert!(matches!(&reply.tool_choice, Some(ToolChoice::Named(tool)) if tool.as_str() == "Read"));
 }
 
 #[test]
