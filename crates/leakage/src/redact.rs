@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use handshake_core::finding::{FindingClass, FindingLevel, WorkBudget};
+use handshake_core::{
+    finding::{FindingClass, FindingLevel, WorkBudget},
+    ports::SinkFilter,
+};
 
 use crate::{
     engine::{Engine, default_budget},
@@ -61,6 +64,36 @@ impl Redactor {
             },
             Err(_) => Cow::Owned(tag(FindingClass::Uninspectable, "budget")),
         }
+    }
+}
+
+impl SinkFilter for Redactor {
+    fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.redact(text)
+    }
+
+    fn answer<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let enrolment = self.enrolment.current();
+        if enrolment.is_empty() {
+            return Cow::Borrowed(bytes);
+        }
+        let mut spans = enrolment.spans(bytes);
+        if spans.is_empty() {
+            return Cow::Borrowed(bytes);
+        }
+        spans.sort_unstable();
+        let tag = tag(FindingClass::Enrolled, "enrolled");
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut at = 0;
+        for (start, end) in spans {
+            if start >= at {
+                out.extend_from_slice(&bytes[at..start]);
+                out.extend_from_slice(tag.as_bytes());
+            }
+            at = at.max(end);
+        }
+        out.extend_from_slice(&bytes[at..]);
+        Cow::Owned(out)
     }
 }
 

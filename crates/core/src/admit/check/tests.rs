@@ -256,6 +256,7 @@ fn b6_a_clients_own_body_is_not_judged_by_its_turns_but_by_its_features() {
         shape: Shape::ChatCompletions,
         body: bytes::Bytes::from_static(b"{}"),
         headers: BTreeMap::new(),
+        needs: Default::default(),
     };
     let orphan = with(|r| {
         r.messages = vec![result(1)];
