@@ -53,7 +53,8 @@ pub(crate) struct Running {
     body: Duration,
     /// Whether a person was asked and the call has not gone on since.
     asked: bool,
-    ended: Option<Option<ErrorCode>>,
+    /// What came of the call, and its overhead at that moment; `None` while it runs.
+    ended: Option<(Option<ErrorCode>, Duration)>,
     quiet: Option<Pin<Box<Sleep>>>,
     last: Instant,
 }
@@ -99,6 +100,10 @@ impl Running {
 
     /// The time in this process so far, less what was waited for: the client's body, a person, the upstream.
     pub(crate) fn overhead(&self) -> Duration {
+        if let Some((_, overhead)) = self.ended {
+            // What the client takes to read the rest is not ours.
+            return overhead;
+        }
         let timings = self.handle.timings();
         let whole = self
             .shared
@@ -178,11 +183,11 @@ impl Running {
             Some(Ok(Delivery::Batch(batch))) => Ok(Some(Next::Batch(batch))),
             Some(Ok(Delivery::Event(event))) => self.event(event).map(|()| None),
             Some(Err(error)) => {
-                self.ended = Some(Some(error.code));
+                self.end(Some(error.code));
                 Err(Stop::Failed(error))
             }
             None => {
-                self.ended = Some(Some(ErrorCode::StreamTruncated));
+                self.end(Some(ErrorCode::StreamTruncated));
                 let error = CallError::new(ErrorCode::StreamTruncated, Phase::Stream);
                 Err(Stop::Failed(error))
             }
@@ -207,7 +212,7 @@ impl Running {
                 if self.waiting.is_none() {
                     let Some(waiting) = self.shared.slots.waiting() else {
                         self.shared.metrics.limited("waiting");
-                        self.ended = Some(Some(ErrorCode::RateLimit));
+                        self.end(Some(ErrorCode::RateLimit));
                         self.handle.cancel();
                         return Err(Stop::Busy);
                     };
@@ -220,15 +225,20 @@ impl Running {
         Ok(())
     }
 
+    fn end(&mut self, failed: Option<ErrorCode>) {
+        self.ended = None;
+        self.ended = Some((failed, self.overhead()));
+    }
+
     /// The answer is complete.
     pub(crate) fn finished(&mut self) {
-        self.ended = Some(None);
+        self.end(None);
     }
 
     /// The answer cannot be passed on.
     pub(crate) fn broken(&mut self) -> CallError {
         let error = CallError::new(ErrorCode::Protocol, Phase::Check);
-        self.ended = Some(Some(error.code));
+        self.end(Some(error.code));
         error
     }
 }
@@ -244,7 +254,9 @@ impl Drop for Running {
             provider: self.provider.as_ref(),
             tier: self.tier,
             // Nobody was there any more to be told.
-            failed: self.ended.unwrap_or(Some(ErrorCode::Cancelled)),
+            failed: self
+                .ended
+                .map_or(Some(ErrorCode::Cancelled), |(failed, _)| failed),
             overhead: self.overhead(),
             timings: self.handle.timings(),
         });

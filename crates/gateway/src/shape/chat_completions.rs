@@ -11,9 +11,9 @@ mod write;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, Bytes},
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
+    body::Bytes,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::Response,
 };
 use handshake_core::{
@@ -46,10 +46,10 @@ const PASSED_ON: &[&str] = &["http-referer", "openai-beta", "x-title"];
 pub(crate) async fn completions(
     State(shared): State<Arc<Shared>>,
     client: Client,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
     let at = shared.ports.clock().monotonic();
+    let (Parts { headers, .. }, body) = request.into_parts();
     if !is_json(&headers) {
         return errors::plain(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
