@@ -306,5 +306,9 @@ fn c1_a_service_manager_stops_the_gateway_in_order() {
     let id = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("told");
     let ended = child.wait().expect("ended");
-    assert_eq!(ended.code(), Some(0), "it ends by itself, and not by the signal");
+    assert_eq!(
+        ended.code(),
+        Some(0),
+        "it ends by itself, and not by the signal"
+    );
 }

@@ -64,25 +64,9 @@ async fn a4_a_slow_upstream_is_waited_for_without_a_word() {
         limits.comments = Duration::from_millis(10);
     })
     .await;
-    home.provider("cloud", "openai_compat", &upstream.url(), Reach::Relay)
-        .await;
-    let body = ask("cloud", true, "");
-    let go_on = async {
-        home.approve().await;
-        while upstream.bodies().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        for _ in 0..8 {
-            upstream.go_on();
-        }
-    };
-    // Asked at once: the silence is over before a person can say yes, so the head is ours.
-    let (answer, ()) = tokio::join!(home.post("prefer: wait=30\r\n", &body), go_on);
-    assert_eq!(answer.status, 200);
-    assert!(answer.text().contains("HSK-"), "{}", answer.text());
     home.local(&upstream.url()).await;
     let go_on = async {
-        while upstream.bodies().len() < 2 {
+        while upstream.bodies().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
