@@ -102,7 +102,7 @@ fn decide_local(times: usize) {
         rules: RulesFact::Current,
         declared: ModelTier::Local,
         reach: Reach::Direct,
-        posture: Posture {
+        posture: Arc::new(Posture {
             locked: false,
             cloud_allowed: true,
             private_hosts: BTreeSet::new(),
@@ -110,7 +110,7 @@ fn decide_local(times: usize) {
             max_body_bytes: 1 << 20,
             second_hand: SecondHand::Refuse,
             digest: Digest::of(&[b"rules"]),
-        },
+        }),
         governance: Governance::NO_PROFILE,
         body_bytes: 500,
         envelope_ok: true,
@@ -122,6 +122,8 @@ fn decide_local(times: usize) {
         secret: SecretFact::NotNeeded,
         contact: None,
         receipt: ReceiptFact::NotLooked,
+        person: None,
+        ledger: None,
     };
     for _ in 0..times {
         black_box(decide(black_box(&facts)));

@@ -58,6 +58,8 @@ pub(crate) fn prepare(
         Some(verbatim) if verbatim.shape == Shape::OllamaChat => {
             verbatim::render(admitted, verbatim)?
         }
+        // Another shape's body that was never read into messages has nothing to translate.
+        Some(_) if admitted.request().messages.is_empty() => return Err(invalid("verbatim")),
         _ => translate(record, admitted)?,
     };
     let reply = reply(record, admitted, &rendered);

@@ -54,6 +54,8 @@ pub(crate) fn prepare(
         Some(verbatim) if verbatim.shape == Shape::ChatCompletions => {
             verbatim::render(admitted, verbatim)?
         }
+        // Another shape's body that was never read into messages has nothing to translate.
+        Some(_) if admitted.request().messages.is_empty() => return Err(invalid("verbatim")),
         _ => translate(record, dialect, admitted)?,
     };
     let reply = reply(dialect, admitted, &rendered);

@@ -1,29 +1,14 @@
-//! The gateway: a loopback port that speaks the OpenAI chat shape. Client tokens open the model routes and
-//! nothing else.
+//! The gateway over an open home, until it is told to stop.
 
-mod auth;
-mod chat;
-mod failure;
-mod models;
-mod openai;
-mod reply;
+use std::{net::SocketAddr, sync::Arc};
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    http::StatusCode,
-    middleware,
-    routing::{get, post},
-    serve::ListenerExt,
-};
 use handshake_core::{
     code::{ErrorCode, Phase},
     ports::RegistryFeed,
 };
+use handshake_gateway::{Gateway, GatewayPorts, Listener};
+use handshake_leakage::Redactor;
 use serde_json::json;
-use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
     context::Context,
@@ -31,19 +16,7 @@ use crate::{
     wire::{App, Wiring},
 };
 
-/// The largest body of a request.
-const MAX_BODY: usize = 16 << 20;
-/// Requests that may wait or run at once.
-const MAX_REQUESTS: usize = 64;
-
-/// What every handler sees.
-pub(crate) struct Shared {
-    pub(crate) app: App,
-    pub(crate) hosts: Vec<String>,
-    pub(crate) slots: Arc<Semaphore>,
-}
-
-/// Listens until Ctrl-C.
+/// Listens until it is told to stop.
 pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String>) -> Result<Exit> {
     if !listen.ip().is_loopback() {
         return Err(AppError::usage(
@@ -51,21 +24,15 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
             "the gateway listens on loopback only",
         ));
     }
-    let listener = TcpListener::bind(listen).await.map_err(|_| {
+    let listener = Listener::bind(listen).await.map_err(|_| {
         AppError::new(
-            ErrorCode::Storage,
+            ErrorCode::InvalidConfig,
             Phase::Connect,
-            format!("{listen} cannot be listened on"),
+            format!("cannot listen on {listen}"),
         )
         .next("another program uses the port; choose one with --listen")
     })?;
-    let address = listener.local_addr().map_err(|_| {
-        AppError::new(
-            ErrorCode::Storage,
-            Phase::Connect,
-            "the listener has no address",
-        )
-    })?;
+    let address = listener.address();
     let app = cx
         .app_with(Wiring {
             own_listeners: vec![address],
@@ -75,12 +42,11 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     // What every call needs is made ready before the first one comes.
     app.engine.warm();
     app.store.current()?;
-    let hosts = hosts(address, allow_host);
-    let shared = Arc::new(Shared {
-        app,
-        hosts,
-        slots: Arc::new(Semaphore::new(MAX_REQUESTS)),
-    });
+    more_files();
+    let mut gateway = Gateway::builder(ports(&app)).listening_on(address);
+    for host in allow_host {
+        gateway = gateway.allow_host(host);
+    }
     cx.out
         .object(&json!({ "listening": address, "base_url": format!("http://{address}/v1") }));
     cx.out.line(format!("Listening on http://{address}"));
@@ -89,50 +55,57 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     ));
     cx.out
         .line("  Cloud calls wait for a person: handshake consent list (in another terminal)");
-    let router = router(Arc::clone(&shared));
-    // axum leaves Nagle's algorithm on, which costs a kept-alive client 40 ms an answer.
-    let listener = listener.tap_io(|socket| {
-        let _slower = socket.set_nodelay(true);
-    });
-    let served = axum::serve(listener, router)
-        .with_graceful_shutdown(async {
-            let _stopped = tokio::signal::ctrl_c().await;
-        })
-        .await;
-    shared.app.finish().await?;
-    served
-        .map(|()| Exit::Done)
-        .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Connect, "the listener failed"))
+    gateway.build().serve(listener, stopped()).await;
+    app.finish().await?;
+    Ok(Exit::Done)
 }
 
-fn hosts(address: SocketAddr, allowed: Vec<String>) -> Vec<String> {
-    let mut hosts = vec![address.to_string(), format!("localhost:{}", address.port())];
-    hosts.extend(allowed.into_iter().map(|host| host.to_ascii_lowercase()));
-    hosts
+fn ports(app: &App) -> GatewayPorts {
+    GatewayPorts {
+        runtime: app.runtime.clone(),
+        filter: Arc::new(Redactor::new(
+            Arc::clone(&app.engine),
+            app.enrolment.clone(),
+        )),
+    }
 }
 
-fn router(shared: Arc<Shared>) -> Router {
-    let models = Router::new()
-        .route("/chat/completions", post(chat::completions))
-        .route("/models", get(models::list))
-        .route("/models/{*id}", get(models::show));
-    Router::new()
-        .nest("/v1", models.clone())
-        .nest("/t/{token}/v1", models)
-        .route_layer(middleware::from_fn_with_state(
-            Arc::clone(&shared),
-            auth::client,
-        ))
-        .route("/healthz", get(|| async { "ok" }))
-        .fallback(|| async { failure::plain(StatusCode::NOT_FOUND, "there is no such route") })
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&shared),
-            auth::front,
-        ))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(tower_http::catch_panic::CatchPanicLayer::new())
-        .layer(tower_http::timeout::RequestBodyTimeoutLayer::new(
-            Duration::from_secs(30),
-        ))
-        .with_state(shared)
+/// A thousand streams are two thousand sockets, and the usual soft limit is 1,024. Where the system gives no more,
+/// fewer are served.
+#[cfg(unix)]
+fn more_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const WANTED: u64 = 8192;
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(WANTED, |most| most.min(WANTED));
+    if limit.current.is_some_and(|now| now < wanted) {
+        let _fewer = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(wanted),
+                maximum: limit.maximum,
+            },
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn more_files() {}
+
+/// Ctrl-C, or what service managers and containers send.
+async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<Option<()>>();
+    tokio::select! {
+        _ = interrupt => {}
+        _ = terminate => {}
+    }
 }

@@ -11,7 +11,7 @@ pub use self::{
     fold::{ChatResponse, Fold, FoldError},
     message::{Attachment, AttachmentKind, Message, ProviderState, Role},
     request::{
-        ChatRequest, EmbedRequest, ModelCall, Params, Reasoning, Shape, Target, ToolChoice,
+        ChatRequest, EmbedRequest, ModelCall, Needs, Params, Reasoning, Shape, Target, ToolChoice,
         Verbatim,
     },
     turn::TurnEvent,

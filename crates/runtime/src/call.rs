@@ -209,13 +209,13 @@ fn ready(
 }
 
 fn started(request: &ChatRequest, routed: &Routed, admitted: &Admitted, use_id: UseId) -> Body {
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let needs = request.needs();
     Body::CallStarted {
         use_id,
         declared_tier: routed.route.record.tier,
         capabilities: routed.route.snapshot.hash(),
-        messages: count(request.messages.len()),
-        tools: count(request.tools.len()),
+        messages: needs.messages,
+        tools: needs.tools,
         stream: request.stream,
         requested_max_tokens: request.params.max_tokens,
         effective_max_tokens: admitted.max_tokens(),

@@ -357,6 +357,7 @@ fn same_shape_same_bytes() {
                 shape,
                 body: Bytes::from_static(body.as_bytes()),
                 headers: [("x-whatever".to_owned(), "1".to_owned())].into(),
+                needs: Default::default(),
             });
         })
     };

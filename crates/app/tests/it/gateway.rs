@@ -17,7 +17,7 @@ struct Gateway {
     machine: Machine,
     address: String,
     token: String,
-    _running: Running,
+    running: Running,
 }
 
 struct Answer {
@@ -54,7 +54,7 @@ fn gateway(setup: &[Vec<String>]) -> Gateway {
         machine,
         address,
         token,
-        _running: running,
+        running,
     }
 }
 
@@ -297,4 +297,18 @@ fn a7_a_model_name_that_a_daemon_would_forward_is_refused_before_any_byte() {
     assert!(!leaked);
     let asked = local.bytes_received() - before;
     assert_eq!(asked, 0, "the daemon was asked about the name");
+}
+
+#[test]
+fn c1_a_service_manager_stops_the_gateway_in_order() {
+    let mut gateway = gateway(&[]);
+    let child = &mut gateway.running.0;
+    let id = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("told");
+    let ended = child.wait().expect("ended");
+    assert_eq!(
+        ended.code(),
+        Some(0),
+        "it ends by itself, and not by the signal"
+    );
 }

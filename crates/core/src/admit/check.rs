@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{Admitted, Emulation, Route};
 use crate::{
     capability::{CapabilitySnapshot, Feature, Limit, Support},
-    chat::{AttachmentKind, ChatRequest, Message, Params, Reasoning, Role, ToolChoice, ToolMode},
+    chat::{ChatRequest, Message, Params, Role, ToolChoice, ToolMode},
     code::{ErrorCode, Phase},
     digest::Digest,
     error::CallError,
@@ -61,7 +61,7 @@ fn enabled(route: &Route) -> Result<(), CallError> {
 }
 
 fn messages(request: &ChatRequest) -> Result<(), CallError> {
-    ensure(!request.messages.is_empty(), "messages")?;
+    ensure(request.needs().messages > 0, "messages")?;
     for message in &request.messages {
         ensure(
             message.content_hash == Digest::of(&[message.content.as_bytes()]),
@@ -105,6 +105,11 @@ fn tools(request: &ChatRequest) -> Result<(), CallError> {
         )?;
     }
     match &request.tool_choice {
+        // A client's own body declares its tools itself; whoever renders it compares the names.
+        Some(ToolChoice::Named(_)) if request.verbatim.is_some() => Ok(()),
+        Some(ToolChoice::Required) if request.verbatim.is_some() => {
+            ensure(request.needs().tools > 0, "tool_choice")
+        }
         Some(ToolChoice::Named(name)) => ensure(names.contains(name), "tool_choice"),
         Some(ToolChoice::Required) => ensure(!names.is_empty(), "tool_choice"),
         Some(ToolChoice::Auto | ToolChoice::None) | None => Ok(()),
@@ -123,28 +128,9 @@ fn features(
     snapshot: &CapabilitySnapshot,
     emulation: Emulation,
 ) -> Result<ToolMode, CallError> {
-    let of_role = |role| {
-        request
-            .messages
-            .iter()
-            .filter(move |m| m.role == role)
-            .count()
-    };
-    let tools =
-        !request.tools.is_empty() || of_role(Role::ToolCall) + of_role(Role::ToolResult) > 0;
-    let turns = of_role(Role::User) + of_role(Role::Assistant);
-    let images = request
-        .messages
-        .iter()
-        .flat_map(|message| &message.attachments)
-        .any(|attachment| attachment.kind == AttachmentKind::Image);
-    let thinking = request
-        .params
-        .reasoning
-        .is_some_and(|reasoning| reasoning != Reasoning::Off);
-
+    let needs = request.needs();
     need(snapshot, Feature::SupportsStreaming, request.stream)?;
-    let tool_mode = match need(snapshot, Feature::SupportsToolCalling, tools) {
+    let tool_mode = match need(snapshot, Feature::SupportsToolCalling, needs.tool_calling) {
         Ok(()) => ToolMode::Native,
         // A contested feature stays contested: emulation helps only where there is none.
         Err(error) if emulation == Emulation::On && error.code != ErrorCode::CapabilityConflict => {
@@ -155,11 +141,11 @@ fn features(
     need(
         snapshot,
         Feature::SupportsStructuredOutput,
-        request.structured_output_schema.is_some(),
+        needs.structured_output,
     )?;
-    need(snapshot, Feature::SupportsMultiTurn, turns > 1)?;
-    need(snapshot, Feature::SupportsVision, images)?;
-    need(snapshot, Feature::SupportsThinking, thinking)?;
+    need(snapshot, Feature::SupportsMultiTurn, needs.turns > 1)?;
+    need(snapshot, Feature::SupportsVision, needs.images)?;
+    need(snapshot, Feature::SupportsThinking, needs.reasoning)?;
     Ok(tool_mode)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Message;
+use super::{AttachmentKind, Message, Role};
 use crate::{
     ids::{ArtifactRef, ModelRef, Principal, RoleId, SessionId, ToolName, TraceId},
     tool::ToolDefinition,
@@ -139,6 +139,37 @@ impl std::fmt::Debug for ChatRequest {
     }
 }
 
+impl ChatRequest {
+    /// What it asks of its model: what its own parts say, and what was read of a client's own body.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let read = self.verbatim.as_ref().map(|v| v.needs).unwrap_or_default();
+        let mut needs = Needs {
+            messages: read.messages.max(count(self.messages.len())),
+            turns: 0,
+            tools: read.tools.max(count(self.tools.len())),
+            tool_calling: read.tool_calling || !self.tools.is_empty(),
+            images: read.images,
+            structured_output: read.structured_output || self.structured_output_schema.is_some(),
+            reasoning: read.reasoning || self.params.reasoning.is_some_and(|r| r != Reasoning::Off),
+        };
+        for message in &self.messages {
+            match message.role {
+                Role::User | Role::Assistant => needs.turns = needs.turns.saturating_add(1),
+                Role::ToolCall | Role::ToolResult => needs.tool_calling = true,
+                Role::System => {}
+            }
+            needs.images |= message
+                .attachments
+                .iter()
+                .any(|attachment| attachment.kind == AttachmentKind::Image);
+        }
+        needs.turns = needs.turns.max(read.turns);
+        needs
+    }
+}
+
 /// Sampling and bounds. Every absent field is absent on the wire too.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -229,6 +260,31 @@ pub struct Verbatim {
     /// Request headers of the client that the shape's allow-list lets through.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// What whoever took it in read of it, for admission.
+    #[serde(default)]
+    pub needs: Needs,
+}
+
+/// What a request asks of its model, as far as admission and events need it.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Needs {
+    /// Messages in all.
+    pub messages: u32,
+    /// Messages of the user and the model.
+    pub turns: u32,
+    /// Tools that are declared.
+    pub tools: u32,
+    /// Whether tools are declared, or the conversation holds calls or results.
+    pub tool_calling: bool,
+    /// Whether there are pictures.
+    pub images: bool,
+    /// Whether a form is asked for.
+    pub structured_output: bool,
+    /// Whether the model is to think.
+    pub reasoning: bool,
 }
 
 impl std::fmt::Debug for Verbatim {

@@ -246,6 +246,7 @@ async fn a_clients_own_body_has_no_stored_history() {
         shape: handshake_core::chat::Shape::ChatCompletions,
         body: Bytes::from_static(b"{}"),
         headers: Default::default(),
+        needs: Default::default(),
     });
     home.run_with(request, stored())
         .await

@@ -1,7 +1,6 @@
 //! An adapter as another team would write one. It speaks chat completions without tools or streaming.
 //! `docs/write-an-adapter.md` walks through it; `adapter.rs` holds it to the adapter suite.
 
-use std::sync::Arc;
 
 use handshake_core::{
     admit::Admitted,
@@ -82,11 +81,7 @@ impl Protocol for Plain {
         envelope.model_id = Some(model.clone());
         let mut reply = ReplySpec::offline(to.provider_kind.clone(), false);
         reply.requested_model = Some(model.clone());
-        Ok(Prepared {
-            envelope: Arc::new(envelope),
-            reply: Arc::new(reply),
-            adjusted: Vec::new(),
-        })
+        Ok(Prepared::new(envelope, reply, Vec::new()))
     }
 
     fn decoder(&self, reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDecoder> {

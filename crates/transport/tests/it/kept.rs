@@ -254,10 +254,8 @@ async fn count(server: &Keeper, calls: usize, close_every: Option<usize>) -> usi
     let transport = transport(&world, Limits::default());
     let mut failed = 0;
     for at in 1..=calls {
-        let mut prepared = prepared(&record);
-        let mut envelope = (*prepared.envelope).clone();
-        envelope.body = format!("{{\"model\":\"m\",\"n\":{at}}}").into();
-        prepared.envelope = Arc::new(envelope);
+        let body = format!("{{\"model\":\"m\",\"n\":{at}}}");
+        let prepared = prepared(&record).edited(|envelope| envelope.body = body.into());
         let cleared = world.clear(world.egress(&record, prepared)).await;
         if let Err(error) = call(&transport, &cleared).await {
             failed += 1;

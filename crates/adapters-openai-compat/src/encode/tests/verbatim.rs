@@ -16,6 +16,7 @@ fn with(body: &str) -> ChatRequest {
             ("x-session-id".to_owned(), "s".to_owned()),
             ("authorization".to_owned(), "Bearer leak".to_owned()),
         ]),
+        needs: Default::default(),
     });
     request
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     capability::{Capabilities, Claims, Provenance},
-    chat::{Attachment, Shape, Target, ToolCall, Verbatim},
+    chat::{Attachment, AttachmentKind, Reasoning, Shape, Target, ToolCall, Verbatim},
     ids::{MessageId, ModelId, ModelRef, Principal, PrincipalKind, ProviderId, Token, ToolName},
     provider::{ProviderDraft, ProviderRecord},
     tier::Residence,
@@ -256,6 +256,7 @@ fn b6_a_clients_own_body_is_not_judged_by_its_turns_but_by_its_features() {
         shape: Shape::ChatCompletions,
         body: bytes::Bytes::from_static(b"{}"),
         headers: BTreeMap::new(),
+        needs: Default::default(),
     };
     let orphan = with(|r| {
         r.messages = vec![result(1)];
