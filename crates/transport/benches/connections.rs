@@ -61,8 +61,8 @@ fn runtime() -> tokio::runtime::Runtime {
 
 fn prepared(record: &ProviderRecord) -> Prepared {
     let plain = |text: &str| HeaderValue::Plain(text.to_owned());
-    Prepared {
-        envelope: Arc::new(Envelope {
+    Prepared::new(
+        Envelope {
             method: Method::Post,
             base_url: record.base_url.clone(),
             path: "/v1/chat/completions".to_owned(),
@@ -74,13 +74,10 @@ fn prepared(record: &ProviderRecord) -> Prepared {
             revision: record.revision,
             model_id: Some(ModelId::new("m").expect("valid")),
             body: Bytes::from_static(b"{\"model\":\"m\"}"),
-        }),
-        reply: Arc::new(ReplySpec::offline(
-            Token::new("generic").expect("valid"),
-            true,
-        )),
-        adjusted: Vec::new(),
-    }
+        },
+        ReplySpec::offline(Token::new("generic").expect("valid"), true),
+        Vec::new(),
+    )
 }
 
 async fn call(transport: &Transport, cleared: &Cleared) {
