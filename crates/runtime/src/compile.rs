@@ -39,13 +39,13 @@ pub async fn persist(
     label: Label,
 ) -> Result<handshake_core::artifact::ArtifactMeta, CompileError> {
     let content = serde_json::to_vec(messages).map_err(|_| CompileError {
-        reason: "the transcript cannot be written",
+        reason: "cannot write the transcript",
     })?;
     artifacts
         .put(content.into(), Some(label), Vec::new())
         .await
         .map_err(|_| CompileError {
-            reason: "the transcript cannot be stored",
+            reason: "cannot store the transcript",
         })
 }
 
@@ -61,14 +61,14 @@ impl ContextCompiler for TranscriptCompiler {
         }
         let messages = fresh(messages);
         let content = serde_json::to_vec(&messages).map_err(|_| CompileError {
-            reason: "the context cannot be written",
+            reason: "cannot write the context",
         })?;
         let artifact = self
             .artifacts
             .put(content.into(), Some(label), request.state_refs)
             .await
             .map_err(|_| CompileError {
-                reason: "the context cannot be stored",
+                reason: "cannot store the context",
             })?;
         Ok(CompiledContext {
             messages,
@@ -85,10 +85,10 @@ impl TranscriptCompiler {
             .get(reference)
             .await
             .map_err(|_| CompileError {
-                reason: "the state cannot be read",
+                reason: "cannot read the state",
             })?
             .ok_or(CompileError {
-                reason: "the state is not there",
+                reason: "no stored state",
             })?;
         let messages = serde_json::from_slice(&artifact.content).map_err(|_| CompileError {
             reason: "the state is not a transcript",

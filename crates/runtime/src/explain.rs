@@ -45,8 +45,7 @@ impl Runtime {
     ) -> Result<Explained, CallError> {
         let resolution = route::resolved(&self.ports, &request.target)?;
         let snapshot = resolution.snapshot.clone().ok_or_else(|| {
-            CallError::new(ErrorCode::Model404, Phase::Resolve)
-                .about("nothing is known about the model")
+            CallError::new(ErrorCode::Model404, Phase::Resolve).about("capabilities of the model")
         })?;
         let routed = Routed {
             route: Route {

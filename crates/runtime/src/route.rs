@@ -47,8 +47,7 @@ pub(crate) async fn route(
     let resolution = resolved(ports, target)?;
     let record = resolution.record;
     let governance = resolution.governance;
-    let not_enabled =
-        || CallError::new(ErrorCode::Model404, Phase::Resolve).about("model is not enabled");
+    let not_enabled = || CallError::new(ErrorCode::Model404, Phase::Resolve).about("model");
     let wanted = Wanted {
         record: &record,
         model: &resolution.model,

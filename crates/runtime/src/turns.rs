@@ -189,7 +189,7 @@ impl Request {
             self.between(last).await;
             if calls.len() > self.config.max_calls_per_turn {
                 let error = CallError::new(ErrorCode::ToolLoopBound, Phase::Tool);
-                return Err(error.about("calls of one turn").into());
+                return Err(error.about("tool calls in one turn").into());
             }
             if number == self.config.max_turns {
                 // Nobody would read what these calls give, so they do not run.
@@ -203,7 +203,7 @@ impl Request {
                 .await?;
         }
         let error = CallError::new(ErrorCode::ToolLoopBound, Phase::Tool);
-        Err(error.about("turns of one request").into())
+        Err(error.about("turns in one request").into())
     }
 
     /// What the last read of a turn gave that is followed by another one: without its finish, which is not the

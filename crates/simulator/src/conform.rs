@@ -17,33 +17,33 @@ const MAX_FILL: u64 = 1024;
 /// everything. Local `$ref`s are followed; `pattern`, `uniqueItems`, `not`, `if` and
 /// `dependentSchemas` are not looked at.
 pub(crate) fn instance(schema: &Value) -> Value {
-    let cx = Cx {
+    let walk = Walk {
         root: schema,
-        left: Cell::new(MAX_NODES),
+        nodes_left: Cell::new(MAX_NODES),
     };
-    build(&cx, schema, 0)
+    build(&walk, schema, 0)
 }
 
 /// What a walk through a schema needs.
-struct Cx<'a> {
+struct Walk<'a> {
     root: &'a Value,
-    left: Cell<u32>,
+    nodes_left: Cell<u32>,
 }
 
-impl Cx<'_> {
+impl Walk<'_> {
     /// Takes one node from the budget.
     fn spend(&self) -> bool {
-        let left = self.left.get();
-        self.left.set(left.saturating_sub(1));
+        let left = self.nodes_left.get();
+        self.nodes_left.set(left.saturating_sub(1));
         left > 0
     }
 }
 
-fn build(cx: &Cx<'_>, schema: &Value, depth: usize) -> Value {
+fn build(walk: &Walk<'_>, schema: &Value, depth: usize) -> Value {
     let Some(object) = schema.as_object() else {
         return Value::Object(Map::new());
     };
-    if !cx.spend() || depth > MAX_DEPTH {
+    if !walk.spend() || depth > MAX_DEPTH {
         return Value::Null;
     }
     if let Some(constant) = object.get("const") {
@@ -60,23 +60,23 @@ fn build(cx: &Cx<'_>, schema: &Value, depth: usize) -> Value {
         .get("$ref")
         .and_then(Value::as_str)
         .and_then(|reference| reference.strip_prefix('#'))
-        .and_then(|pointer| cx.root.pointer(pointer))
+        .and_then(|pointer| walk.root.pointer(pointer))
     {
-        return build(cx, target, depth + 1);
+        return build(walk, target, depth + 1);
     }
     for word in ["anyOf", "oneOf"] {
         if let Some(list) = object.get(word).and_then(Value::as_array)
             && let Some(choice) = list.iter().find(|one| !recursive(one)).or(list.first())
         {
-            return build(cx, choice, depth + 1);
+            return build(walk, choice, depth + 1);
         }
     }
     if let Some(parts) = object.get("allOf").and_then(Value::as_array) {
-        return all_of(cx, object, parts, depth);
+        return all_of(walk, object, parts, depth);
     }
     match kind(object) {
-        "object" => object_of(cx, object, depth),
-        "array" => array_of(cx, object, depth),
+        "object" => object_of(walk, object, depth),
+        "array" => array_of(walk, object, depth),
         "string" => Value::String(string_of(object)),
         "integer" => integer_of(object),
         "number" => number_of(object),
@@ -105,7 +105,7 @@ fn kind(object: &Map<String, Value>) -> &str {
     }
 }
 
-fn all_of(cx: &Cx<'_>, object: &Map<String, Value>, parts: &[Value], depth: usize) -> Value {
+fn all_of(walk: &Walk<'_>, object: &Map<String, Value>, parts: &[Value], depth: usize) -> Value {
     let mut rest = object.clone();
     rest.remove("allOf");
     let mut merged = Map::new();
@@ -115,7 +115,7 @@ fn all_of(cx: &Cx<'_>, object: &Map<String, Value>, parts: &[Value], depth: usiz
         .as_object()
         .is_some_and(|own| own.contains_key("type") || own.contains_key("properties"));
     for part in parts.iter().chain(own_says.then_some(&own)) {
-        match build(cx, part, depth + 1) {
+        match build(walk, part, depth + 1) {
             Value::Object(map) => merged.extend(map),
             value => other = Some(value),
         }
@@ -126,7 +126,7 @@ fn all_of(cx: &Cx<'_>, object: &Map<String, Value>, parts: &[Value], depth: usiz
     }
 }
 
-fn object_of(cx: &Cx<'_>, object: &Map<String, Value>, depth: usize) -> Value {
+fn object_of(walk: &Walk<'_>, object: &Map<String, Value>, depth: usize) -> Value {
     let mut made = Map::new();
     let required: Vec<&str> = object
         .get("required")
@@ -135,24 +135,24 @@ fn object_of(cx: &Cx<'_>, object: &Map<String, Value>, depth: usize) -> Value {
         .unwrap_or_default();
     let properties = object.get("properties").and_then(Value::as_object);
     for (name, schema) in properties.into_iter().flatten() {
-        if cx.left.get() == 0 {
+        if walk.nodes_left.get() == 0 {
             break;
         }
         // Deep down only what must be there, so that optional self-references end early.
         if depth < 4 || required.contains(&name.as_str()) {
-            made.insert(name.clone(), build(cx, schema, depth + 1));
+            made.insert(name.clone(), build(walk, schema, depth + 1));
         }
     }
     for name in required {
-        if !made.contains_key(name) && cx.left.get() > 0 {
+        if !made.contains_key(name) && walk.nodes_left.get() > 0 {
             let schema = object.get("additionalProperties").unwrap_or(&Value::Null);
-            made.insert(name.to_owned(), build(cx, schema, depth + 1));
+            made.insert(name.to_owned(), build(walk, schema, depth + 1));
         }
     }
     Value::Object(made)
 }
 
-fn array_of(cx: &Cx<'_>, object: &Map<String, Value>, depth: usize) -> Value {
+fn array_of(walk: &Walk<'_>, object: &Map<String, Value>, depth: usize) -> Value {
     let mut made: Vec<Value> = Vec::new();
     for schema in object
         .get("prefixItems")
@@ -160,7 +160,7 @@ fn array_of(cx: &Cx<'_>, object: &Map<String, Value>, depth: usize) -> Value {
         .into_iter()
         .flatten()
     {
-        made.push(build(cx, schema, depth + 1));
+        made.push(build(walk, schema, depth + 1));
     }
     let least = object.get("minItems").and_then(Value::as_u64).unwrap_or(0);
     let most = object.get("maxItems").and_then(Value::as_u64);
@@ -169,7 +169,7 @@ fn array_of(cx: &Cx<'_>, object: &Map<String, Value>, depth: usize) -> Value {
         .min(most.unwrap_or(u64::MAX));
     if let Some(items) = object.get("items").filter(|items| items.is_object()) {
         while (made.len() as u64) < wanted.min(MAX_FILL) {
-            made.push(build(cx, items, depth + 1));
+            made.push(build(walk, items, depth + 1));
         }
     }
     while (made.len() as u64) < least.min(MAX_FILL) {
