@@ -26,6 +26,10 @@ impl FlightRecorder for Store {
     }
 
     fn submit(&self, event: Event) -> Result<(), RecordError> {
+        if let Err(error) = self.announce() {
+            self.shared().waiting.refused();
+            return Err(error.into());
+        }
         let reserve = if is_outcome(&event.body) { RESERVE } else { 0 };
         let queued = self.shared().waiting.event(event, PLACES + reserve);
         queued.map_err(|refused| match refused {
