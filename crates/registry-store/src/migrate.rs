@@ -78,7 +78,6 @@ fn identify(conn: &Connection, known: u32) -> Result<u32, OpenError> {
 mod tests {
     use std::fs;
 
-    use handshake_core::ports::FlightRecorder;
 
     use super::*;
     use crate::{Store, connection, fakes, schema::STEPS};
@@ -116,7 +115,7 @@ mod tests {
         // One that has written nothing yet uses it too.
         let used = bring_up(&steps).expect_err("in use");
         assert!(matches!(used, OpenError::Busy), "{used}");
-        store.flush().await.expect("flushes");
+        store.log_checkpoint().await.expect("writes");
         let used = bring_up(&steps).expect_err("in use");
         assert!(matches!(used, OpenError::Busy), "{used}");
         drop(store);

@@ -121,6 +121,13 @@ impl Waiting {
         Ok(())
     }
 
+    /// Whether no event is queued or being written, and none was lost.
+    pub(crate) fn holds_none(&self) -> bool {
+        let counts = [&self.overflowed, &self.failed];
+        self.held.load(Ordering::SeqCst) == 0
+            && counts.iter().all(|count| count.load(Ordering::SeqCst) == 0)
+    }
+
     /// An event that never came into the queue is lost too.
     pub(crate) fn refused(&self) {
         self.failed.fetch_add(1, Ordering::SeqCst);

@@ -261,6 +261,7 @@ async fn a1_a_store_that_only_reads_writes_nothing() {
     assert_eq!(store.current().expect("a view").providers.len(), 1);
     store.set_epochs(epochs).await.expect("as they are");
     store.log_head().await.expect("head");
+    store.flush().await.expect("nothing to write");
     drop(store);
     let after = files(world.home.path());
     assert_eq!(
