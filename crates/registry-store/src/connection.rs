@@ -33,6 +33,13 @@ pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Whether the last connection that closes puts the write-ahead log into the database, which takes the disk's time.
+pub(crate) fn leaves_tidy(connection: &Connection, tidy: bool) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !tidy)
+        .map(drop)
+}
+
 fn set(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     // What is in the file is data: it may neither change the schema behind our back nor call functions.

@@ -1,9 +1,14 @@
 //! Which stores are open. Each holds a lock on a file of its own while it lives, so that a process that died
 //! is known to be dead, whatever became of its process id.
+//!
+//! A store that only reads leaves nothing behind, so it is registered with its first transaction, and before that it
+//! says in its file that it has events in its queue.
 
 use std::{
     fs::{self, File, TryLockError},
+    io::{self, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -51,6 +56,7 @@ impl Opening {
 pub(crate) struct Alive {
     file: Option<File>,
     path: PathBuf,
+    announced: AtomicBool,
 }
 
 impl Alive {
@@ -61,7 +67,20 @@ impl Alive {
         Ok(Self {
             file: Some(file),
             path,
+            announced: AtomicBool::new(false),
         })
+    }
+
+    /// Says, durably, that this store may have events in its queue. Once; a moment of its caller's time.
+    pub(crate) fn announce(&self) -> io::Result<()> {
+        if self.announced.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let mut file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        file.write_all(b"1")?;
+        file.sync_data()?;
+        self.announced.store(true, Ordering::SeqCst);
+        Ok(())
     }
 }
 
@@ -73,22 +92,88 @@ impl Drop for Alive {
     }
 }
 
+fn lock_prefix(path: &Path) -> PathBuf {
+    access::sibling(path, ".live-")
+}
+
 fn lock_path(path: &Path, instance: &[u8]) -> PathBuf {
     let name: String = instance.iter().map(|byte| format!("{byte:02x}")).collect();
     access::sibling(path, &format!(".live-{name}"))
 }
 
-/// Registers this store and buries the dead: their uses end as crashed, and what they may have had in their
-/// queue is recorded as lost. Called under [`Opening`].
-pub(crate) fn enter(tx: &Tx<'_>, path: &Path) -> Result<(), Fail<StoreError>> {
-    let others = all(tx.conn)?;
-    for other in others {
-        let lock = lock_path(path, &other);
-        if !is_alive(&lock) {
-            bury(tx, &other)?;
+/// The lock files of all stores, of those that died too.
+fn locks(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let prefix = lock_prefix(path);
+    let (Some(directory), Some(prefix)) = (prefix.parent(), prefix.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let prefix = prefix.as_encoded_bytes();
+    let mut locks = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(prefix) {
+            locks.push(entry.path());
+        }
+    }
+    Ok(locks)
+}
+
+/// A store that died.
+pub(crate) struct Dead {
+    lock: PathBuf,
+    /// What it was registered as; `None` when it died before its first transaction.
+    instance: Option<Vec<u8>>,
+}
+
+/// The stores that died and have left something to settle. Lock files of those that have not are taken away. Called
+/// under [`Opening`].
+pub(crate) fn dead(conn: &Connection, path: &Path) -> Result<Vec<Dead>, OpenError> {
+    let mut dead: Vec<Dead> = all(conn)?
+        .into_iter()
+        .map(|instance| Dead {
+            lock: lock_path(path, &instance),
+            instance: Some(instance),
+        })
+        .filter(|dead| !is_alive(&dead.lock))
+        .collect();
+    for lock in locks(path).map_err(failed(LOCK))? {
+        if is_alive(&lock) || dead.iter().any(|dead| dead.lock == lock) {
+            continue;
+        }
+        // One that cannot be read may have said anything.
+        let announced = fs::metadata(&lock).map_or(true, |found| found.len() > 0);
+        if announced {
+            let instance = None;
+            dead.push(Dead { lock, instance });
+        } else {
             let _gone = fs::remove_file(&lock);
         }
     }
+    Ok(dead)
+}
+
+/// Buries the dead: their uses end as crashed, and what they may have had in their queue is recorded as lost.
+pub(crate) fn bury(tx: &Tx<'_>, dead: &[Dead]) -> Result<(), Fail<StoreError>> {
+    for dead in dead {
+        // What it had in its queue came before the end of its uses.
+        log::record_loss(tx, None, LossCause::Crash)?;
+        if let Some(instance) = &dead.instance {
+            close_uses(tx, instance)?;
+            forget(tx, instance)?;
+        }
+    }
+    Ok(())
+}
+
+/// After their burial was committed.
+pub(crate) fn forget_locks(dead: &[Dead]) {
+    for dead in dead {
+        let _gone = fs::remove_file(&dead.lock);
+    }
+}
+
+/// Registers this store, in its first transaction.
+pub(crate) fn enter(tx: &Tx<'_>) -> Result<(), Fail<StoreError>> {
     let clock = &tx.shared.options.clock;
     tx.conn.execute(
         "INSERT INTO instances VALUES (?1, ?2, ?3)",
@@ -108,10 +193,9 @@ pub(crate) fn leave(tx: &Tx<'_>) -> Result<(), Fail<StoreError>> {
 }
 
 /// Whether any store has the database open.
-pub(crate) fn is_in_use(conn: &Connection, path: &Path) -> Result<bool, OpenError> {
-    Ok(all(conn)?
-        .iter()
-        .any(|instance| is_alive(&lock_path(path, instance))))
+pub(crate) fn is_in_use(path: &Path) -> Result<bool, OpenError> {
+    let locks = locks(path).map_err(failed(LOCK))?;
+    Ok(locks.iter().any(|lock| is_alive(lock)))
 }
 
 fn all(conn: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {
@@ -123,13 +207,6 @@ fn all(conn: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {
 fn is_alive(lock: &Path) -> bool {
     // Without its file nobody can tell any more; calling it dead only ends uses, and never begins one.
     File::open(lock).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-}
-
-fn bury(tx: &Tx<'_>, instance: &[u8]) -> Result<(), Fail<StoreError>> {
-    // What it had in its queue came before the end of its uses.
-    log::record_loss(tx, None, LossCause::Crash)?;
-    close_uses(tx, instance)?;
-    forget(tx, instance)
 }
 
 fn forget(tx: &Tx<'_>, instance: &[u8]) -> Result<(), Fail<StoreError>> {

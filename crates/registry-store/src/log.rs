@@ -16,7 +16,7 @@ pub use self::{
 };
 pub(crate) use self::{
     loss::record_loss,
-    signed::{bind, checkpoint, signed_size},
+    signed::{bind, checkpoint, is_bound, signed_size},
 };
 use crate::{codec, error::Fail, writer::Tx};
 

@@ -26,7 +26,7 @@ pub(crate) fn bring_up(
     }
     if 0 < version && version < known {
         // Whoever has it open knows the old tables only.
-        if instance::is_in_use(conn, path)? {
+        if instance::is_in_use(path)? {
             return Err(OpenError::Busy);
         }
         backup::make(conn, path, version, now)?;
@@ -78,7 +78,6 @@ fn identify(conn: &Connection, known: u32) -> Result<u32, OpenError> {
 mod tests {
     use std::fs;
 
-    use handshake_core::ports::FlightRecorder;
 
     use super::*;
     use crate::{Store, connection, fakes, schema::STEPS};
@@ -107,13 +106,16 @@ mod tests {
         let path = home.path().join("h.db");
         let fakes = fakes::Fakes::new();
         let store = Store::open(&path, fakes.options(1)).expect("opens");
-        store.flush().await.expect("flushes");
         let now = UtcTime::from_unix_millis(fakes::EPOCH);
         let steps = later("CREATE TABLE more (a INTEGER) STRICT");
         let bring_up = |steps: &[M<'_>]| {
             let mut conn = connection::writer(&path).expect("opens");
             bring_up(&mut conn, &path, now, steps)
         };
+        // One that has written nothing yet uses it too.
+        let used = bring_up(&steps).expect_err("in use");
+        assert!(matches!(used, OpenError::Busy), "{used}");
+        store.log_checkpoint().await.expect("writes");
         let used = bring_up(&steps).expect_err("in use");
         assert!(matches!(used, OpenError::Busy), "{used}");
         drop(store);

@@ -44,12 +44,13 @@ const SOUND_SQLITE: i32 = 3_051_003;
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    /// Dropped first: the writer ends before the proof of life does.
-    writer: Writer,
+    /// Dropped first: the last connection that closes puts the write-ahead log away, and a reader cannot.
     readers: Readers,
     feed: Feed,
+    /// Ends before the proof of life does.
+    writer: Writer,
     shared: Arc<Shared>,
-    _alive: Alive,
+    alive: Alive,
 }
 
 /// What the writer's thread and the callers share.
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     signer: RwLock<Arc<dyn Signer>>,
     approval_key: RwLock<Option<PublicKey>>,
     poisoned: AtomicBool,
+    /// Whether this store is registered, as it is with its first transaction.
+    entered: AtomicBool,
     /// What waits for the writer.
     pub(crate) waiting: Waiting,
     /// Who waits here for a person, by request.
@@ -80,6 +83,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poisoned.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn has_entered(&self) -> bool {
+        self.entered.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn entered(&self) {
+        self.entered.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn poison(&self) {
@@ -146,6 +157,7 @@ impl Store {
             signer: RwLock::new(Arc::clone(&options.recorder_signer)),
             approval_key: RwLock::new(options.approval_key.clone()),
             poisoned: AtomicBool::new(false),
+            entered: AtomicBool::new(false),
             waiting: Waiting::default(),
             waiters: Mutex::default(),
             decided: Notify::new(),
@@ -154,7 +166,15 @@ impl Store {
             options,
         });
         let alive = Alive::begin(&path, shared.instance)?;
-        let begin = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let dead = instance::dead(&conn, &path)?;
+        // A home that is as it was left is only read.
+        let behavior = if log::is_bound(&conn)? && dead.is_empty() {
+            connection::leaves_tidy(&conn, false)?;
+            TransactionBehavior::Deferred
+        } else {
+            TransactionBehavior::Immediate
+        };
+        let begin = conn.transaction_with_behavior(behavior)?;
         {
             let tx = Tx {
                 conn: &begin,
@@ -162,9 +182,10 @@ impl Store {
                 head: &Cell::new(None),
             };
             log::bind(&tx)?;
-            instance::enter(&tx, &path).map_err(Fail::answer)?;
+            instance::bury(&tx, &dead).map_err(Fail::answer)?;
         }
         begin.commit()?;
+        instance::forget_locks(&dead);
         let writer = Writer::spawn(conn, Arc::clone(&shared))
             .map_err(access::failed("the writer's thread"))?;
         Ok(Self(Arc::new(Inner {
@@ -172,12 +193,20 @@ impl Store {
             feed: Feed::new(path.clone(), Arc::clone(&shared.options.clock)),
             readers: Readers::new(path),
             shared,
-            _alive: alive,
+            alive,
         })))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
+    }
+
+    /// To be called before an event is queued: what this store would take with it is known to whoever finds it dead.
+    pub(crate) fn announce(&self) -> Result<(), StoreError> {
+        if self.0.shared.has_entered() {
+            return Ok(());
+        }
+        self.0.alive.announce().map_err(|_| StoreError::Failed)
     }
 
     pub(crate) fn writer(&self) -> &Writer {

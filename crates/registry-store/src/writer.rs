@@ -23,6 +23,7 @@ use self::{
     waiting::{Batch, Placed},
 };
 use crate::{
+    connection,
     error::{Fail, is_fatal},
     instance, log,
     store::Shared,
@@ -149,6 +150,11 @@ impl Loop {
         loop {
             let mut batch = self.shared.waiting.take();
             let last = batch.last;
+            if last && !self.shared.has_entered() && batch.is_empty() {
+                // Nothing was written, so there is nothing to end.
+                self.upkeep.end();
+                return;
+            }
             if last {
                 // The clean end, after the last of the events.
                 let after = batch.events.len();
@@ -187,12 +193,15 @@ impl Loop {
             return;
         }
         let mut answers = Vec::with_capacity(batch.work.len());
-        let written = self.write_batch(&batch.events, batch.work, &mut answers);
+        let entered = self.enter();
+        let written =
+            entered.and_then(|()| self.write_batch(&batch.events, batch.work, &mut answers));
         let committed = match written {
             Ok(lost) => self.finish(lost).is_ok(),
             Err(Fatal) => false,
         };
         let outcome = if committed {
+            self.entered();
             self.shared.waiting.release(batch.events.len());
             if !batch.last {
                 self.upkeep.seal_when_due(&self.tx(), &self.shared);
@@ -207,6 +216,30 @@ impl Loop {
         };
         for answer in answers {
             answer(outcome);
+        }
+    }
+
+    /// Registers this store with its first transaction.
+    fn enter(&self) -> Result<(), Fatal> {
+        if self.shared.has_entered() {
+            return Ok(());
+        }
+        let (keep, _) = self.piece(|tx| match instance::enter(tx) {
+            Ok(()) => (Keep::Yes, ()),
+            Err(_) => (Keep::Fatal, ()),
+        });
+        if keep == Keep::Yes {
+            Ok(())
+        } else {
+            Err(Fatal)
+        }
+    }
+
+    fn entered(&self) {
+        if !self.shared.has_entered() {
+            self.shared.entered();
+            // From now on there is something to tidy up. Where it stays, the next one does.
+            let _untidy = connection::leaves_tidy(&self.conn, true);
         }
     }
 

@@ -186,6 +186,30 @@ fn a1_ten_thousand_rows_are_imported_or_none() {
 }
 
 #[test]
+fn a1_a_command_that_reads_writes_nothing() {
+    let machine = Machine::new();
+    add_local(&machine, "one", "http://127.0.0.1:1");
+    let files = || {
+        let entries = std::fs::read_dir(machine.path("home")).expect("reads");
+        let files = entries.map(|entry| entry.expect("an entry").path());
+        files
+            .filter(|path| path.is_file() && path.extension().is_none_or(|end| end != "db-shm"))
+            .map(|path| (path.clone(), std::fs::read(path).expect("reads")))
+            .collect::<std::collections::BTreeMap<_, _>>()
+    };
+    assert_eq!(listed(&machine).len(), 1);
+    let before = files();
+    assert_eq!(listed(&machine).len(), 1);
+    for command in [
+        &["provider", "show", "one"],
+        &["provider", "export", "--json"],
+    ] {
+        assert!(machine.run(command).status.success());
+    }
+    assert!(files() == before, "a file of the home changed");
+}
+
+#[test]
 fn a3_configured_reachable_and_ready_are_different_answers() {
     let runtime = runtime();
     let server = simulator(&runtime, Script::new().model(Model::new("tiny:latest")));

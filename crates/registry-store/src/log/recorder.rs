@@ -26,6 +26,10 @@ impl FlightRecorder for Store {
     }
 
     fn submit(&self, event: Event) -> Result<(), RecordError> {
+        if let Err(error) = self.announce() {
+            self.shared().waiting.refused();
+            return Err(error.into());
+        }
         let reserve = if is_outcome(&event.body) { RESERVE } else { 0 };
         let queued = self.shared().waiting.event(event, PLACES + reserve);
         queued.map_err(|refused| match refused {
@@ -35,6 +39,10 @@ impl FlightRecorder for Store {
     }
 
     async fn flush(&self) -> Result<(), RecordError> {
+        if !self.shared().has_entered() && self.shared().waiting.holds_none() {
+            // Nothing was ever queued here, and nothing is written for that.
+            return Ok(());
+        }
         // One queue, served in order: what was submitted before is in this transaction or an earlier one.
         Ok(self.write::<_, StoreError, _>(|_| Ok(())).await?)
     }

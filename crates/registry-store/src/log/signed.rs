@@ -152,6 +152,12 @@ fn public_key(signer: &dyn Signer) -> Result<PublicKey> {
     Ok(PublicKey::from_bytes(signer.public_key().to_bytes()).map_err(|_| StoreError::Failed)?)
 }
 
+/// Whether the database has a log already.
+pub(crate) fn is_bound(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.prepare("SELECT 1 FROM meta WHERE name = 'log_id'")?
+        .exists([])
+}
+
 /// Begins the log of a new database, or checks that it is this install's, signed by this key, and that its
 /// end holds.
 pub(crate) fn bind(tx: &Tx<'_>) -> std::result::Result<(), OpenError> {

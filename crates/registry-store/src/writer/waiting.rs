@@ -79,6 +79,12 @@ pub(super) struct Batch {
     pub(super) last: bool,
 }
 
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.work.is_empty()
+    }
+}
+
 /// Why an event was not queued.
 pub(crate) enum Refused {
     Full,
@@ -113,6 +119,18 @@ impl Waiting {
         };
         self.unlock(state, wake);
         Ok(())
+    }
+
+    /// Whether no event is queued or being written, and none was lost.
+    pub(crate) fn holds_none(&self) -> bool {
+        let counts = [&self.overflowed, &self.failed];
+        self.held.load(Ordering::SeqCst) == 0
+            && counts.iter().all(|count| count.load(Ordering::SeqCst) == 0)
+    }
+
+    /// An event that never came into the queue is lost too.
+    pub(crate) fn refused(&self) {
+        self.failed.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Queues work. A closed queue drops it, and with it the reply: the caller hears of it.

@@ -6,8 +6,13 @@ use std::{
     path::Path,
 };
 
-use handshake_core::{code::ErrorCode, ids::ExternalId, ports::FlightRecorderExt};
-use handshake_registry_store::{OpenError, Store};
+use handshake_core::{
+    code::ErrorCode,
+    digest::Digest,
+    ids::ExternalId,
+    ports::{EgressLedger, FlightRecorder, FlightRecorderExt, ProviderStore, RegistryFeed},
+};
+use handshake_registry_store::{Epoch, OpenError, Store};
 
 use crate::{
     fakes::{FakeSigner, Fakes},
@@ -219,4 +224,105 @@ impl World {
         drop(store);
         home
     }
+}
+
+/// Every file of a home with its content.
+fn files(home: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(home).expect("reads");
+    let files = entries.map(|entry| entry.expect("entry").path());
+    files
+        .filter(|path| path.is_file() && !path.to_string_lossy().ends_with("-shm"))
+        .map(|path| {
+            (
+                path.to_string_lossy().into_owned(),
+                fs::read(&path).expect("reads"),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a1_a_store_that_only_reads_writes_nothing() {
+    let world = World::new().await.reopened(2);
+    let epochs = vec![
+        Epoch::Policy(Digest::of(&[b"policy"])),
+        Epoch::Rules(Digest::of(&[b"rules"])),
+    ];
+    // A reader beside the writer leaves the log of the database behind; so much for the state before.
+    world
+        .store
+        .epochs(&crate::world::provider_id())
+        .await
+        .expect("reads");
+    drop(world.store);
+    let before = files(world.home.path());
+    let store = Store::open(&db(world.home.path()), world.fakes.options(3)).expect("opens");
+    assert_eq!(ProviderStore::list(&store).await.expect("lists").len(), 1);
+    assert_eq!(store.current().expect("a view").providers.len(), 1);
+    store.set_epochs(epochs).await.expect("as they are");
+    store.log_head().await.expect("head");
+    store.flush().await.expect("nothing to write");
+    drop(store);
+    let after = files(world.home.path());
+    assert_eq!(
+        before.keys().collect::<Vec<_>>(),
+        after.keys().collect::<Vec<_>>()
+    );
+    assert!(before == after, "a file changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a12_who_died_before_its_first_transaction_is_missed_if_it_had_events() {
+    let world = World::new().await;
+    let lock = |name: &str| {
+        world
+            .home
+            .path()
+            .join(format!("{}.live-{name}", db(Path::new("")).display()))
+    };
+    let write = |name: &str, content: &[u8]| {
+        fs::write(lock(name), content).expect("writes");
+        fs::set_permissions(lock(name), fs::Permissions::from_mode(0o600)).expect("sets");
+    };
+    // One that only read, and was killed: nothing of it is missed.
+    write("00", b"");
+    drop(world.another(2));
+    assert!(!lock("00").exists());
+    assert_eq!(world.store.log_losses().await.expect("reads").len(), 0);
+    write("01", b"1");
+    drop(world.another(3));
+    assert!(!lock("01").exists());
+    let losses = world.store.log_losses().await.expect("reads");
+    assert_eq!(
+        losses.iter().map(|loss| loss.lost).collect::<Vec<_>>(),
+        [None]
+    );
+    drop(world.another(4));
+    assert_eq!(
+        world.store.log_losses().await.expect("reads").len(),
+        1,
+        "once"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a12_an_event_is_announced_before_it_is_queued_and_forgotten_with_a_clean_end() {
+    let world = World::new().await;
+    let other = world.another(2);
+    let announced = || {
+        let files = files(world.home.path());
+        let locks = files.iter().filter(|(name, _)| name.contains(".live-"));
+        locks.filter(|(_, content)| !content.is_empty()).count()
+    };
+    assert_eq!(announced(), 0);
+    other.submit(event(1)).expect("queued");
+    assert_eq!(announced(), 1);
+    drop(other);
+    assert_eq!(announced(), 0);
+    assert_eq!(
+        world.store.log_after(None, 10).await.expect("reads").len(),
+        1
+    );
+    drop(world.another(3));
+    assert_eq!(world.store.log_losses().await.expect("reads").len(), 0);
 }

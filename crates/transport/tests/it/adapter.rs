@@ -23,20 +23,40 @@ fn head(status: u16, media: &str) -> ResponseHead {
 #[test]
 fn q58_the_head_says_what_body_follows() {
     let of = |status, media| BodyKind::of(&head(status, media), &["application/x-ndjson"]);
-    for media in ["application/x-ndjson", "Application/X-NDJSON; charset=utf-8"] {
+    for media in [
+        "application/x-ndjson",
+        "Application/X-NDJSON; charset=utf-8",
+    ] {
         assert_eq!(of(200, media), BodyKind::Stream, "{media}");
     }
     for media in ["application/json", "application/problem+JSON;v=1"] {
         assert_eq!(of(201, media), BodyKind::Json, "{media}");
     }
-    for media in ["", "text/html", "application/jso", "+json", "application/+jsonx", "é+json"] {
+    for media in [
+        "",
+        "text/html",
+        "application/jso",
+        "+json",
+        "application/+jsonx",
+        "é+json",
+    ] {
         assert_eq!(of(200, media), BodyKind::Unexpected, "{media}");
     }
     for status in [100, 199, 300, 404, 500] {
-        assert_eq!(of(status, "application/json"), BodyKind::Failure, "{status}");
+        assert_eq!(
+            of(status, "application/json"),
+            BodyKind::Failure,
+            "{status}"
+        );
     }
     assert_eq!(
-        BodyKind::of(&ResponseHead { status: 200, ..ResponseHead::default() }, &[]),
+        BodyKind::of(
+            &ResponseHead {
+                status: 200,
+                ..ResponseHead::default()
+            },
+            &[]
+        ),
         BodyKind::Unexpected,
         "no type at all"
     );
@@ -86,13 +106,26 @@ fn decoder(head: &ResponseHead, stream: bool) -> Decoder<NdjsonFramer, Lines> {
 fn b5_the_shell_counts_whole_frames_and_stops_at_the_end() {
     let mut events = Vec::new();
     let mut shell = decoder(&head(200, "lines"), true);
-    for (push, complete, count) in [("a\nb", 2, 1), ("c", 2, 1), ("\n\nd", 6, 2), ("\n.\nx\n", 10, 4)] {
+    for (push, complete, count) in [
+        ("a\nb", 2, 1),
+        ("c", 2, 1),
+        ("\n\nd", 6, 2),
+        ("\n.\nx\n", 10, 4),
+    ] {
         shell.push(push.as_bytes(), &mut events).expect("lines");
-        assert_eq!((shell.complete(), events.len()), (complete, count), "{push:?}");
+        assert_eq!(
+            (shell.complete(), events.len()),
+            (complete, count),
+            "{push:?}"
+        );
     }
     shell.push(b"more\n", &mut events).expect("ignored");
     shell.finish(&mut events).expect("finished already");
-    assert_eq!((shell.complete(), events.len()), (10, 4), "nothing behind the end counts");
+    assert_eq!(
+        (shell.complete(), events.len()),
+        (10, 4),
+        "nothing behind the end counts"
+    );
 }
 
 #[test]
@@ -100,16 +133,24 @@ fn b5_a_failing_frame_is_not_counted_and_an_end_without_a_finish_is_an_error() {
     let mut events = Vec::new();
     let mut shell = decoder(&head(200, "lines"), true);
     let error = shell.push(b"a\n!\nb\n", &mut events).expect_err("it fails");
-    assert_eq!((error.code, shell.complete(), events.len()), (ErrorCode::Provider, 2, 1));
+    assert_eq!(
+        (error.code, shell.complete(), events.len()),
+        (ErrorCode::Provider, 2, 1)
+    );
 
     let mut shell = decoder(&head(200, "lines"), true);
     shell.push(b"a\nb", &mut events).expect("a line");
     let error = shell.finish(&mut events).expect_err("cut");
-    assert_eq!((error.code, shell.complete()), (ErrorCode::StreamTruncated, 2));
+    assert_eq!(
+        (error.code, shell.complete()),
+        (ErrorCode::StreamTruncated, 2)
+    );
 
     let mut shell = decoder(&head(200, "lines"), true);
     shell.push(b"a\n.", &mut events).expect("a line");
-    shell.finish(&mut events).expect("whole without its last line end");
+    shell
+        .finish(&mut events)
+        .expect("whole without its last line end");
     assert_eq!(shell.complete(), 3);
 }
 
@@ -122,7 +163,10 @@ fn q59_q99_unasked_streams_foreign_types_and_long_answers_are_refused() {
     let unexpected = Err((ErrorCode::UnexpectedContent, Some("content-type")));
     assert_eq!(push(&head(200, "lines"), false, b"a\n"), unexpected);
     assert_eq!(push(&head(200, "text/html"), true, b"a\n"), unexpected);
-    assert_eq!(push(&head(200, "application/json"), true, b"12345678"), Ok(()));
+    assert_eq!(
+        push(&head(200, "application/json"), true, b"12345678"),
+        Ok(())
+    );
     assert_eq!(
         push(&head(200, "application/json"), true, b"123456789"),
         Err((ErrorCode::StreamLimit, Some("answer")))
@@ -130,7 +174,9 @@ fn q59_q99_unasked_streams_foreign_types_and_long_answers_are_refused() {
 
     let mut shell = decoder(&head(503, "text/html"), true);
     for _ in 0..3 {
-        shell.push(&[b'x'; ERROR_CAP], &mut Vec::new()).expect("an error is read to its bound");
+        shell
+            .push(&[b'x'; ERROR_CAP], &mut Vec::new())
+            .expect("an error is read to its bound");
     }
     let error = shell.finish(&mut Vec::new()).expect_err("a failure");
     assert_eq!((error.http_status, shell.complete()), (Some(503), 0));

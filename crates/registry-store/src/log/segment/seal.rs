@@ -294,7 +294,11 @@ impl Store {
             let Some(prepared) = task.await.map_err(|_| StoreError::Failed)?? else {
                 return Ok(made);
             };
-            self.write(move |tx| commit(tx, &prepared)).await?;
+            // The folder stays locked until the transaction is over: whoever looked before would seal the same.
+            let prepared = std::sync::Arc::new(prepared);
+            let held = std::sync::Arc::clone(&prepared);
+            self.write(move |tx| commit(tx, &held)).await?;
+            drop(prepared);
             made += 1;
         }
     }
