@@ -105,7 +105,7 @@ async fn b5_every_way_to_break_off_is_an_error() {
         let events = home.send(home.request("Hi")).await.expect("a head");
         let last = events.last().expect("a terminal");
         assert!(
-            last.starts_with(code.as_str()) && !last.contains("hunter2"),
+            last.ends_with(&format!("[{}]", code.as_str())) && !last.contains("hunter2"),
             "{fault:?}: {last}"
         );
         assert!(
