@@ -181,7 +181,7 @@ async fn a_clearance_of_another_revision_is_refused_unsent() {
         .world
         .clear(setup.world.egress(&setup.record, prepared))
         .await;
-    let error = client.send(cleared).await.err().expect("refused");
+    let error = client.send(cleared).await.expect_err("refused");
     assert_eq!(
         (error.error.code, error.in_doubt),
         (ErrorCode::Revision, false)

@@ -215,14 +215,9 @@ pub async fn b5_an_answer_has_one_end(
         matches!(events.last(), Some(ChatEvent::Finished { .. })),
         "it ends with its finish"
     );
-    let starts = events
-        .iter()
-        .filter(|event| matches!(event, ChatEvent::Started))
-        .count();
-    let ends = events
-        .iter()
-        .filter(|event| matches!(event, ChatEvent::Finished { .. }))
-        .count();
+    let count = |is: fn(&&ChatEvent) -> bool| events.iter().filter(is).count();
+    let starts = count(|event| matches!(event, ChatEvent::Started));
+    let ends = count(|event| matches!(event, ChatEvent::Finished { .. }));
     assert_eq!((starts, ends), (1, 1));
 }
 
