@@ -282,7 +282,7 @@ async fn a_clearance_of_another_revision_is_refused() {
     let other = OllamaFactory::new(transport)
         .build(Arc::new(newer))
         .expect("built");
-    let error = other.client.send(cleared).await.err().expect("refused");
+    let error = other.client.send(cleared).await.expect_err("refused");
     assert_eq!(
         (error.error.code, error.in_doubt),
         (ErrorCode::Revision, false)
