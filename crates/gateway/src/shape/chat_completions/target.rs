@@ -128,13 +128,15 @@ mod tests {
     #[test]
     fn an_alias_is_exact_before_it_is_a_pattern() {
         let of = |name: &str| name.parse::<ModelRef>().expect("a model");
-        let mut view = RegistryView::default();
-        view.aliases = [
+        let aliases = [
             ("gpt-*".to_owned(), of("a/any")),
             ("gpt-5*".to_owned(), of("a/five")),
             ("gpt-5".to_owned(), of("a/exact")),
-        ]
-        .into();
+        ];
+        let view = RegistryView {
+            aliases: aliases.into(),
+            ..RegistryView::default()
+        };
         let found = |name: &str| model(&view, name).map(|model| model.to_string());
         assert_eq!(found("gpt-5").as_deref(), Some("a/exact"));
         assert_eq!(found("gpt-5-mini").as_deref(), Some("a/five"));
