@@ -78,7 +78,6 @@ fn identify(conn: &Connection, known: u32) -> Result<u32, OpenError> {
 mod tests {
     use std::fs;
 
-
     use super::*;
     use crate::{Store, connection, fakes, schema::STEPS};
 
