@@ -1,7 +1,6 @@
 //! An adapter as another team would write one. It speaks chat completions without tools or streaming.
 //! `docs/write-an-adapter.md` walks through it; `adapter.rs` holds it to the adapter suite.
 
-
 use handshake_core::{
     admit::Admitted,
     capability::Claims,
