@@ -9,6 +9,7 @@ use crate::{
     context::Context,
     error::{Exit, Result},
     out::Out,
+    trace::{self, LogFormat},
 };
 
 /// A governed, local-first model runtime.
@@ -29,6 +30,9 @@ pub(crate) struct Cli {
     /// Use this home [default: $HANDSHAKE_HOME, or the platform's data directory].
     #[arg(long, global = true, value_name = "DIR")]
     home: Option<PathBuf>,
+    /// Write the steps of each call to standard error.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -88,6 +92,9 @@ enum Command {
 
 impl Cli {
     pub(crate) async fn run(self, out: Out) -> Result<Exit> {
+        if let Some(format) = self.log_format {
+            trace::install(format);
+        }
         let cx = Context::new(out, self.home);
         match self.command {
             Command::Demo(args) => cmd::demo::run(&cx, args).await,

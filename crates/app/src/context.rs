@@ -6,6 +6,7 @@ use crate::{
     error::Result,
     home,
     out::Out,
+    trace,
     wire::{App, Wiring},
 };
 
@@ -33,6 +34,8 @@ impl Context {
 
     /// The same with tools, grants or listeners.
     pub(crate) async fn app_with(&self, wiring: Wiring) -> Result<App> {
-        App::open(&self.home_path()?, wiring).await
+        let app = App::open(&self.home_path()?, wiring).await?;
+        trace::guard(std::sync::Arc::new(app.guard.clone()));
+        Ok(app)
     }
 }

@@ -17,6 +17,7 @@ mod serve;
 mod stream;
 mod strength;
 mod tools;
+mod trace;
 mod trust;
 mod widen;
 mod wire;
