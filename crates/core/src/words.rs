@@ -7,6 +7,7 @@ use crate::{
     envelope::Method,
     event::HealthState,
     finding::{FindingClass, FindingLevel},
+    gate::StepName,
     net::AddressClass,
     policy::AutomationLevel,
     tier::{ModelTier, Reach, Residence},
@@ -109,6 +110,23 @@ words! {
         ToolCall = "tool_call",
         ToolResult = "tool_result",
         Other = "other",
+    }
+    StepName {
+        DeclaredLocked = "declared_locked",
+        DeclaredPolicy = "declared_policy",
+        SizeCaps = "size_caps",
+        CanonicalUrl = "canonical_url",
+        SecretBinding = "secret_binding",
+        Contact = "contact",
+        Peer = "peer",
+        Tier = "tier",
+        EffectivePolicy = "effective_policy",
+        Labels = "labels",
+        Findings = "findings",
+        MaxBytes = "max_bytes",
+        Receipt = "receipt",
+        Person = "person",
+        Ledger = "ledger",
     }
     HealthState {
         Configured = "configured",

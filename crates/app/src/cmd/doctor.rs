@@ -298,7 +298,7 @@ async fn log(findings: &mut Findings, app: &App) {
                         "log",
                         format!("log/{} is {}", segment.file(), segment.state.as_str()),
                     )
-                    .next("handshake log verify");
+                    .next("run `handshake log verify`");
             }
         }
         Err(error) => findings.failed("log", error.into()),

@@ -90,12 +90,11 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         out.line("  (host name not looked up: a public address is assumed)");
     }
     for step in &explained.gate.expected.steps {
-        let name = json!(step.step);
-        let name = name.as_str().unwrap_or("").replace('_', " ");
+        let name = step.step.as_str().replace('_', " ");
         match step.result {
             StepResult::Pass => out.mark(true, name),
             StepResult::NotApplicable => out.line(format!("  -- {name}")),
-            StepResult::Ask => out.line(format!("  ?? {name}: up to a person")),
+            StepResult::Ask => out.line(format!("  ?? {name}: a person decides")),
             StepResult::Deny(code) => out.mark(false, format!("{name}: {code}")),
             StepResult::Unknown => out.line(format!("  ?? {name}")),
         }
