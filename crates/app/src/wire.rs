@@ -17,11 +17,7 @@ use handshake_core::{
 use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnrolment, SinkGuard};
 use handshake_policy::{egress::RulesPolicy, second_hand::SecondHandValidator};
 use handshake_registry_store::{Epoch, Store, StoreOptions};
-use handshake_runtime::{
-    Adapters, Config, Ports, Runtime,
-    compile::TranscriptCompiler,
-    tools::{Grants, RegistryToolGate},
-};
+use handshake_runtime::{Adapters, Config, Ports, Runtime, tools::Grants};
 use handshake_transport::{Limits, SystemResolver, Transport};
 use handshake_vault::{ApprovalSigner, Places, RecorderSigner, Vault, VaultSecrets};
 
@@ -32,9 +28,6 @@ use crate::{
     policy_file,
     tools::Builtins,
 };
-
-/// Bytes of work that one leakage check may do: decoded views included.
-const WORK_BUDGET: u64 = 256 << 20;
 
 /// Everything that a command may need.
 pub(crate) struct App {
@@ -125,48 +118,35 @@ impl App {
             Arc::new(SecretValidator::new(Arc::clone(&engine), enrolment.clone())),
             Arc::new(SecondHandValidator::new(rules.second_hand)),
         ];
-        let gate = Arc::new(Gate::new(GatePorts {
-            policy: Arc::clone(&policy) as _,
-            peers: wiring.resolver,
-            artifacts: Arc::new(store.clone()),
-            validators,
-            consent: Arc::new(store.clone()),
-            contacts: Arc::new(store.clone()),
-            ledger: Arc::new(store.clone()),
-            recorder: Arc::new(store.clone()),
-            secrets: Arc::clone(&secrets) as _,
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            approval_key: Some(approval_key),
+        let home_store = Arc::new(store.clone());
+        let mut ports = GatePorts::new(
+            &home_store,
+            Arc::clone(&policy) as _,
+            wiring.resolver,
+            Arc::clone(&secrets) as _,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
             commitments,
-            work_budget: WORK_BUDGET,
-            own_listeners: wiring.own_listeners,
-        }));
+        );
+        ports.validators = validators;
+        ports.approval_key = Some(approval_key);
+        ports.own_listeners = wiring.own_listeners;
+        let gate = Arc::new(Gate::new(ports));
         let adapters = adapters(Arc::clone(&secrets) as _, Arc::clone(&clock))?;
-        let tool_gate = RegistryToolGate::new(&wiring.tools, wiring.grants)?;
         let mut emulate_tools = std::collections::BTreeSet::new();
         for provider in &rules.emulate_tools {
             emulate_tools.insert(ProviderId::new(provider)?);
         }
+        let ports = Ports::new(
+            &home_store,
+            gate,
+            Adapters::new(adapters),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        )
+        .with_tools(wiring.tools, wiring.grants, Arc::new(Builtins))?;
         let runtime = Runtime::new(
-            Ports {
-                gate,
-                adapters: Adapters::new(adapters),
-                feed: Arc::new(store.clone()),
-                providers: Arc::new(store.clone()),
-                profiles: Arc::new(store.clone()),
-                sessions: Arc::new(store.clone()),
-                artifacts: Arc::new(store.clone()),
-                queue: Arc::new(store.clone()),
-                ledger: Arc::new(store.clone()),
-                recorder: Arc::new(store.clone()),
-                tools: Arc::new(wiring.tools),
-                tool_gate: Arc::new(tool_gate),
-                executor: Arc::new(Builtins),
-                compiler: Arc::new(TranscriptCompiler::new(Arc::new(store.clone()))),
-                clock: Arc::clone(&clock),
-                entropy: Arc::clone(&entropy),
-            },
+            ports,
             Config {
                 retry: rules.retry.into(),
                 emulate_tools,
