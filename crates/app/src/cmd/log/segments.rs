@@ -11,7 +11,7 @@ use handshake_core::{
     ports::{FlightRecorder, StoreError},
 };
 use handshake_flight_recorder::Verdict;
-use handshake_registry_store::{Loss, Retention, Segment};
+use handshake_llm::parts::{Loss, Retention, Segment};
 use serde_json::{Value, json};
 
 use crate::{
