@@ -38,9 +38,6 @@ impl App {
 
     /// The person's side of consent, at this terminal.
     pub(crate) fn approver(&self) -> Result<Approver> {
-        Ok(self
-            .0
-            .approver()
-            .on_surface(ExternalId::new("terminal")?))
+        Ok(self.0.approver().on_surface(ExternalId::new("terminal")?))
     }
 }

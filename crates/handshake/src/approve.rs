@@ -340,7 +340,7 @@ mod tests {
     use super::digests;
 
     #[test]
-    fn s04_every_byte_that_would_leave_and_its_salt_are_in_the_digests() {
+    fn a8_every_byte_that_would_leave_and_its_salt_are_in_the_digests() {
         let content = |manifest: &'static str, body: &'static str, salt: u8| PendingContent {
             manifest: Bytes::from_static(manifest.as_bytes()),
             body: Bytes::from_static(body.as_bytes()),

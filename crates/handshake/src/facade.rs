@@ -100,7 +100,10 @@ impl Handshake {
         };
         factory.validate(&record)?;
         let known = ProviderStore::list(&parts.store).await?;
-        let record = match known.into_iter().find(|r| r.provider_id == record.provider_id) {
+        let record = match known
+            .into_iter()
+            .find(|r| r.provider_id == record.provider_id)
+        {
             Some(there) if there.draft() == record.draft() => there,
             Some(_) => {
                 let message = format!("provider already registered: {id}");
@@ -181,6 +184,10 @@ impl Handshake {
     }
 
     /// Starts a governed call. It goes on while its handle is polled, and ends when the handle is dropped.
+    ///
+    /// After [`TurnEvent::AwaitingConsent`](crate::TurnEvent::AwaitingConsent), ask the person in a task of its own
+    /// and keep polling: a call that is not polled does not wait, and a request that nobody waits for is withdrawn
+    /// after 60 seconds.
     #[must_use]
     pub fn chat(&self, request: ChatRequest) -> CallHandle {
         self.parts.runtime.chat(request, CallOptions::default())

@@ -16,6 +16,8 @@ mod wire;
 
 pub use handshake_core::{
     chat::{ChatEvent, ChatRequest, TurnEvent},
+    code::ErrorCode,
+    ids::RequestId,
     secret::Secret,
 };
 pub use handshake_runtime::CallHandle;

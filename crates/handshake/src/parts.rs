@@ -16,9 +16,13 @@ pub use crate::{
     clock::{OsEntropy, SystemClock},
     facade::account,
     home::{Home, Making, default_path},
-    policy_file,
     strength::weakness,
     tools::{Builtins, builtins},
     trust::config_dir,
     wire::{Parts, Wiring, adapters},
 };
+
+/// `policy.toml`: bound at its confirmed digest.
+pub mod policy_file {
+    pub use crate::policy_file::{Loaded, POLICY_DOMAIN, confirm, load};
+}

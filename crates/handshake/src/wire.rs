@@ -11,8 +11,8 @@ use handshake_core::{
     gate::{Gate, GatePorts},
     ids::{ExternalId, ProviderId},
     ports::{
-        AdapterFactory, Clock, EgressLedger, Entropy, FlightRecorder, LeakageValidator, PeerResolver, SecretStore,
-        Signer, ToolExecutor,
+        AdapterFactory, Clock, EgressLedger, Entropy, FlightRecorder, LeakageValidator,
+        PeerResolver, SecretStore, Signer, ToolExecutor,
     },
     secret::Secret,
     tool::ToolRegistry,

@@ -212,10 +212,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
                 "envelope_sha256": waiting.plan().ext.envelope_sha256,
             }));
             out.line(format!("salt            {salt}"));
-            out.line(format!(
-                "payload_sha256  {}",
-                waiting.plan().payload_sha256
-            ));
+            out.line(format!("payload_sha256  {}", waiting.plan().payload_sha256));
             out.line(format!(
                 "envelope_sha256 {}",
                 waiting.plan().ext.envelope_sha256

@@ -272,7 +272,7 @@ async fn open(findings: &mut Findings, app: &App) {
         one_provider(findings, app, &Arc::new(record)).await;
     }
     if let Err(error) = app.finish().await {
-        findings.failed("log", error);
+        findings.failed("log", error.into());
     }
 }
 

@@ -22,8 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     context::Context,
     error::{AppError, Exit, Result},
-    factor,
-    home,
+    factor, home,
     out::printable,
     record::by_person,
     widen,
