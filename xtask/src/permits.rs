@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_is_built_by_the_app_and_testkit_only() {
+    fn a_gate_is_built_by_the_composition_root_and_testkit_only() {
         for body in [
             "fn f() { Gate::new(yes) }",
             "fn f() { handshake_core::gate::Gate::new(yes) }",
@@ -170,7 +170,16 @@ mod tests {
                 at("crates/runtime/src/x.rs"),
                 "{body}"
             );
-            assert_eq!(found("gate", "crates/app/src/wire.rs", body), [], "{body}");
+            assert_eq!(
+                found("gate", "crates/handshake/src/wire.rs", body),
+                [],
+                "{body}"
+            );
+            assert_eq!(
+                found("gate", "crates/app/src/wire.rs", body),
+                at("crates/app/src/wire.rs"),
+                "{body}"
+            );
             assert_eq!(
                 found("gate", "crates/runtime/tests/it/x.rs", body),
                 [],

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use handshake_llm::parts::default_path;
+
 use crate::{
     error::Result,
-    home,
     out::Out,
     trace,
     wire::{App, Wiring},
@@ -24,7 +25,10 @@ impl Context {
 
     /// The home's path: the option, the environment, the platform.
     pub(crate) fn home_path(&self) -> Result<PathBuf> {
-        self.home.clone().map_or_else(home::default_path, Ok)
+        match &self.home {
+            Some(home) => Ok(home.clone()),
+            None => Ok(default_path()?),
+        }
     }
 
     /// Opens the home and wires everything.

@@ -97,6 +97,19 @@ impl From<CallError> for AppError {
     }
 }
 
+impl From<handshake_llm::Error> for AppError {
+    fn from(error: handshake_llm::Error) -> Self {
+        let exit = error.is_usage().then_some(Exit::Usage);
+        let made = Self::new(error.code, error.phase, error.message);
+        Self {
+            class: error.class,
+            next_step: error.next_step,
+            exit: exit.unwrap_or(made.exit),
+            ..made
+        }
+    }
+}
+
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         Self::new(error.code(), Phase::Storage, error.to_string())
@@ -133,14 +146,14 @@ impl From<SecretError> for AppError {
     }
 }
 
-impl From<handshake_vault::VaultError> for AppError {
-    fn from(error: handshake_vault::VaultError) -> Self {
+impl From<handshake_llm::parts::VaultError> for AppError {
+    fn from(error: handshake_llm::parts::VaultError) -> Self {
         Self::new(error.code(), Phase::Storage, error.to_string())
     }
 }
 
-impl From<handshake_registry_store::OpenError> for AppError {
-    fn from(error: handshake_registry_store::OpenError) -> Self {
+impl From<handshake_llm::parts::OpenError> for AppError {
+    fn from(error: handshake_llm::parts::OpenError) -> Self {
         Self::new(error.code(), Phase::Storage, error.to_string())
     }
 }
@@ -168,8 +181,8 @@ impl From<InvalidId> for AppError {
     }
 }
 
-impl From<handshake_policy::rules::InvalidRules> for AppError {
-    fn from(error: handshake_policy::rules::InvalidRules) -> Self {
+impl From<handshake_llm::parts::InvalidRules> for AppError {
+    fn from(error: handshake_llm::parts::InvalidRules) -> Self {
         Self::usage(error.code(), error.to_string())
     }
 }

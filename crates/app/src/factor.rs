@@ -8,12 +8,10 @@ use handshake_core::{
     secret::Secret,
 };
 
+use handshake_llm::parts::weakness;
 use zeroize::Zeroizing;
 
-use crate::{
-    error::{AppError, Result},
-    strength,
-};
+use crate::error::{AppError, Result};
 
 /// Whether a person sits at this process's terminal.
 pub(crate) fn at_terminal() -> bool {
@@ -36,7 +34,7 @@ pub(crate) fn ask_new(name: &str) -> Result<Secret> {
     let mut question = format!("Choose {name}: ");
     for _ in 0..3 {
         let once = typed(&question)?;
-        if let Some(weakness) = strength::weakness(&once) {
+        if let Some(weakness) = weakness(&once) {
             question = format!("Too weak: {weakness}. Choose {name}: ");
             continue;
         }

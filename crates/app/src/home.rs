@@ -1,329 +1,43 @@
-//! The home: where everything of one installation lives. Trusted by path, install and approval key.
+//! Homes at a terminal: a person chooses the approval passphrase, and gives the vault's where its key file is not
+//! here.
 
-use std::{
-    fs,
-    io::Write,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{path::Path, sync::Arc};
 
-use handshake_core::{
-    code::{ErrorCode, Phase},
-    ports::{Entropy, EntropyExt},
-    secret::Secret,
-};
-use handshake_vault::{ApprovalFactor, KdfParams, NewVault, Unlock, Vault, create_key_file};
-use serde::{Deserialize, Serialize};
+use handshake_core::secret::Secret;
+use handshake_llm::parts::{Home, KdfParams, Making, Vault};
 
-use crate::{
-    clock::{OsEntropy, SystemClock},
-    error::{AppError, Result},
-    factor,
-    trust::{self, TrustList, TrustedHome},
-};
+use crate::{error::Result, factor};
 
-/// A home that is trusted, and this process's run of it.
-#[derive(Debug)]
-pub(crate) struct Home {
-    pub(crate) path: PathBuf,
-    pub(crate) install_id: String,
-    pub(crate) run: u64,
-    /// Whether a person holds the approval passphrase. A home that was made without a terminal has none.
-    pub(crate) can_approve: bool,
-    /// Whether this process made the home, and so a person chose the approval passphrase a moment ago.
-    fresh: AtomicBool,
-    key_file: PathBuf,
-}
-
-/// `home.json`.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct HomeFile {
-    install_id: String,
-    /// Says why approving fails. It grants nothing: the vault's own factor decides.
-    #[serde(default = "yes")]
-    can_approve: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// How a home is made.
-pub(crate) struct Making<'a> {
-    /// The approval passphrase; `None` makes a home in which nobody can approve anything.
-    pub(crate) approval: Option<&'a Secret>,
-    pub(crate) kdf: KdfParams,
-}
-
-/// The platform's data directory for this user.
-pub(crate) fn default_path() -> Result<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|p| p.is_absolute())
+/// Opens the home, or makes it: implicit on first use. At a terminal a person chooses the approval passphrase;
+/// without one, the home can call local models only.
+pub(crate) fn open_or_make(path: &Path) -> Result<Home> {
+    if let Some(home) = Home::open(path)? {
+        return Ok(home);
+    }
+    let passphrase = if factor::at_terminal() {
+        Some(factor::ask_new(
+            "an approval passphrase of at least 12 characters (asked for at every approval)",
+        )?)
+    } else {
+        None
     };
-    set("HANDSHAKE_HOME")
-        .or_else(|| set("XDG_DATA_HOME").map(|data| data.join("handshake")))
-        .or_else(|| set("HOME").map(|home| home.join(".local/share/handshake")))
-        .ok_or_else(|| {
-            AppError::usage(
-                ErrorCode::InvalidConfig,
-                "cannot find the home: neither HOME nor HANDSHAKE_HOME is set",
-            )
-            .next("name one with `--home DIR`")
-        })
+    Ok(Home::make(
+        path,
+        &Making {
+            approval: passphrase.as_ref(),
+            kdf: KdfParams::STANDARD,
+        },
+    )?)
 }
 
-fn untrusted(message: &str, path: &Path) -> AppError {
-    AppError::new(
-        ErrorCode::HomeUntrusted,
-        Phase::Input,
-        format!("{message}: {}", path.display()),
-    )
-    .next(format!(
-        "run `handshake init --home {}` at a terminal if the home is yours",
-        path.display()
-    ))
+/// The vault's passphrase, where it has to be asked for.
+pub(crate) fn passphrase(home: &Home) -> Result<Option<Secret>> {
+    home.needs_passphrase()
+        .then(|| factor::ask("Vault passphrase: "))
+        .transpose()
 }
 
-fn failed(message: &'static str) -> impl Fn(std::io::Error) -> AppError {
-    move |_| AppError::new(ErrorCode::Storage, Phase::Storage, message)
-}
-
-impl Home {
-    /// Opens a home that is there and trusted. `Ok(None)` when there is none yet.
-    pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
-        let path = absolute(path)?;
-        if !path.join("home.json").exists() {
-            return Ok(None);
-        }
-        let mut list = TrustList::load(&trust::config_dir()?)?;
-        let file = read_home_file(&path)?;
-        let summary = Vault::inspect(&path.join("vault.hskv"))?;
-        let trusted = list
-            .find(&path)
-            .filter(|t| {
-                t.install_id == file.install_id && t.approval_key == *summary.approval_key.id()
-            })
-            .cloned()
-            .ok_or_else(|| untrusted("this home was not created or trusted by you", &path))?;
-        let boot_id = trust::boot_id();
-        let run = if trusted.boot_id == boot_id {
-            trusted.run
-        } else {
-            trusted.run + 1
-        };
-        if run != trusted.run {
-            list.put(TrustedHome {
-                run,
-                boot_id,
-                ..trusted
-            })?;
-        }
-        let key_file = key_file(&trust::config_dir()?, &file.install_id);
-        Ok(Some(Self {
-            path,
-            install_id: file.install_id,
-            run,
-            can_approve: file.can_approve,
-            fresh: AtomicBool::new(false),
-            key_file,
-        }))
-    }
-
-    /// Makes a home where none is.
-    pub(crate) fn make(path: &Path, making: &Making<'_>) -> Result<Self> {
-        Self::make_in(path, &trust::config_dir()?, making)
-    }
-
-    /// The same with another configuration directory: the demo leaves nothing behind in the real one.
-    pub(crate) fn make_in(path: &Path, config: &Path, making: &Making<'_>) -> Result<Self> {
-        let path = absolute(path)?;
-        let busy = fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some());
-        if busy {
-            return Err(AppError::usage(
-                ErrorCode::InvalidConfig,
-                format!(
-                    "cannot create a home in a directory that is not empty: {}",
-                    path.display()
-                ),
-            ));
-        }
-        let private = |dir: &Path| {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(dir)
-                .map_err(failed("cannot create the home"))
-        };
-        private(&path)?;
-        private(&path.join("run"))?;
-        let install_id: String = OsEntropy
-            .bytes::<16>()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let key_file = key_file(config, &install_id);
-        private(key_file.parent().unwrap_or(Path::new("/")))?;
-        create_key_file(&key_file, &OsEntropy)?;
-        // Without a person there is no factor, and so nobody may ever approve in this home: its passphrase is
-        // random and forgotten.
-        let forgotten = forgotten();
-        let vault = Vault::create(
-            &path.join("vault.hskv"),
-            NewVault {
-                unlock: Unlock::KeyFile(&key_file),
-                approval: ApprovalFactor::Passphrase(making.approval.unwrap_or(&forgotten)),
-                kdf: making.kdf,
-            },
-            Arc::new(SystemClock::new(1)),
-            Arc::new(OsEntropy),
-        )?;
-        let text = serde_json::to_vec(&HomeFile {
-            install_id: install_id.clone(),
-            can_approve: making.approval.is_some(),
-        })
-        .map_err(|_| AppError::new(ErrorCode::Storage, Phase::Storage, "cannot create the home"))?;
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path.join("home.json"))
-            .map_err(failed("cannot create the home"))?;
-        file.write_all(&text)
-            .and_then(|()| file.sync_all())
-            .map_err(failed("cannot create the home"))?;
-        TrustList::load(config)?.put(TrustedHome {
-            path: path.clone(),
-            install_id: install_id.clone(),
-            approval_key: vault.summary()?.approval_key.id().clone(),
-            run: 1,
-            boot_id: trust::boot_id(),
-        })?;
-        Ok(Self {
-            path,
-            install_id,
-            run: 1,
-            can_approve: making.approval.is_some(),
-            fresh: AtomicBool::new(making.approval.is_some()),
-            key_file,
-        })
-    }
-
-    /// Opens the home, or makes it: implicit on first use. At a terminal a person chooses the approval
-    /// passphrase; without one, the home can call local models only.
-    pub(crate) fn open_or_make(path: &Path) -> Result<Self> {
-        if let Some(home) = Self::open(path)? {
-            return Ok(home);
-        }
-        let passphrase = if factor::at_terminal() {
-            Some(factor::ask_new(
-                "an approval passphrase of at least 12 characters (asked for at every approval)",
-            )?)
-        } else {
-            None
-        };
-        Self::make(
-            path,
-            &Making {
-                approval: passphrase.as_ref(),
-                kdf: KdfParams::STANDARD,
-            },
-        )
-    }
-
-    /// Trusts a home that somebody else made, after a person confirmed.
-    pub(crate) fn trust(path: &Path) -> Result<()> {
-        let path = absolute(path)?;
-        let file = read_home_file(&path)?;
-        let summary = Vault::inspect(&path.join("vault.hskv"))?;
-        let mut list = TrustList::load(&trust::config_dir()?)?;
-        // A home that comes back may be an older copy: what was approved in it before counts no more.
-        let run = list.last_run(&file.install_id) + 1;
-        list.put(TrustedHome {
-            path,
-            install_id: file.install_id,
-            approval_key: summary.approval_key.id().clone(),
-            run,
-            boot_id: trust::boot_id(),
-        })
-    }
-
-    /// Whether a person chose the approval passphrase in this process. True once: it stands for one approval.
-    pub(crate) fn just_made(&self) -> bool {
-        self.fresh.swap(false, Ordering::SeqCst)
-    }
-
-    /// The key file of this account, which opens the vault. It need not be there.
-    pub(crate) fn key_file(&self) -> &Path {
-        &self.key_file
-    }
-
-    /// Opens the vault: with the key file of this account, or with a passphrase at the terminal.
-    pub(crate) fn vault(&self) -> Result<Arc<Vault>> {
-        let (clock, entropy) = (Arc::new(SystemClock::new(self.run)), Arc::new(OsEntropy));
-        let path = self.path.join("vault.hskv");
-        if self.key_file.exists() {
-            let unlock = Unlock::KeyFile(&self.key_file);
-            return Ok(Arc::new(Vault::open(&path, unlock, clock, entropy)?));
-        }
-        let passphrase = factor::ask("Vault passphrase: ")?;
-        let unlock = Unlock::Passphrase(&passphrase);
-        Ok(Arc::new(Vault::open(&path, unlock, clock, entropy)?))
-    }
-}
-
-/// 160 random bits that nobody keeps.
-fn forgotten() -> Secret {
-    let mut bytes = [0; 20];
-    OsEntropy.fill(&mut bytes);
-    Secret::new(
-        bytes
-            .iter()
-            .flat_map(|byte| format!("{byte:02x}").into_bytes())
-            .collect(),
-    )
-}
-
-fn key_file(config: &Path, install_id: &str) -> PathBuf {
-    config.join("keys").join(format!("{install_id}.key"))
-}
-
-fn read_home_file(path: &Path) -> Result<HomeFile> {
-    let meta = fs::symlink_metadata(path).map_err(failed("cannot read the home"))?;
-    let private = meta.is_dir()
-        && meta.uid() == rustix::process::geteuid().as_raw()
-        && meta.mode() & 0o077 == 0;
-    if !private {
-        return Err(untrusted(
-            "this home is a link, or other users can access it",
-            path,
-        ));
-    }
-    let text = fs::read(path.join("home.json")).map_err(failed("cannot read the home"))?;
-    serde_json::from_slice(&text).map_err(|_| {
-        AppError::new(
-            ErrorCode::Storage,
-            Phase::Storage,
-            "damaged file: home.json",
-        )
-    })
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    let absolute =
-        std::path::absolute(path).map_err(failed("cannot make the path of the home absolute"))?;
-    // Trust goes by path, so one home has one path: through no link.
-    let parent = absolute
-        .parent()
-        .and_then(|parent| parent.canonicalize().ok());
-    match (parent, absolute.file_name()) {
-        (Some(parent), Some(name)) => Ok(parent.join(name)),
-        _ => Ok(absolute),
-    }
+/// Opens the vault: with the key file of this account, or with a passphrase at the terminal.
+pub(crate) fn vault(home: &Home) -> Result<Arc<Vault>> {
+    Ok(home.vault(passphrase(home)?.as_ref())?)
 }

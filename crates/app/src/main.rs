@@ -1,8 +1,6 @@
 //! The `handshake` command.
 
-mod approval;
 mod cli;
-mod clock;
 mod cmd;
 mod context;
 mod demo;
@@ -10,15 +8,11 @@ mod error;
 mod factor;
 mod home;
 mod out;
-mod policy_file;
 mod preview;
 mod record;
 mod serve;
 mod stream;
-mod strength;
-mod tools;
 mod trace;
-mod trust;
 mod widen;
 mod wire;
 

@@ -1,13 +1,11 @@
 //! The preview: what will leave, for a person to read. The first screen is fixed; the content follows,
 //! decoded as text.
 
-use handshake_core::finding::FindingLevel;
+use handshake_core::{consent::Assurance, finding::FindingLevel};
+use handshake_llm::Preview;
 use serde_json::Value;
 
-use crate::{
-    approval::{Waiting, assurance_words},
-    out::Out,
-};
+use crate::out::Out;
 
 /// Runs of text longer than this are folded, with their length; `consent show --raw` shows all.
 const FOLD: usize = 4096;
@@ -18,8 +16,8 @@ fn spaced(name: &str) -> String {
 }
 
 /// Shows the preview.
-pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::consent::Assurance) {
-    let plan = &waiting.record.plan;
+pub(crate) fn show(out: Out, preview: &Preview) {
+    let plan = preview.plan();
     let ext = &plan.ext;
     let to = &ext.destination;
     out.heading("What would leave this machine");
@@ -82,7 +80,7 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
         ("uninspectable", ext.uninspectable.to_string()),
         ("reaches further", list(ext.second_hand.iter().cloned())),
         ("client metadata", list(ext.client_metadata.iter().cloned())),
-        ("approval", assurance_words(assurance).to_owned()),
+        ("approval", assurance_words(preview.assurance()).to_owned()),
     ];
     for (name, value) in facts {
         out.line(format!("  {name:<16} {value}"));
@@ -98,11 +96,21 @@ pub(crate) fn show(out: Out, waiting: &Waiting, assurance: handshake_core::conse
         );
     }
     out.heading("Content");
-    content(out, &waiting.content.body);
+    content(out, preview.body());
     out.line(format!(
         "\n  fingerprint {}",
         &ext.envelope_sha256.to_string()[..24]
     ));
+}
+
+/// How strong an approval is, in words.
+fn assurance_words(assurance: Assurance) -> &'static str {
+    match assurance {
+        Assurance::A0 => "A0: any process could have given it",
+        Assurance::A1 => "A1: passphrase",
+        Assurance::A2 => "A2: physical gesture",
+        Assurance::A3 => "A3: separate account",
+    }
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

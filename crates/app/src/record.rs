@@ -6,7 +6,9 @@ use handshake_core::{
     ports::{EntropyExt, FlightRecorderExt},
 };
 
-use crate::{cmd::request::person, error::Result, factor, wire::App};
+use handshake_llm::parts::account;
+
+use crate::{error::Result, factor, wire::App};
 
 /// Appends an event, durably.
 pub(crate) async fn record(app: &App, scope: EventScope, body: Body) -> Result<()> {
@@ -32,7 +34,7 @@ pub(crate) fn event(app: &App, scope: EventScope, body: Body) -> Event {
 /// An event of the person at this terminal.
 pub(crate) fn by_person() -> EventScope {
     EventScope {
-        principal: Some(person()),
+        principal: Some(account()),
         ..EventScope::default()
     }
 }

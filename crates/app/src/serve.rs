@@ -21,7 +21,7 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     if !listen.ip().is_loopback() {
         return Err(AppError::usage(
             ErrorCode::InvalidConfig,
-            "the gateway listens on loopback only",
+            "the gateway can listen only on a loopback address",
         ));
     }
     let listener = Listener::bind(listen).await.map_err(|_| {
@@ -30,7 +30,7 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
             Phase::Connect,
             format!("cannot listen on {listen}"),
         )
-        .next("another program uses the port; choose one with --listen")
+        .next("choose another port with `--listen`")
     })?;
     let address = listener.address();
     let app = cx
@@ -54,7 +54,7 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
         "  OpenAI clients: base URL http://{address}/v1, API key from `handshake token create NAME`"
     ));
     cx.out
-        .line("  Cloud calls wait for a person: handshake consent list (in another terminal)");
+        .line("  Cloud calls need approval: run `handshake consent list` in another terminal");
     gateway.build().serve(listener, stopped()).await;
     app.finish().await?;
     Ok(Exit::Done)

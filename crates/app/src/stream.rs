@@ -4,7 +4,7 @@ use handshake_core::{
     chat::{ChatEvent, FinishReason, TurnEvent},
     ids::TraceId,
 };
-use handshake_runtime::CallHandle;
+use handshake_llm::parts::runtime::CallHandle;
 use serde_json::{Value, json};
 
 use crate::{

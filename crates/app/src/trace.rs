@@ -33,7 +33,9 @@ pub(crate) fn guard(with: Arc<dyn SinkFilter>) {
 /// Installs the subscriber: the steps of each call, as spans that are written when they close.
 pub(crate) fn install(format: LogFormat) {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new("off,handshake_runtime=debug"))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(
+            "off,handshake_runtime=debug",
+        ))
         .with_span_events(FmtSpan::CLOSE)
         .with_writer(Guarded);
     // A second subscriber is a mistake of ours that costs nothing.
@@ -74,6 +76,8 @@ impl Drop for Line {
         let Some(filter) = &*held else { return };
         let text = String::from_utf8_lossy(&self.0);
         // Nobody is told that standard error is gone.
-        let _gone = io::stderr().lock().write_all(filter.clean(&text).as_bytes());
+        let _gone = io::stderr()
+            .lock()
+            .write_all(filter.clean(&text).as_bytes());
     }
 }

@@ -3,8 +3,7 @@
 
 use handshake_core::{
     code::{ErrorCode, Phase},
-    digest::canonical_json,
-    event::{Body, Event, EventScope, WidenKind},
+    event::{Event, EventScope, WidenKind},
     ports::FlightRecorderExt,
     secret::Secret,
 };
@@ -143,19 +142,7 @@ impl Permit {
         before: Option<&T>,
         after: &T,
     ) -> Result<Event> {
-        let (_, key) = app.vault.commitment_key()?;
-        let hash = |value: &T| {
-            let text = canonical_json(value).map_err(|error| {
-                AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string())
-            })?;
-            Ok::<_, AppError>(key.commit("hsk.widened.v1", &[&text]))
-        };
-        let (before, after) = (before.map(&hash).transpose()?, hash(after)?);
-        let body = Body::Widened {
-            what: kind,
-            before,
-            after,
-        };
+        let body = app.widened(kind, before, after)?;
         Ok(record::event(app, scope, body))
     }
 }

@@ -39,7 +39,7 @@ use crate::{
     policy::Governance,
     ports::{
         ArtifactStore, Clock, ConsentStore, ContactGrants, EgressLedger, EgressPolicy, Entropy,
-        FlightRecorder, LeakageValidator, PeerResolver, SecretStore,
+        FlightRecorder, Home, LeakageValidator, PeerResolver, SecretStore,
     },
     provider::ProviderRecord,
     tier::Residence,
@@ -84,7 +84,7 @@ impl GatePorts {
     /// of another home cannot be written down so. What is not given is at its strictest: without a validator nothing
     /// goes to Cloud, without an approval key nobody can have said yes.
     #[must_use]
-    pub fn new<H>(
+    pub fn new<H: Home + 'static>(
         home: &Arc<H>,
         policy: Arc<dyn EgressPolicy>,
         peers: Arc<dyn PeerResolver>,
@@ -92,10 +92,7 @@ impl GatePorts {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         commitments: CommitmentKey,
-    ) -> Self
-    where
-        H: ArtifactStore + ConsentStore + ContactGrants + EgressLedger + FlightRecorder + 'static,
-    {
+    ) -> Self {
         Self {
             policy,
             peers,

@@ -8,6 +8,7 @@ mod clock;
 mod compiler;
 mod consent;
 mod feed;
+mod home;
 mod leakage;
 mod ledger;
 mod peers;
@@ -36,6 +37,7 @@ pub use self::{
     compiler::{CompileError, CompileRequest, CompiledContext, ContextCompiler},
     consent::{ConsentStore, ContactGrants, ReceiptQuery},
     feed::RegistryFeed,
+    home::Home,
     leakage::LeakageValidator,
     ledger::{Committed, EgressLedger, Epochs, Intent, LedgerError, Spend},
     peers::{PeerResolver, ResolveError},

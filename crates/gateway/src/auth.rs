@@ -42,7 +42,7 @@ impl Client {
         match &self.token.profile {
             Some(wanted) if active != Some(wanted) => {
                 Err(CallError::new(ErrorCode::Profile404, Phase::Resolve)
-                    .about("the token's work profile is not the active one"))
+                    .about("work profile of the token is not active"))
             }
             _ => Ok(()),
         }
@@ -118,7 +118,7 @@ impl FromRequestParts<Arc<Shared>> for Known {
         let view = shared.ports.feed().current().map_err(|_| {
             errors::plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "the registry cannot be read",
+                "cannot read the registry",
             )
         })?;
         let found = view.tokens.get(&digest);

@@ -110,21 +110,9 @@ impl Metrics {
             connections: Gauge::default(),
         };
         let all = &mut metrics.registry;
-        all.register(
-            "calls",
-            "Calls that ended, by outcome",
-            metrics.calls.clone(),
-        );
-        all.register(
-            "denied",
-            "Calls that were denied, by step",
-            metrics.denied.clone(),
-        );
-        all.register(
-            "limited",
-            "Requests beyond a limit",
-            metrics.limited.clone(),
-        );
+        all.register("calls", "Finished calls, by outcome", metrics.calls.clone());
+        all.register("denied", "Denied calls, by step", metrics.denied.clone());
+        all.register("limited", "Requests over a limit", metrics.limited.clone());
         all.register_with_unit(
             "step",
             "Time of each step of the call path",
@@ -133,14 +121,14 @@ impl Metrics {
         );
         all.register_with_unit(
             "overhead",
-            "Time in this process less waiting for upstream and person",
+            "Time in this process, excluding upstream and approval",
             Unit::Seconds,
             metrics.overhead.clone(),
         );
-        all.register("running", "Calls that run", metrics.running.clone());
+        all.register("running", "Running calls", metrics.running.clone());
         all.register(
             "waiting",
-            "Calls that wait for a person",
+            "Calls waiting for approval",
             metrics.waiting.clone(),
         );
         all.register(
@@ -150,7 +138,7 @@ impl Metrics {
         );
         all.register(
             "approvals_pending",
-            "Requests that wait for a decision",
+            "Pending approvals",
             metrics.approvals.clone(),
         );
         metrics
@@ -240,7 +228,7 @@ pub(crate) async fn page(
     if encode(&mut text, &metrics.registry).is_err() {
         return errors::plain(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the metrics cannot be written",
+            "cannot write the metrics",
         );
     }
     let mut response = text.into_response();

@@ -3,20 +3,27 @@
 use std::sync::Arc;
 
 use handshake_core::{
+    error::CallError,
     event::EventScope,
     gate::Gate,
     ports::{
         ApprovalQueue, ArtifactStore, Clock, ContextCompiler, EgressLedger, Entropy,
-        FlightRecorder, ProfileStore, ProviderStore, RegistryFeed, SessionStore, ToolExecutor,
-        ToolGate,
+        FlightRecorder, Home, ProfileStore, ProviderStore, RegistryFeed, SessionStore,
+        ToolExecutor, ToolGate,
     },
     tool::ToolRegistry,
 };
 
-use crate::{adapters::Adapters, emit::Log};
+use crate::{
+    adapters::Adapters,
+    compile::TranscriptCompiler,
+    emit::Log,
+    tools::{Grants, NoTools, RegistryToolGate},
+};
 
 /// The ports, as the composition root wired them.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Ports {
     /// The gate.
     pub gate: Arc<Gate>,
@@ -53,6 +60,53 @@ pub struct Ports {
 }
 
 impl Ports {
+    /// Ports over one home, the one that the gate was wired to. There are no tools until
+    /// [`with_tools`](Self::with_tools); contexts are compiled from transcripts.
+    #[must_use]
+    pub fn new<H: Home + 'static>(
+        home: &Arc<H>,
+        gate: Arc<Gate>,
+        adapters: Adapters,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            gate,
+            adapters,
+            feed: Arc::clone(home) as _,
+            providers: Arc::clone(home) as _,
+            profiles: Arc::clone(home) as _,
+            sessions: Arc::clone(home) as _,
+            artifacts: Arc::clone(home) as _,
+            queue: Arc::clone(home) as _,
+            ledger: Arc::clone(home) as _,
+            recorder: Arc::clone(home) as _,
+            tools: Arc::default(),
+            tool_gate: Arc::new(RegistryToolGate::empty()),
+            executor: Arc::new(NoTools),
+            compiler: Arc::new(TranscriptCompiler::new(Arc::clone(home) as _)),
+            clock,
+            entropy,
+        }
+    }
+
+    /// With these tools, what sessions may do with them, and who runs them. Every call of a tool goes through the
+    /// gate that is made here from the registry.
+    ///
+    /// # Errors
+    /// `HSK-422-SCHEMA-KEYWORD` for a tool whose schema does not compile within its bounds.
+    pub fn with_tools(
+        mut self,
+        tools: ToolRegistry,
+        grants: Grants,
+        executor: Arc<dyn ToolExecutor>,
+    ) -> Result<Self, CallError> {
+        self.tool_gate = Arc::new(RegistryToolGate::new(&tools, grants)?);
+        self.tools = Arc::new(tools);
+        self.executor = executor;
+        Ok(self)
+    }
+
     /// The log, for events of one scope.
     pub(crate) fn log(&self, scope: EventScope) -> Log {
         Log {

@@ -5,11 +5,15 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use handshake_core::{
     code::ErrorCode,
     ids::{SessionId, ToolId},
-    ports::{ToolGate, ToolInvocation, ToolRefusal, ToolVerdict},
-    tool::{INLINE_CAP, ToolEntry, ToolRegistry, ToolResponse},
+    ports::{ToolExecutor, ToolGate, ToolInvocation, ToolRefusal, ToolVerdict},
+    tool::{
+        HTC_INVALID, HTC_VERSION, INLINE_CAP, ToolEntry, ToolError, ToolErrorKind, ToolRegistry,
+        ToolRequest, ToolResponse,
+    },
 };
 
 use crate::check::compile_schema;
@@ -35,6 +39,31 @@ impl Grants {
     }
 }
 
+/// Runs nothing: for a runtime that offers no tools.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTools;
+
+#[async_trait]
+impl ToolExecutor for NoTools {
+    async fn execute(&self, _: &ToolEntry, request: ToolRequest) -> ToolResponse {
+        ToolResponse {
+            schema_version: HTC_VERSION.to_owned(),
+            tool_call_id: request.tool_call_id,
+            ok: false,
+            result: None,
+            error: Some(ToolError {
+                code: HTC_INVALID.to_owned(),
+                kind: ToolErrorKind::Validation,
+                message: "no tools are available here".to_owned(),
+                retryable: false,
+                details: Vec::new(),
+            }),
+            duration_ms: 0,
+            resources: BTreeMap::new(),
+        }
+    }
+}
+
 /// The gate. Schemas are compiled once, when it is built.
 pub struct RegistryToolGate {
     grants: Grants,
@@ -55,6 +84,15 @@ impl std::fmt::Debug for RegistryToolGate {
 }
 
 impl RegistryToolGate {
+    /// A gate that knows no tool, and so lets none through.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            grants: Grants::default(),
+            schemas: BTreeMap::new(),
+        }
+    }
+
     /// Compiles the schemas of a registry.
     ///
     /// # Errors

@@ -14,7 +14,9 @@ const RULES: &str = "xtask/rules/layers.toml";
 pub(super) fn check(graph: &Graph, rules: &Rules) -> Vec<Finding> {
     let mut findings = Vec::new();
     for member in &graph.members {
-        let want = if rules.unprefixed.contains(&member.short) {
+        let want = if let Some(named) = rules.named.get(&member.short) {
+            named.clone()
+        } else if rules.unprefixed.contains(&member.short) {
             member.short.clone()
         } else {
             format!("{}{}", rules.prefix, member.short)
@@ -42,6 +44,19 @@ pub(super) fn check(graph: &Graph, rules: &Rules) -> Vec<Finding> {
         findings.extend(edges_of(member, listed, graph));
     }
     let shorts: BTreeSet<&str> = graph.members.iter().map(|m| m.short.as_str()).collect();
+    for gone in rules
+        .named
+        .keys()
+        .filter(|short| !shorts.contains(short.as_str()))
+    {
+        let message = format!("[named] lists `{gone}`, which is no member");
+        findings.push(Finding::new(
+            RULES,
+            "layers.member",
+            message,
+            "remove its line",
+        ));
+    }
     for gone in rules
         .edges
         .keys()
@@ -184,6 +199,14 @@ mod tests {
         let mut graph = Graph::made_up(&good());
         graph.members[2].package = "app".to_owned();
         assert_eq!(rules_of(&check(&graph, &Rules::made_up())), ["layers.name"]);
+        // A package that the rules name otherwise has that name and no other; a name for no member is one too many.
+        let mut rules = Rules::made_up();
+        rules.named = [("app".to_owned(), "app".to_owned())].into();
+        assert_eq!(check(&graph, &rules), []);
+        graph.members[2].package = "p-app".to_owned();
+        assert_eq!(rules_of(&check(&graph, &rules)), ["layers.name"]);
+        rules.named = [("gone".to_owned(), "app".to_owned())].into();
+        assert_eq!(rules_of(&check(&graph, &rules)), ["layers.member"]);
     }
 
     proptest! {

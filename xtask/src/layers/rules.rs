@@ -12,6 +12,9 @@ use crate::rules::Allow;
 pub(super) struct Rules {
     pub(super) prefix: String,
     pub(super) unprefixed: Vec<String>,
+    /// Packages that are not called after their folder.
+    #[serde(default)]
+    pub(super) named: BTreeMap<String, String>,
     pub(super) edges: BTreeMap<String, Vec<String>>,
     pub(super) dev: Dev,
     #[serde(default, rename = "closure")]

@@ -3,10 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use handshake_core::{chat::Target, ports::SessionStore};
-use handshake_runtime::{CallOptions, ConsentMode, History, ToolUse, tools::Grants};
+use handshake_llm::parts::{
+    OsEntropy, SystemClock,
+    runtime::{CallOptions, ConsentMode, History, ToolUse, tools::Grants},
+};
 
 use crate::{
-    clock::{OsEntropy, SystemClock},
     cmd::request::Asked,
     context::Context,
     error::{Exit, Result},

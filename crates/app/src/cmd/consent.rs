@@ -1,16 +1,17 @@
 //! `handshake consent`: what waits, what is in it, yes, no, and no longer.
 
 use handshake_core::{
-    ids::ReceiptId,
-    ports::{ApprovalQueue, SignedDecision, Signer},
+    ids::{ReceiptId, RequestId},
+    ports::{ApprovalQueue, SignedDecision},
 };
+use handshake_llm::{LeaseLimits, Preview};
 use serde_json::json;
 
 use crate::{
-    approval::{self, Allow},
     context::Context,
-    error::{Exit, Result},
+    error::{AppError, Exit, Result},
     factor, preview,
+    wire::App,
 };
 
 /// Approve, deny and review cloud calls.
@@ -58,6 +59,14 @@ pub(crate) struct ApproveArgs {
     /// Also approve similar calls: up to 200 calls, 64 KiB new per call, 2 MiB in total, 30 minutes idle, 8 hours.
     #[arg(long)]
     lease: bool,
+}
+
+/// Opens one waiting call by its id.
+async fn open(app: &App, id: &str) -> Result<Preview> {
+    let id: RequestId = id
+        .parse()
+        .map_err(|error| AppError::from(error).next("copy the id from `handshake consent list`"))?;
+    Ok(app.approver()?.open(id).await?)
 }
 
 pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
@@ -127,27 +136,21 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             })
         }
         Command::Show(args) => {
-            let waiting = approval::find(&app, &args.id).await?;
+            let waiting = open(&app, &args.id).await?;
             if args.raw {
-                out.line(String::from_utf8_lossy(&waiting.content.body));
+                out.line(String::from_utf8_lossy(waiting.body()));
             } else {
-                preview::show(out, &waiting, app.signer().assurance());
+                preview::show(out, &waiting);
             }
             out.object(&json!({
-                "plan": waiting.record.plan,
-                "body": String::from_utf8_lossy(&waiting.content.body),
+                "plan": waiting.plan(),
+                "body": String::from_utf8_lossy(waiting.body()),
             }));
             Ok(Exit::Done)
         }
         Command::Approve(args) => {
-            let waiting = approval::find(&app, &args.id).await?;
-            let signer = app.signer();
-            preview::show(out, &waiting, signer.assurance());
-            let allow = if args.lease {
-                Allow::Lease
-            } else {
-                Allow::Once
-            };
+            let waiting = open(&app, &args.id).await?;
+            preview::show(out, &waiting);
             if args.lease {
                 out.line("\n  With a lease, similar calls are not asked about again: up to 200 calls, 64 KiB new per call,");
                 out.line(
@@ -159,12 +162,17 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
                 out.line("Not approved. The call is still pending.");
                 return Ok(Exit::Waiting);
             }
-            let receipt =
-                approval::approve(&app, &waiting, allow, &signer, Some(&passphrase), None).await?;
+            let receipt = if args.lease {
+                waiting
+                    .approve_lease(&passphrase, LeaseLimits::default())
+                    .await?
+            } else {
+                waiting.approve_once(&passphrase).await?
+            };
             let head = app.store.log_head().await?;
             out.object(&json!({ "receipt": receipt, "anchor": head.short_anchor() }));
             out.line(format!("Approved. Receipt {}.", receipt.consent_receipt_id));
-            if !waiting.record.live {
+            if !waiting.is_live() {
                 out.note("note: no caller is waiting for this call any more");
             }
             out.line(format!(
@@ -189,28 +197,25 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Command::Reveal(args) => {
-            let waiting = approval::find(&app, &args.id).await?;
+            let waiting = open(&app, &args.id).await?;
             let passphrase = factor::ask("Approval passphrase: ")?;
             app.vault.check_factor(Some(&passphrase))?;
             let salt: String = waiting
-                .content
+                .content()
                 .salt
                 .as_bytes()
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect();
             out.object(&json!({
-                "salt": salt, "payload_sha256": waiting.record.plan.payload_sha256,
-                "envelope_sha256": waiting.record.plan.ext.envelope_sha256,
+                "salt": salt, "payload_sha256": waiting.plan().payload_sha256,
+                "envelope_sha256": waiting.plan().ext.envelope_sha256,
             }));
             out.line(format!("salt            {salt}"));
-            out.line(format!(
-                "payload_sha256  {}",
-                waiting.record.plan.payload_sha256
-            ));
+            out.line(format!("payload_sha256  {}", waiting.plan().payload_sha256));
             out.line(format!(
                 "envelope_sha256 {}",
-                waiting.record.plan.ext.envelope_sha256
+                waiting.plan().ext.envelope_sha256
             ));
             Ok(Exit::Done)
         }

@@ -12,16 +12,16 @@ use handshake_core::{
     reply::{ReplySpec, ResponseHead},
     secret::Secret,
 };
+use handshake_llm::parts::{SystemClock, adapters};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    clock::SystemClock,
     cmd::request::read,
     context::Context,
     error::{AppError, Exit, Result},
     out::Out,
-    stream, wire,
+    stream,
 };
 
 /// Decode a recorded provider answer.
@@ -95,7 +95,7 @@ struct Recording<'a> {
 type Decoded = (Vec<ChatEvent>, std::result::Result<(), CallError>);
 
 pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
-    let adapters = wire::adapters(Arc::new(NoSecrets), Arc::new(SystemClock::new(0)))?;
+    let adapters = adapters(Arc::new(NoSecrets), Arc::new(SystemClock::new(0)))?;
     let bytes = read(args.file.as_deref().unwrap_or(std::path::Path::new("-")))?;
     let factory = |kind: &str| {
         let known = Token::new(kind).ok().and_then(|kind| adapters.get(&kind));

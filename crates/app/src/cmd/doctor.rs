@@ -9,8 +9,7 @@ use handshake_core::{
     provider::ProviderRecord,
     tier::ModelTier,
 };
-use handshake_runtime::registry;
-use handshake_vault::ApprovalSigner;
+use handshake_llm::parts::{ApprovalSigner, Home, policy_file, runtime::registry};
 use serde::Serialize;
 use serde_json::json;
 
@@ -18,8 +17,7 @@ use crate::{
     cmd::{init::differing, provider},
     context::Context,
     error::{AppError, Exit, Result},
-    home::Home,
-    policy_file,
+    home,
     wire::{App, Wiring},
 };
 
@@ -131,7 +129,7 @@ async fn inside(findings: &mut Findings, path: &Path) {
             return;
         }
         Err(error) => {
-            findings.failed("home", error);
+            findings.failed("home", error.into());
             return;
         }
     };
@@ -188,7 +186,7 @@ fn permissions(findings: &mut Findings, home: &Path) {
 }
 
 fn vault(findings: &mut Findings, home: &Home) -> bool {
-    let vault = match home.vault() {
+    let vault = match home::vault(home) {
         Ok(vault) => vault,
         Err(error) => {
             let unusable = error.code == ErrorCode::Storage;
@@ -238,7 +236,7 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
             };
             findings.ok("policy", format!("policy.toml is confirmed{locked}{off}"));
         }
-        Err(error) => findings.failed("policy", error),
+        Err(error) => findings.failed("policy", error.into()),
     }
     true
 }
@@ -274,7 +272,7 @@ async fn open(findings: &mut Findings, app: &App) {
         one_provider(findings, app, &Arc::new(record)).await;
     }
     if let Err(error) = app.finish().await {
-        findings.failed("log", error);
+        findings.failed("log", error.into());
     }
 }
 

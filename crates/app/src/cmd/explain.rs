@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use handshake_core::gate::{Outcome, StepResult};
-use handshake_runtime::CallOptions;
+use handshake_llm::parts::{OsEntropy, SystemClock, runtime::CallOptions};
 use serde_json::{Value, json};
 
 use crate::{
-    clock::{OsEntropy, SystemClock},
     cmd::request::Asked,
     context::Context,
     error::{Exit, Result},

@@ -13,19 +13,19 @@ use handshake_core::{
     ports::Signer,
     secret::Secret,
 };
-use handshake_policy::rules::Rules;
-use handshake_vault::{ApprovalSigner, KdfParams, Vault};
+use handshake_llm::parts::{
+    ApprovalSigner, Home, KdfParams, Making, Rules, Vault, config_dir,
+    policy_file::{self, POLICY_DOMAIN},
+};
 use serde_json::{Value, json};
 
 use crate::{
     context::Context,
     error::{AppError, Exit, Result},
-    factor,
-    home::{Home, Making},
+    factor, home,
     out::printable,
-    policy_file::{self, POLICY_DOMAIN},
     record::by_person,
-    trust, widen,
+    widen,
     wire::{App, Wiring},
 };
 
@@ -59,11 +59,11 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         Err(error)
             if error.code == ErrorCode::HomeUntrusted && factor::at_terminal() && !cx.out.json =>
         {
-            (trust_it(&path, error)?, false, true)
+            (trust_it(&path, error.into())?, false, true)
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
-    let vault = home.vault().map_err(|error| elsewhere(&home, error))?;
+    let vault = home::vault(&home).map_err(|error| elsewhere(&home, error))?;
     let before = confirmed_digest(&home.path);
     let (policy, passphrase) = policy(cx, &home, &vault)?;
     let app = App::wire(home, Wiring::default()).await?;
@@ -88,15 +88,15 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
 
 fn make(path: &Path, args: &Args) -> Result<Home> {
     if args.headless {
-        return Home::make(
+        return Ok(Home::make(
             path,
             &Making {
                 approval: None,
                 kdf: KdfParams::STANDARD,
             },
-        );
+        )?);
     }
-    Home::open_or_make(path)
+    home::open_or_make(path)
 }
 
 /// Asks whether a home that this account did not make, or does not know, is trusted.
@@ -162,7 +162,7 @@ fn policy(cx: &Context, home: &Home, vault: &Arc<Vault>) -> Result<(Policy, Opti
             let wider = differing(&written, &Rules::default());
             (written, wider)
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     if !home.can_approve || !factor::at_terminal() {
         return Ok((Policy::Unconfirmed(wider), None));
@@ -234,7 +234,7 @@ fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Polic
     out.line("  policy.toml    your rules, if you write any; run this command to confirm a change that allows more");
     out.line("Outside the home, so that a copy of it is not trusted:");
     out.line(format!("  {}", home.key_file().display()));
-    if let Ok(dir) = trust::config_dir() {
+    if let Ok(dir) = config_dir() {
         out.line(format!("  {}", dir.join("homes.json").display()));
     }
     if readable {

@@ -81,7 +81,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
         Command::Export(args) => {
             let app = cx.app().await?;
             app.store.log_checkpoint().await?;
-            let failed = |error: handshake_registry_store::ExportFailed| {
+            let failed = |error: handshake_llm::parts::ExportFailed| {
                 AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string())
             };
             let manifest = app

@@ -5,16 +5,14 @@ use std::{io::Read, path::Path};
 use handshake_core::{
     chat::{ChatRequest, Message, Params, Role, Target},
     code::{ErrorCode, Phase},
-    ids::{ExternalId, MessageId, Principal, PrincipalKind, SessionId, ToolId, TraceId},
+    ids::{MessageId, SessionId, ToolId, TraceId},
     ports::{Clock, Entropy, EntropyExt},
     tool::ToolRegistry,
 };
+use handshake_llm::parts::{account, builtins};
 use serde::Deserialize;
 
-use crate::{
-    error::{AppError, Result},
-    tools,
-};
+use crate::error::{AppError, Result};
 
 /// The largest file that a command reads.
 const MAX_FILE: u64 = 16 << 20;
@@ -128,19 +126,6 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, expected: &
     })
 }
 
-/// The person at this terminal: the OS account, never a request's word.
-pub(crate) fn person() -> Principal {
-    let uid = rustix::process::getuid().as_raw();
-    let name = std::env::var("USER")
-        .ok()
-        .and_then(|name| ExternalId::new(name).ok());
-    let fallback = || ExternalId::new(format!("uid-{uid}")).expect("digits and letters");
-    Principal {
-        kind: PrincipalKind::Terminal,
-        name: name.unwrap_or_else(fallback),
-    }
-}
-
 impl Asked<'_> {
     /// Composes the request. `session_model` is the model that a swap moved the session to.
     pub(crate) fn compose(&self, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Composed> {
@@ -200,7 +185,7 @@ impl Asked<'_> {
                     }
                 },
                 trace_id: TraceId::from_entropy(entropy.bytes()),
-                principal: person(),
+                principal: account(),
                 target,
                 messages,
                 tools: definitions,
@@ -219,7 +204,7 @@ impl Asked<'_> {
 
     /// `--tools FILE`: a JSON array of built-in tool ids, or of whole entries of tools that this binary runs.
     fn tools(&self, named: &[ToolId]) -> Result<ToolRegistry> {
-        let builtins = tools::builtins();
+        let builtins = builtins();
         let mut chosen = ToolRegistry::new();
         let bad = |text: String| AppError::usage(ErrorCode::InvalidConfig, text);
         let mut register = |entry: handshake_core::tool::ToolEntry| {

@@ -10,11 +10,10 @@ use handshake_core::{
         state_hash,
     },
 };
-use handshake_runtime::compile::persist;
+use handshake_llm::parts::{account, runtime::compile::persist};
 use serde_json::json;
 
 use crate::{
-    cmd::request::person,
     context::Context,
     error::{AppError, Exit, Result},
     wire::App,
@@ -93,7 +92,7 @@ pub(crate) async fn swap(
     to: &ModelRef,
     (role, reason): (&str, &str),
     timeout_ms: u64,
-) -> Result<handshake_runtime::swap::SwapReport> {
+) -> Result<handshake_llm::parts::runtime::swap::SwapReport> {
     let failed = |error: handshake_core::ports::SessionError| match error {
         handshake_core::ports::SessionError::Busy => AppError::new(
             ErrorCode::SessionBusy,
@@ -153,6 +152,6 @@ pub(crate) async fn swap(
     };
     Ok(app
         .runtime
-        .swap(request, session, &person(), SwapFallback::Abort)
+        .swap(request, session, &account(), SwapFallback::Abort)
         .await?)
 }

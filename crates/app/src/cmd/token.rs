@@ -9,7 +9,7 @@ use handshake_core::{
     ids::{ExternalId, ModelRef, ProfileId},
     ports::{Entropy, ProfileStore, StoreError},
 };
-use handshake_registry_store::NewToken;
+use handshake_llm::parts::NewToken;
 use serde_json::json;
 use zeroize::Zeroizing;
 

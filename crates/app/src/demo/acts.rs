@@ -11,14 +11,13 @@ use handshake_core::{
     swap::SwapOutcome,
 };
 use handshake_flight_recorder::{Anchor, Status, Trust, verify_export};
-use handshake_runtime::{CallOptions, ConsentMode, History, ToolUse};
+use handshake_llm::parts::runtime::{CallOptions, ConsentMode, History, ToolUse};
 
 use super::{
     Stage,
     play::{Played, denied, play, say},
 };
 use crate::{
-    approval::{self, Allow},
     cmd::{
         log::{hex, line},
         swap::swap,
@@ -207,14 +206,8 @@ pub(super) async fn four(stage: &mut Stage) -> Result<()> {
 
 /// Shows the preview, and lets the person or the demo's own key say yes.
 pub(super) async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> {
-    let app = &stage.app;
-    let signer = app.signer();
-    let waiting = approval::find(app, &request_id.to_string()).await?;
-    preview::show(
-        stage.out,
-        &waiting,
-        handshake_core::ports::Signer::assurance(&signer),
-    );
+    let preview = stage.app.approver()?.open(request_id).await?;
+    preview::show(stage.out, &preview);
     if stage.ask {
         stage.out.text(
             "\n  Send this? (Outside the demo you would enter your passphrase here.) Type yes: ",
@@ -227,8 +220,7 @@ pub(super) async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> 
         let yes = matches!(answer, Ok(Ok(line)) if line.trim().eq_ignore_ascii_case("yes"));
         if !yes {
             stage.out.line("  Not approved. Nothing was sent.");
-            use handshake_core::ports::{ApprovalQueue, SignedDecision};
-            return Ok(app.store.decide(SignedDecision::Deny(request_id)).await?);
+            return Ok(preview.deny().await?);
         }
     } else {
         stage.out.line("\n  Nobody is at the terminal, so the demo's own key approves. It is valid for this simulator only.");
@@ -236,15 +228,10 @@ pub(super) async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> 
     let demo = DemoBinding {
         listener: stage.cloud.addr(),
     };
-    let receipt = approval::approve(
-        app,
-        &waiting,
-        Allow::Once,
-        &signer,
-        Some(&stage.passphrase),
-        Some(demo),
-    )
-    .await?;
+    let receipt = preview
+        .for_demo(demo)
+        .approve_once(&stage.passphrase)
+        .await?;
     stage
         .out
         .line(format!("  Receipt {}.\n", receipt.consent_receipt_id));

@@ -5,7 +5,7 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     error::CallError,
 };
-use handshake_runtime::CallOptions;
+use handshake_llm::parts::runtime::CallOptions;
 
 use super::{Stage, acts::consent};
 use crate::{error::Result, out::Out, stream::published};

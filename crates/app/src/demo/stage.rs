@@ -13,19 +13,17 @@ use handshake_core::{
     secret::{Secret, SecretRef},
     tier::{ModelTier, Reach},
 };
-use handshake_runtime::{registry, tools::Grants};
+use handshake_llm::parts::{
+    Home, KdfParams, Making, OsEntropy, account, builtins,
+    runtime::{registry, tools::Grants},
+};
 use handshake_simulator::{Model, Reply, Rule, Script, SimConfig, Simulator};
-use handshake_vault::KdfParams;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    clock::OsEntropy,
-    cmd::request::person,
     error::{AppError, Result},
-    home::{Home, Making},
     out::Out,
-    tools,
     wire::{App, Wiring},
 };
 
@@ -86,7 +84,7 @@ impl Stage {
                 kdf: KdfParams::new(1024, 1, 1)?,
             },
         )?;
-        let registry = tools::builtins();
+        let registry = builtins();
         let wiring = Wiring {
             tools: registry,
             grants: Grants::default(),
@@ -152,7 +150,7 @@ impl Stage {
         Ok(ChatRequest {
             session_id: SessionId::new(session)?,
             trace_id: TraceId::from_entropy(OsEntropy.bytes()),
-            principal: person(),
+            principal: account(),
             target: Target::Model(model.clone()),
             messages: vec![Message::text(id, Role::User, text, self.app.clock.now())],
             tools: Vec::new(),

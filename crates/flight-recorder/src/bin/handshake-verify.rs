@@ -165,7 +165,7 @@ fn to_text(verdict: &Verdict) -> String {
     lines.extend(
         verdict
             .pruned
-            .map(|size| format!("pruned      up to {size}, signed; the log goes on from there")),
+            .map(|size| format!("pruned      up to {size}, signed; the log continues from there")),
     );
     lines.push(match verdict.checkpointed_size {
         Some(size) => format!(

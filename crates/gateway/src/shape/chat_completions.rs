@@ -53,7 +53,7 @@ pub(crate) async fn completions(
     if !is_json(&headers) {
         return errors::plain(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the body must be application/json",
+            "the content type must be application/json",
         );
     }
     let Some(mut slot) = shared.slots.call() else {
@@ -117,10 +117,7 @@ fn unread(shared: &Shared, why: Unread) -> Response {
     match why {
         Unread::TooLarge => {
             shared.metrics.limited("body");
-            errors::plain(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is larger than allowed",
-            )
+            errors::plain(StatusCode::PAYLOAD_TOO_LARGE, "request body too large")
         }
         Unread::Full => {
             shared.metrics.limited("held");
@@ -130,10 +127,10 @@ fn unread(shared: &Shared, why: Unread) -> Response {
             shared.metrics.limited("body_time");
             errors::plain(
                 StatusCode::REQUEST_TIMEOUT,
-                "the body did not arrive in time",
+                "request body did not arrive in time",
             )
         }
-        Unread::Broken => errors::plain(StatusCode::BAD_REQUEST, "the body is incomplete"),
+        Unread::Broken => errors::plain(StatusCode::BAD_REQUEST, "incomplete request body"),
     }
 }
 

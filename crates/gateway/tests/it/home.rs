@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use handshake_adapters_ollama::OllamaFactory;
 use handshake_adapters_openai_compat::OpenAiCompatFactory;
 use handshake_core::{
@@ -17,20 +16,15 @@ use handshake_core::{
     ids::{ExternalId, ModelRef},
     ports::{
         AdapterFactory, ApprovalQueue, Clock, EntropyExt, PendingRecord, ProfileStore,
-        ProviderStore, RegistryFeed, SignedDecision, Signer, SinkFilter, StoreError, ToolExecutor,
+        ProviderStore, RegistryFeed, SignedDecision, Signer, SinkFilter, StoreError,
     },
     profile::{RegistryView, WorkProfile},
     provider::ProviderRecord,
     tier::Reach,
     time::UtcTime,
-    tool::{HTC_VERSION, ToolEntry, ToolRegistry, ToolRequest, ToolResponse},
 };
 use handshake_gateway::{Gateway, GatewayPorts, Limits, Listener};
-use handshake_runtime::{
-    Adapters, Config, Ports, Runtime,
-    compile::TranscriptCompiler,
-    tools::{Grants, RegistryToolGate},
-};
+use handshake_runtime::{Adapters, Config, Ports, Runtime};
 use handshake_testkit::{fixture, gate::World};
 use handshake_transport::Transport;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -69,28 +63,12 @@ impl Home {
             Arc::new(OpenAiCompatFactory::new(transport)),
         ];
         let adapters = factories.map(|factory| (factory.kind().clone(), factory));
-        let tools = ToolRegistry::new();
         let feed = Arc::new(Feed::default());
-        let ports = Ports {
-            gate: Arc::clone(&world.gate),
-            adapters: Adapters::new(BTreeMap::from(adapters)),
-            feed: Arc::clone(&feed) as _,
-            providers: memory(),
-            profiles: memory(),
-            sessions: memory(),
-            artifacts: memory(),
-            queue: memory(),
-            ledger: memory(),
-            recorder: memory(),
-            tool_gate: Arc::new(
-                RegistryToolGate::new(&tools, Grants::default()).expect("a tool gate"),
-            ),
-            tools: Arc::new(tools),
-            executor: Arc::new(NoTools),
-            compiler: Arc::new(TranscriptCompiler::new(memory())),
-            clock,
-            entropy: memory(),
-        };
+        let gate = Arc::clone(&world.gate);
+        let adapters = Adapters::new(BTreeMap::from(adapters));
+        let mut ports = Ports::new(&memory(), gate, adapters, clock, memory());
+        // The tokens and models of these tests, and nothing of the memory's own.
+        ports.feed = Arc::clone(&feed) as _;
         let mut limits = Limits::default();
         change(&mut limits);
         let listener = Listener::bind(([127, 0, 0, 1], 0).into())
@@ -305,22 +283,5 @@ impl Clock for Ticking {
 
     fn run(&self) -> u64 {
         1
-    }
-}
-
-struct NoTools;
-
-#[async_trait]
-impl ToolExecutor for NoTools {
-    async fn execute(&self, _: &ToolEntry, request: ToolRequest) -> ToolResponse {
-        ToolResponse {
-            schema_version: HTC_VERSION.to_owned(),
-            tool_call_id: request.tool_call_id,
-            ok: false,
-            result: None,
-            error: None,
-            duration_ms: 0,
-            resources: BTreeMap::new(),
-        }
     }
 }

@@ -16,10 +16,7 @@ use handshake_core::{
     error::CallError,
     ids::{ModelRef, SessionId, Token, ToolId},
     label::{Label, Sensitivity},
-    ports::{
-        ApprovalQueue, Clock, ContextCompiler, EntropyExt, PendingRecord, SignedDecision,
-        ToolExecutor,
-    },
+    ports::{ApprovalQueue, Clock, EntropyExt, PendingRecord, SignedDecision, ToolExecutor},
     ports::{ProviderStore, Signer},
     provider::ProviderRecord,
     tier::Reach,
@@ -28,11 +25,7 @@ use handshake_core::{
         ToolRegistry, ToolRequest, ToolResponse,
     },
 };
-use handshake_runtime::{
-    Adapters, CallHandle, CallOptions, Config, Ports, Runtime,
-    compile::TranscriptCompiler,
-    tools::{Grants, RegistryToolGate},
-};
+use handshake_runtime::{Adapters, CallHandle, CallOptions, Config, Ports, Runtime, tools::Grants};
 use handshake_testkit::{fixture, gate::World};
 use serde_json::json;
 
@@ -70,24 +63,15 @@ impl Home {
             sessions: BTreeMap::new(),
             default_session: granted(),
         };
-        let ports = Ports {
-            gate: Arc::clone(&world.gate),
-            adapters: Adapters::new(BTreeMap::from([(kind, Arc::new(factory) as _)])),
-            feed: memory(),
-            providers: memory(),
-            profiles: memory(),
-            sessions: memory(),
-            artifacts: memory(),
-            queue: memory(),
-            ledger: memory(),
-            recorder: memory(),
-            tool_gate: Arc::new(RegistryToolGate::new(&registry, grants).expect("a tool gate")),
-            tools: Arc::new(registry),
-            executor: Arc::clone(&tools) as _,
-            compiler: Arc::new(TranscriptCompiler::new(memory())) as Arc<dyn ContextCompiler>,
-            clock: memory(),
-            entropy: memory(),
-        };
+        let ports = Ports::new(
+            &memory(),
+            Arc::clone(&world.gate),
+            Adapters::new(BTreeMap::from([(kind, Arc::new(factory) as _)])),
+            memory(),
+            memory(),
+        )
+        .with_tools(registry, grants, Arc::clone(&tools) as _)
+        .expect("a tool gate");
         let home = Self {
             runtime: Runtime::new(ports.clone(), Config::default()),
             local: fixture::record("local", "simulated", "http://127.0.0.1:4000", Reach::Direct),

@@ -67,24 +67,19 @@ pub(crate) async fn cleared_for(
     record: &Arc<ProviderRecord>,
     peers: &[SocketAddr],
 ) -> Cleared {
-    let memory = || Arc::new(world.memory.clone());
-    let gate = Gate::new(GatePorts {
-        policy: Arc::new(world.policy.clone()),
-        peers: Arc::new(Told(peers.to_vec())),
-        artifacts: memory(),
-        validators: vec![Arc::new(Needle::default())],
-        consent: memory(),
-        contacts: memory(),
-        ledger: memory(),
-        recorder: memory(),
-        secrets: memory(),
-        clock: memory(),
-        entropy: memory(),
-        approval_key: None,
-        commitments: CommitmentKey::new([5; 32]).expect("a key"),
-        work_budget: 1 << 20,
-        own_listeners: Vec::new(),
-    });
+    let home = Arc::new(world.memory.clone());
+    let mut ports = GatePorts::new(
+        &home,
+        Arc::new(world.policy.clone()),
+        Arc::new(Told(peers.to_vec())),
+        Arc::clone(&home) as _,
+        Arc::clone(&home) as _,
+        Arc::clone(&home) as _,
+        CommitmentKey::new([5; 32]).expect("a key"),
+    );
+    ports.validators = vec![Arc::new(Needle::default())];
+    ports.work_budget = 1 << 20;
+    let gate = Gate::new(ports);
     match gate.clear(world.egress(record, prepared(record))).await {
         Authorization::Cleared(cleared) => *cleared,
         other => panic!("not cleared: {other:?}"),

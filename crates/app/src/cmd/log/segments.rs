@@ -11,7 +11,7 @@ use handshake_core::{
     ports::{FlightRecorder, StoreError},
 };
 use handshake_flight_recorder::Verdict;
-use handshake_registry_store::{Loss, Retention, Segment};
+use handshake_llm::parts::{Loss, Retention, Segment};
 use serde_json::{Value, json};
 
 use crate::{
@@ -192,7 +192,7 @@ fn lost(losses: &[Loss]) -> String {
         parts.push(format!("{count} events lost to load"));
     }
     if let (1.., count) = of(LossCause::Storage) {
-        parts.push(format!("{count} events lost to a failure of the storage"));
+        parts.push(format!("{count} events lost to a storage failure"));
     }
     match of(LossCause::Crash) {
         (0, _) => {}

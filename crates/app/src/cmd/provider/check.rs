@@ -9,7 +9,7 @@ use handshake_core::{
     provider::ProviderRecord,
     tier::ModelTier,
 };
-use handshake_runtime::registry;
+use handshake_llm::parts::runtime::registry;
 use serde_json::json;
 
 use super::{chosen, governance, help_for};

@@ -11,7 +11,7 @@ use handshake_core::{
     provider::ProviderRecord,
     tier::ModelTier,
 };
-use handshake_runtime::registry;
+use handshake_llm::parts::runtime::registry;
 use serde_json::{Value, json};
 
 use super::{add::wrong, find, governance};

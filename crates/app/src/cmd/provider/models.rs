@@ -10,7 +10,7 @@ use handshake_core::{
     provider::ProviderRecord,
     tier::ModelTier,
 };
-use handshake_runtime::registry;
+use handshake_llm::parts::runtime::registry;
 use serde_json::{Map, Value, json};
 
 use super::{chosen, governance, help_for};

@@ -10,7 +10,7 @@ use handshake_core::{
     ports::PeerResolver,
     tier::{self, ModelTier, Reach, Residence},
 };
-use handshake_transport::SystemResolver;
+use handshake_llm::parts::SystemResolver;
 use serde_json::{Map, Value, json};
 
 use super::{add::parsed, draft};

@@ -38,7 +38,7 @@ struct Object<'a> {
 
 const BUSY: Envelope<'static> = Envelope {
     error: Object {
-        message: "too many requests at once; try again in a second",
+        message: "too many concurrent requests; try again in 1 second",
         kind: "rate_limit_error",
         param: None,
         code: Some("rate_limit_exceeded"),
@@ -62,7 +62,7 @@ pub(crate) fn plain(status: StatusCode, message: &str) -> Response {
 pub(crate) fn unauthorised() -> Response {
     plain(
         StatusCode::UNAUTHORIZED,
-        "a client token is needed: handshake token create NAME",
+        "client token required: create one with `handshake token create NAME`",
     )
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn busy() -> Response {
 pub(crate) async fn unknown_route() -> Response {
     plain(
         StatusCode::NOT_FOUND,
-        "no such route; served here: POST /v1/chat/completions, GET /v1/models, GET /v1/models/{id}",
+        "no such route; this gateway serves POST /v1/chat/completions, GET /v1/models, GET /v1/models/{id}",
     )
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn unknown_route() -> Response {
 pub(crate) async fn wrong_method() -> Response {
     plain(
         StatusCode::METHOD_NOT_ALLOWED,
-        "this route takes another method",
+        "method not allowed on this route",
     )
 }
 
@@ -94,7 +94,7 @@ pub(crate) async fn wrong_method() -> Response {
 pub(crate) fn no_websocket() -> Response {
     plain(
         StatusCode::UPGRADE_REQUIRED,
-        "WebSockets are not served here; turn them off in the client (Codex: supports_websockets = false)",
+        "WebSockets are not supported; turn them off in the client (Codex: supports_websockets = false)",
     )
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn no_websocket() -> Response {
 pub(crate) fn crashed(_: Box<dyn std::any::Any + Send>) -> Response {
     plain(
         StatusCode::INTERNAL_SERVER_ERROR,
-        "the gateway failed on this request",
+        "the gateway failed to handle this request",
     )
 }
 

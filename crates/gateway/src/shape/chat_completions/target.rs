@@ -36,7 +36,7 @@ pub(super) fn find(client: &Client, name: &str) -> Result<Found, CallError> {
         Some(role) => Target::Role(role.parse().map_err(|_| bad("model"))?),
         None => {
             let model = model(&client.view, name).ok_or_else(|| {
-                unknown().about("a model is PROVIDER/MODEL, role:NAME or an alias")
+                unknown().about("model must be PROVIDER/MODEL, role:NAME or an alias")
             })?;
             if !client.opens(&model) {
                 return Err(unknown());

@@ -9,12 +9,14 @@ use handshake_core::{
 
 /// The clocks of this machine. The monotonic one counts suspended time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SystemClock {
+pub struct SystemClock {
     run: u64,
 }
 
 impl SystemClock {
-    pub(crate) fn new(run: u64) -> Self {
+    /// The clocks of one run of a home; receipts of an older run are void.
+    #[must_use]
+    pub fn new(run: u64) -> Self {
         Self { run }
     }
 }
@@ -50,7 +52,7 @@ impl Clock for SystemClock {
 
 /// The operating system's randomness.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OsEntropy;
+pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn fill(&self, bytes: &mut [u8]) {

@@ -19,7 +19,8 @@ const WORDS: [&str; 8] = [
 ];
 
 /// Why a passphrase is too weak; `None` when nothing speaks against it.
-pub(crate) fn weakness(text: &str) -> Option<&'static str> {
+#[must_use]
+pub fn weakness(text: &str) -> Option<&'static str> {
     let chars: Vec<char> = text.chars().collect();
     if chars.len() < LEAST {
         return Some("it has fewer than 12 characters");

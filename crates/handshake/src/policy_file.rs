@@ -9,19 +9,20 @@ use handshake_core::{
 use handshake_policy::rules::Rules;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{AppError, Result};
+use crate::error::{Error, Result};
 
 /// The domain of confirmations of policy.
-pub(crate) const POLICY_DOMAIN: &str = "hsk.policy.v1";
+pub const POLICY_DOMAIN: &str = "hsk.policy.v1";
 
 /// The rules of a home.
-pub(crate) struct Loaded {
+#[derive(Clone, Debug)]
+pub struct Loaded {
     /// What counts.
-    pub(crate) in_force: Rules,
+    pub in_force: Rules,
     /// What the file says.
-    pub(crate) written: Rules,
+    pub written: Rules,
     /// Whether the file allows more than a person confirmed.
-    pub(crate) unconfirmed: bool,
+    pub unconfirmed: bool,
 }
 
 /// `policy.confirmed.json`: rules that a person confirmed with the approval factor.
@@ -33,13 +34,16 @@ struct Confirmed {
 }
 
 /// Reads the rules of a home.
-pub(crate) fn load(home: &Path, key: &PublicKey) -> Result<Loaded> {
+///
+/// # Errors
+/// `HSK-403-HOME-UNTRUSTED` when what was confirmed was changed afterwards, and what the file's own rules say.
+pub fn load(home: &Path, key: &PublicKey) -> Result<Loaded> {
     let confirmed = confirmed(home, key)?;
     let written = match fs::read_to_string(home.join("policy.toml")) {
         Ok(text) => Rules::read(&text)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => confirmed.clone(),
         Err(_) => {
-            return Err(AppError::new(
+            return Err(Error::new(
                 ErrorCode::Storage,
                 Phase::Storage,
                 "cannot read policy.toml",
@@ -60,7 +64,7 @@ fn confirmed(home: &Path, key: &PublicKey) -> Result<Rules> {
         return Ok(Rules::default());
     };
     let damaged = || {
-        AppError::new(
+        Error::new(
             ErrorCode::HomeUntrusted,
             Phase::Storage,
             "policy.confirmed.json was changed after it was confirmed",
@@ -75,21 +79,24 @@ fn confirmed(home: &Path, key: &PublicKey) -> Result<Rules> {
     Ok(confirmed.rules)
 }
 
-/// Stores a confirmation.
-pub(crate) fn confirm(home: &Path, rules: &Rules, signature: &[u8; 64]) -> Result<()> {
+/// Stores a confirmation: a signature of the rules' digest under [`POLICY_DOMAIN`].
+///
+/// # Errors
+/// `HSK-500-STORAGE`.
+pub fn confirm(home: &Path, rules: &Rules, signature: &[u8; 64]) -> Result<()> {
     let text = serde_json::to_vec_pretty(&Confirmed {
         rules: rules.clone(),
         signature: signature.iter().map(|byte| format!("{byte:02x}")).collect(),
     })
     .map_err(|_| {
-        AppError::new(
+        Error::new(
             ErrorCode::Storage,
             Phase::Storage,
             "cannot write policy.confirmed.json",
         )
     })?;
     let failed = |_| {
-        AppError::new(
+        Error::new(
             ErrorCode::Storage,
             Phase::Storage,
             "cannot write policy.confirmed.json",

@@ -13,7 +13,7 @@ use handshake_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::{AppError, Result};
+use crate::error::{Error, Result};
 
 /// One trusted home.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -35,7 +35,10 @@ pub(crate) struct TrustList {
 }
 
 /// The per-user configuration directory: never inside a home, never named by a home.
-pub(crate) fn config_dir() -> Result<PathBuf> {
+///
+/// # Errors
+/// `HSK-400-INVALID-CONFIG` where the environment names no absolute path.
+pub fn config_dir() -> Result<PathBuf> {
     let set = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -45,7 +48,7 @@ pub(crate) fn config_dir() -> Result<PathBuf> {
         .or_else(|| set("HOME").map(|home| home.join(".config")))
         .map(|base| base.join("handshake"))
         .ok_or_else(|| {
-            AppError::usage(
+            Error::usage(
                 ErrorCode::InvalidConfig,
                 "neither XDG_CONFIG_HOME nor HOME is an absolute path",
             )
@@ -64,7 +67,7 @@ impl TrustList {
                 let text = private.then(|| fs::read(&path).ok()).flatten();
                 text.and_then(|text| serde_json::from_slice(&text).ok())
                     .ok_or_else(|| {
-                        AppError::new(
+                        Error::new(
                             ErrorCode::HomeUntrusted,
                             Phase::Storage,
                             "the list of trusted homes is damaged, or other users can access it",
@@ -96,7 +99,7 @@ impl TrustList {
         self.homes.push(entry);
         self.homes.sort_by(|a, b| a.path.cmp(&b.path));
         let failed = |_| {
-            AppError::new(
+            Error::new(
                 ErrorCode::Storage,
                 Phase::Storage,
                 "cannot write the list of trusted homes",
@@ -109,7 +112,7 @@ impl TrustList {
             .create(dir)
             .map_err(failed)?;
         let text = serde_json::to_vec_pretty(&self.homes).map_err(|_| {
-            AppError::new(
+            Error::new(
                 ErrorCode::Storage,
                 Phase::Storage,
                 "cannot write the list of trusted homes",

@@ -1,4 +1,4 @@
-//! The tools that this binary runs itself: pure functions of their arguments, offline.
+//! The tools that are built in: pure functions of their arguments, offline.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 /// Runs the built-in tools.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Builtins;
+pub struct Builtins;
 
 /// The entries of the built-in tools.
 const ENTRIES: &str = r#"[
@@ -35,7 +35,8 @@ const ENTRIES: &str = r#"[
 ]"#;
 
 /// The registry of the built-in tools.
-pub(crate) fn builtins() -> ToolRegistry {
+#[must_use]
+pub fn builtins() -> ToolRegistry {
     ToolRegistry::from_json(ENTRIES.as_bytes()).expect("the built-in entries are valid")
 }
 

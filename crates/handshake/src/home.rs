@@ -1,0 +1,350 @@
+//! The home: where everything of one installation lives. Trusted by path, install and approval key.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    ports::{Entropy, EntropyExt},
+    secret::Secret,
+};
+use handshake_vault::{ApprovalFactor, KdfParams, NewVault, Unlock, Vault, create_key_file};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::{OsEntropy, SystemClock},
+    error::{Error, Result},
+    trust::{self, TrustList, TrustedHome},
+};
+
+/// A home that is trusted, and this process's run of it.
+#[derive(Debug)]
+pub struct Home {
+    /// Its folder, through no link.
+    pub path: PathBuf,
+    /// The id of the installation.
+    pub install_id: String,
+    /// Rises when the machine was started again: receipts of an older run are void.
+    pub run: u64,
+    /// Whether a person holds the approval passphrase. A home that was made without a terminal has none.
+    pub can_approve: bool,
+    /// Whether this process made the home, and so a person chose the approval passphrase a moment ago.
+    fresh: AtomicBool,
+    key_file: PathBuf,
+}
+
+/// `home.json`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct HomeFile {
+    install_id: String,
+    /// Says why approving fails. It grants nothing: the vault's own factor decides.
+    #[serde(default = "yes")]
+    can_approve: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How a home is made.
+#[derive(Debug)]
+pub struct Making<'a> {
+    /// The approval passphrase; `None` makes a home in which nobody can approve anything.
+    pub approval: Option<&'a Secret>,
+    /// How costly it is to guess the passphrase.
+    pub kdf: KdfParams,
+}
+
+/// The home of this user: `HANDSHAKE_HOME`, or the platform's data directory.
+///
+/// # Errors
+/// `HSK-400-INVALID-CONFIG` where the environment names neither.
+pub fn default_path() -> Result<PathBuf> {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
+    set("HANDSHAKE_HOME")
+        .or_else(|| set("XDG_DATA_HOME").map(|data| data.join("handshake")))
+        .or_else(|| set("HOME").map(|home| home.join(".local/share/handshake")))
+        .ok_or_else(|| {
+            Error::usage(
+                ErrorCode::InvalidConfig,
+                "cannot find the home: neither HOME nor HANDSHAKE_HOME is set",
+            )
+            .next("name one with `--home DIR`")
+        })
+}
+
+fn untrusted(message: &str, path: &Path) -> Error {
+    Error::new(
+        ErrorCode::HomeUntrusted,
+        Phase::Input,
+        format!("{message}: {}", path.display()),
+    )
+    .next(format!(
+        "run `handshake init --home {}` at a terminal if the home is yours",
+        path.display()
+    ))
+}
+
+fn failed(message: &'static str) -> impl Fn(std::io::Error) -> Error {
+    move |_| Error::new(ErrorCode::Storage, Phase::Storage, message)
+}
+
+impl Home {
+    /// Opens a home that is there and trusted. `Ok(None)` when there is none yet.
+    ///
+    /// # Errors
+    /// `HSK-403-HOME-UNTRUSTED` when this user neither made nor trusted it.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        Self::open_in(path, &trust::config_dir()?)
+    }
+
+    /// The same with another configuration directory.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(path: &Path, config: &Path) -> Result<Option<Self>> {
+        let path = absolute(path)?;
+        if !path.join("home.json").exists() {
+            return Ok(None);
+        }
+        let mut list = TrustList::load(config)?;
+        let file = read_home_file(&path)?;
+        let summary = Vault::inspect(&path.join("vault.hskv"))?;
+        let trusted = list
+            .find(&path)
+            .filter(|t| {
+                t.install_id == file.install_id && t.approval_key == *summary.approval_key.id()
+            })
+            .cloned()
+            .ok_or_else(|| untrusted("this home was not created or trusted by you", &path))?;
+        let boot_id = trust::boot_id();
+        let run = if trusted.boot_id == boot_id {
+            trusted.run
+        } else {
+            trusted.run + 1
+        };
+        if run != trusted.run {
+            list.put(TrustedHome {
+                run,
+                boot_id,
+                ..trusted
+            })?;
+        }
+        let key_file = key_file(config, &file.install_id);
+        Ok(Some(Self {
+            path,
+            install_id: file.install_id,
+            run,
+            can_approve: file.can_approve,
+            fresh: AtomicBool::new(false),
+            key_file,
+        }))
+    }
+
+    /// Makes a home where none is.
+    ///
+    /// # Errors
+    /// `HSK-400-INVALID-CONFIG` for a folder that is not empty; `HSK-500-STORAGE`.
+    pub fn make(path: &Path, making: &Making<'_>) -> Result<Self> {
+        Self::make_in(path, &trust::config_dir()?, making)
+    }
+
+    /// The same with another configuration directory: the demo leaves nothing behind in the real one.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub fn make_in(path: &Path, config: &Path, making: &Making<'_>) -> Result<Self> {
+        let path = absolute(path)?;
+        let busy = fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some());
+        if busy {
+            return Err(Error::usage(
+                ErrorCode::InvalidConfig,
+                format!(
+                    "cannot create a home in a directory that is not empty: {}",
+                    path.display()
+                ),
+            ));
+        }
+        let private = |dir: &Path| {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)
+                .map_err(failed("cannot create the home"))
+        };
+        private(&path)?;
+        private(&path.join("run"))?;
+        let install_id: String = OsEntropy
+            .bytes::<16>()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let key_file = key_file(config, &install_id);
+        private(key_file.parent().unwrap_or(Path::new("/")))?;
+        create_key_file(&key_file, &OsEntropy)?;
+        // Without a person there is no factor, and so nobody may ever approve in this home: its passphrase is
+        // random and forgotten.
+        let forgotten = forgotten();
+        let vault = Vault::create(
+            &path.join("vault.hskv"),
+            NewVault {
+                unlock: Unlock::KeyFile(&key_file),
+                approval: ApprovalFactor::Passphrase(making.approval.unwrap_or(&forgotten)),
+                kdf: making.kdf,
+            },
+            Arc::new(SystemClock::new(1)),
+            Arc::new(OsEntropy),
+        )?;
+        let text = serde_json::to_vec(&HomeFile {
+            install_id: install_id.clone(),
+            can_approve: making.approval.is_some(),
+        })
+        .map_err(|_| Error::new(ErrorCode::Storage, Phase::Storage, "cannot create the home"))?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path.join("home.json"))
+            .map_err(failed("cannot create the home"))?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(failed("cannot create the home"))?;
+        TrustList::load(config)?.put(TrustedHome {
+            path: path.clone(),
+            install_id: install_id.clone(),
+            approval_key: vault.summary()?.approval_key.id().clone(),
+            run: 1,
+            boot_id: trust::boot_id(),
+        })?;
+        Ok(Self {
+            path,
+            install_id,
+            run: 1,
+            can_approve: making.approval.is_some(),
+            fresh: AtomicBool::new(making.approval.is_some()),
+            key_file,
+        })
+    }
+
+    /// Trusts a home that somebody else made, after a person confirmed.
+    ///
+    /// # Errors
+    /// What keeps the home or the list from being read or written.
+    pub fn trust(path: &Path) -> Result<()> {
+        let path = absolute(path)?;
+        let file = read_home_file(&path)?;
+        let summary = Vault::inspect(&path.join("vault.hskv"))?;
+        let mut list = TrustList::load(&trust::config_dir()?)?;
+        // A home that comes back may be an older copy: what was approved in it before counts no more.
+        let run = list.last_run(&file.install_id) + 1;
+        list.put(TrustedHome {
+            path,
+            install_id: file.install_id,
+            approval_key: summary.approval_key.id().clone(),
+            run,
+            boot_id: trust::boot_id(),
+        })
+    }
+
+    /// Whether a person chose the approval passphrase in this process. True once: it stands for one approval.
+    #[must_use]
+    pub fn just_made(&self) -> bool {
+        self.fresh.swap(false, Ordering::SeqCst)
+    }
+
+    /// The key file of this account, which opens the vault. It need not be there.
+    #[must_use]
+    pub fn key_file(&self) -> &Path {
+        &self.key_file
+    }
+
+    /// Whether the vault opens only with its own passphrase, because this account has no key file for it.
+    #[must_use]
+    pub fn needs_passphrase(&self) -> bool {
+        !self.key_file.exists()
+    }
+
+    /// Opens the vault: with the key file of this account where it has one, with the vault's passphrase otherwise.
+    ///
+    /// # Errors
+    /// `HSK-423-VAULT-LOCKED` without either, and what the vault says.
+    pub fn vault(&self, passphrase: Option<&Secret>) -> Result<Arc<Vault>> {
+        let (clock, entropy) = (Arc::new(SystemClock::new(self.run)), Arc::new(OsEntropy));
+        let path = self.path.join("vault.hskv");
+        let unlock = match passphrase {
+            _ if !self.needs_passphrase() => Unlock::KeyFile(&self.key_file),
+            Some(passphrase) => Unlock::Passphrase(passphrase),
+            None => {
+                return Err(Error::new(
+                    ErrorCode::VaultLocked,
+                    Phase::Storage,
+                    "the key file that opens this home's vault is missing",
+                ));
+            }
+        };
+        Ok(Arc::new(Vault::open(&path, unlock, clock, entropy)?))
+    }
+}
+
+/// 160 random bits that nobody keeps.
+fn forgotten() -> Secret {
+    let mut bytes = [0; 20];
+    OsEntropy.fill(&mut bytes);
+    Secret::new(
+        bytes
+            .iter()
+            .flat_map(|byte| format!("{byte:02x}").into_bytes())
+            .collect(),
+    )
+}
+
+fn key_file(config: &Path, install_id: &str) -> PathBuf {
+    config.join("keys").join(format!("{install_id}.key"))
+}
+
+fn read_home_file(path: &Path) -> Result<HomeFile> {
+    let meta = fs::symlink_metadata(path).map_err(failed("cannot read the home"))?;
+    let private = meta.is_dir()
+        && meta.uid() == rustix::process::geteuid().as_raw()
+        && meta.mode() & 0o077 == 0;
+    if !private {
+        return Err(untrusted(
+            "this home is a link, or other users can access it",
+            path,
+        ));
+    }
+    let text = fs::read(path.join("home.json")).map_err(failed("cannot read the home"))?;
+    serde_json::from_slice(&text).map_err(|_| {
+        Error::new(
+            ErrorCode::Storage,
+            Phase::Storage,
+            "damaged file: home.json",
+        )
+    })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    let absolute =
+        std::path::absolute(path).map_err(failed("cannot make the path of the home absolute"))?;
+    // Trust goes by path, so one home has one path: through no link.
+    let parent = absolute
+        .parent()
+        .and_then(|parent| parent.canonicalize().ok());
+    match (parent, absolute.file_name()) {
+        (Some(parent), Some(name)) => Ok(parent.join(name)),
+        _ => Ok(absolute),
+    }
+}

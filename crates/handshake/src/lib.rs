@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod approve;
+mod builder;
+mod clock;
+mod error;
+mod facade;
+mod home;
+pub mod parts;
+mod policy_file;
+mod strength;
+mod tools;
+mod trust;
+mod wire;
+
+pub use handshake_core::{
+    chat::{ChatEvent, ChatRequest, TurnEvent},
+    code::ErrorCode,
+    ids::RequestId,
+    secret::Secret,
+};
+pub use handshake_runtime::CallHandle;
+
+pub use self::{
+    approve::{Approver, LeaseLimits, Preview},
+    builder::Builder,
+    error::Error,
+    facade::Handshake,
+};

@@ -1,0 +1,28 @@
+//! What stands behind [`Handshake`](crate::Handshake), for programs that do more than call models: the command
+//! line, a gateway, a console of your own.
+//!
+//! A [`Parts`] is the composition root's result. Everything in it was wired over one home; take what you need from
+//! it rather than opening a second store beside it.
+
+pub use handshake_policy::rules::{InvalidRules, Rules};
+pub use handshake_registry_store::{
+    ExportFailed, Loss, NewToken, OpenError, Retention, Segment, Store,
+};
+pub use handshake_runtime as runtime;
+pub use handshake_transport::SystemResolver;
+pub use handshake_vault::{ApprovalSigner, KdfParams, Vault, VaultError};
+
+pub use crate::{
+    clock::{OsEntropy, SystemClock},
+    facade::account,
+    home::{Home, Making, default_path},
+    strength::weakness,
+    tools::{Builtins, builtins},
+    trust::config_dir,
+    wire::{Parts, Wiring, adapters},
+};
+
+/// `policy.toml`: bound at its confirmed digest.
+pub mod policy_file {
+    pub use crate::policy_file::{Loaded, POLICY_DOMAIN, confirm, load};
+}

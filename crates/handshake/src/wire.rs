@@ -1,0 +1,288 @@
+//! The composition root: every port is chosen here and nowhere else.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use handshake_adapters_ollama::OllamaFactory;
+use handshake_adapters_openai_compat::OpenAiCompatFactory;
+use handshake_core::{
+    code::{ErrorCode, Phase},
+    digest::canonical_json,
+    event::{Body, WidenKind},
+    gate::{Gate, GatePorts},
+    ids::{ExternalId, ProviderId},
+    ports::{
+        AdapterFactory, Clock, EgressLedger, Entropy, FlightRecorder, LeakageValidator,
+        PeerResolver, SecretStore, Signer, ToolExecutor,
+    },
+    secret::Secret,
+    tool::ToolRegistry,
+};
+use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnrolment, SinkGuard};
+use handshake_policy::{egress::RulesPolicy, second_hand::SecondHandValidator};
+use handshake_registry_store::{Epoch, Store, StoreOptions};
+use handshake_runtime::{Adapters, Config, Ports, Runtime, tools::Grants};
+use handshake_transport::{Limits, SystemResolver, Transport};
+use handshake_vault::{ApprovalSigner, Places, RecorderSigner, Vault, VaultSecrets};
+use serde::Serialize;
+
+use crate::{
+    clock::{OsEntropy, SystemClock},
+    error::{Error, Result},
+    home::Home,
+    policy_file,
+    tools::Builtins,
+};
+
+/// Bytes of work that one leakage check may do: decoded views included.
+const WORK_BUDGET: u64 = 256 << 20;
+
+/// Everything that was wired over one home.
+#[non_exhaustive]
+pub struct Parts {
+    /// The home.
+    pub home: Home,
+    /// The one store behind every port that keeps state.
+    pub store: Store,
+    /// Secrets and keys at rest.
+    pub vault: Arc<Vault>,
+    /// Secrets by reference, each bound to one origin.
+    pub secrets: Arc<VaultSecrets>,
+    /// The operator's rules in force.
+    pub policy: Arc<RulesPolicy>,
+    /// The leakage rules.
+    pub engine: Arc<Engine>,
+    /// The secrets that requests are searched for.
+    pub enrolment: SharedEnrolment,
+    /// What everything passes that is printed or exported.
+    pub guard: SinkGuard,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The call path.
+    pub runtime: Runtime,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("home", &self.home.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What differs between one program and another.
+pub struct Wiring {
+    /// Tools that the runtime may run.
+    pub tools: ToolRegistry,
+    /// What sessions may do with them.
+    pub grants: Grants,
+    /// Who runs them.
+    pub executor: Arc<dyn ToolExecutor>,
+    /// Our own listeners, which are never dialled.
+    pub own_listeners: Vec<std::net::SocketAddr>,
+    /// Who resolves names.
+    pub resolver: Arc<dyn PeerResolver>,
+}
+
+impl Default for Wiring {
+    fn default() -> Self {
+        Self {
+            tools: ToolRegistry::new(),
+            grants: Grants::default(),
+            executor: Arc::new(Builtins),
+            own_listeners: Vec::new(),
+            resolver: Arc::new(SystemResolver),
+        }
+    }
+}
+
+impl Parts {
+    /// Wires everything over an open home. `passphrase` is the vault's, where its key file is not here.
+    ///
+    /// The epochs of policy, leakage rules and approval key are set here: a receipt of older ones is void from now
+    /// on, and a store whose epochs nobody set would refuse every cloud call.
+    ///
+    /// # Errors
+    /// What the vault, the rules and the store say.
+    pub async fn wire(home: Home, wiring: Wiring, passphrase: Option<&Secret>) -> Result<Self> {
+        let vault = home.vault(passphrase)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(home.run));
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let approval_key = ApprovalSigner::new(Arc::clone(&vault)).public_key();
+        let store = Store::open(
+            &home.path.join("handshake.db"),
+            StoreOptions {
+                install_id: ExternalId::new(&home.install_id)?,
+                sealer: Arc::clone(&vault) as _,
+                recorder_signer: Arc::new(RecorderSigner::new(Arc::clone(&vault))),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                approval_key: Some(approval_key.clone()),
+            },
+        )?;
+        let secrets = Arc::new(VaultSecrets::new(
+            Arc::clone(&vault),
+            Arc::new(|name: &str| std::env::var_os(name)),
+            Places {
+                home: home.path.clone(),
+                credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
+            },
+        ));
+        let rules = policy_file::load(&home.path, &approval_key)?.in_force;
+        let policy = Arc::new(RulesPolicy::new(rules.clone()));
+        let engine = Engine::builtin();
+        let epochs = vec![
+            Epoch::Policy(rules.digest()),
+            Epoch::Rules(engine.digest()),
+            Epoch::ApprovalKey(Some(approval_key.id().clone())),
+        ];
+        store.set_epochs(epochs).await?;
+        let enrolment = SharedEnrolment::new(enrol(&store, &secrets).await?);
+        let guard = SinkGuard::new(Arc::new(Redactor::new(
+            Arc::clone(&engine),
+            enrolment.clone(),
+        )));
+        let (_, commitments) = vault.commitment_key()?;
+        let validators: Vec<Arc<dyn LeakageValidator>> = vec![
+            Arc::new(SecretValidator::new(Arc::clone(&engine), enrolment.clone())),
+            Arc::new(SecondHandValidator::new(rules.second_hand)),
+        ];
+        let state = Arc::new(store.clone());
+        let mut ports = GatePorts::new(
+            &state,
+            Arc::clone(&policy) as _,
+            wiring.resolver,
+            Arc::clone(&secrets) as _,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            commitments,
+        );
+        ports.validators = validators;
+        ports.approval_key = Some(approval_key);
+        ports.work_budget = WORK_BUDGET;
+        ports.own_listeners = wiring.own_listeners;
+        let gate = Arc::new(Gate::new(ports));
+        let adapters = adapters(Arc::clone(&secrets) as _, Arc::clone(&clock))?;
+        let mut emulate_tools = std::collections::BTreeSet::new();
+        for provider in &rules.emulate_tools {
+            emulate_tools.insert(ProviderId::new(provider)?);
+        }
+        let ports = Ports::new(
+            &state,
+            gate,
+            Adapters::new(adapters),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        )
+        .with_tools(wiring.tools, wiring.grants, wiring.executor)?;
+        let runtime = Runtime::new(
+            ports,
+            Config {
+                retry: rules.retry.into(),
+                emulate_tools,
+                ..Config::default()
+            },
+        );
+        Ok(Self {
+            home,
+            store,
+            vault,
+            secrets,
+            policy,
+            engine,
+            enrolment,
+            guard,
+            clock,
+            entropy,
+            runtime,
+        })
+    }
+
+    /// What the log says about a widening: which, and keyed hashes of what was and what is.
+    ///
+    /// # Errors
+    /// The vault's; the change must not be made then.
+    pub fn widened<T: Serialize>(
+        &self,
+        what: WidenKind,
+        before: Option<&T>,
+        after: &T,
+    ) -> Result<Body> {
+        let (_, key) = self.vault.commitment_key()?;
+        let hash = |value: &T| {
+            let text = canonical_json(value).map_err(|error| {
+                Error::new(ErrorCode::Storage, Phase::Storage, error.to_string())
+            })?;
+            Ok::<_, Error>(key.commit("hsk.widened.v1", &[&text]))
+        };
+        Ok(Body::Widened {
+            what,
+            before: before.map(hash).transpose()?,
+            after: hash(after)?,
+        })
+    }
+
+    /// The signer of approvals. It asks for the factor each time.
+    #[must_use]
+    pub fn signer(&self) -> ApprovalSigner {
+        ApprovalSigner::new(Arc::clone(&self.vault))
+    }
+
+    /// Enrols every secret again and raises the generation, after one was put, bound or removed. Other
+    /// processes see the new generation and give no verdict until they know the secret too.
+    ///
+    /// # Errors
+    /// The store's and the vault's.
+    pub async fn enrolled_again(&self) -> Result<()> {
+        let next = self.enrolment.current().generation() + 1;
+        self.store.set_epoch(Epoch::Enrolled(next)).await?;
+        self.enrolment
+            .replace(enrol(&self.store, &self.secrets).await?);
+        Ok(())
+    }
+
+    /// Waits until everything that was queued for the log is durable.
+    ///
+    /// # Errors
+    /// `HSK-500-STORAGE`.
+    pub async fn finish(&self) -> Result<()> {
+        Ok(self.store.flush().await?)
+    }
+}
+
+/// The adapters that are built in, by kind.
+///
+/// # Errors
+/// Where the platform's root certificates cannot be set up.
+pub fn adapters(
+    secrets: Arc<dyn SecretStore>,
+    clock: Arc<dyn Clock>,
+) -> Result<BTreeMap<handshake_core::ids::Token, Arc<dyn AdapterFactory>>> {
+    let transport = Transport::new(secrets, clock, Limits::default()).map_err(|_| {
+        Error::new(
+            ErrorCode::Storage,
+            Phase::Connect,
+            "cannot set up the transport",
+        )
+    })?;
+    let all: [Arc<dyn AdapterFactory>; 2] = [
+        Arc::new(OllamaFactory::new(transport.clone())),
+        Arc::new(OpenAiCompatFactory::new(transport)),
+    ];
+    Ok(all
+        .into_iter()
+        .map(|factory| (factory.kind().clone(), factory))
+        .collect())
+}
+
+async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {
+    let any = ProviderId::new("any")?;
+    let generation = store.epochs(&any).await?.enrolled;
+    let mut set = Enrolment::new(generation);
+    for (_, secret) in secrets.needles()? {
+        // Too short or too common to be searched for; `secret set` refuses or warns about those.
+        let _too_weak = set.add(&secret);
+    }
+    Ok(set)
+}

@@ -1,0 +1,8 @@
+//! The facade against the simulator, from opening a home to a signed receipt.
+
+mod it {
+    mod approve;
+    mod first_call;
+    mod open;
+    mod world;
+}

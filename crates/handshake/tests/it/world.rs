@@ -1,0 +1,110 @@
+//! A home with an approval passphrase, and a simulator that plays a cloud provider.
+
+use std::sync::Arc;
+
+use handshake_core::{
+    base_url::BaseUrl,
+    capability::{Claims, Feature, Limit},
+    ids::{ModelId, ProviderId, Token},
+    ports::{EntropyExt, ProviderStore},
+    provider::ProviderDraft,
+    secret::SecretRef,
+    tier::Reach,
+};
+use handshake_llm::{
+    Builder, Handshake, Secret,
+    parts::{OsEntropy, runtime::registry},
+};
+use handshake_simulator::{Model, Reply, Rule, Script, SimConfig, Simulator};
+use tempfile::TempDir;
+
+/// The approval passphrase.
+pub(crate) const PASSPHRASE: &str = "correct horse battery staple";
+/// The model of the cloud provider.
+pub(crate) const MODEL: &str = "cloud/sim-large:latest";
+
+pub(crate) struct World {
+    pub(crate) handshake: Handshake,
+    pub(crate) cloud: Simulator,
+    _folder: TempDir,
+}
+
+/// A builder whose home and list of trusted homes lie in this folder.
+pub(crate) fn builder(folder: &TempDir) -> Builder {
+    Handshake::builder()
+        .home(folder.path().join("home"))
+        .config_dir(folder.path().join("config"))
+}
+
+pub(crate) fn secret(text: &str) -> Secret {
+    Secret::new(text.as_bytes().to_vec())
+}
+
+pub(crate) async fn simulator() -> Simulator {
+    let script = Script::new()
+        .model(
+            Model::new("sim-small:latest")
+                .capabilities(&["completion"])
+                .context_length(8192),
+        )
+        .model(Model::new("sim-large:latest").context_length(32_768))
+        .rule(Rule::new(Reply::chunks(["forty", "-two"])));
+    Simulator::start(SimConfig::with_script(script))
+        .await
+        .expect("started")
+}
+
+impl World {
+    /// With a passphrase, or as a home in which nobody can approve.
+    pub(crate) async fn new(passphrase: Option<&str>) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let mut opening = builder(&folder);
+        if let Some(text) = passphrase {
+            opening = opening.approval_passphrase(text);
+        }
+        let handshake = opening.open().await.expect("opened");
+        let cloud = simulator().await;
+        enrol(&handshake, &cloud).await;
+        Self {
+            handshake,
+            cloud,
+            _folder: folder,
+        }
+    }
+}
+
+/// A relay on loopback counts as Cloud, so no test switch is needed anywhere.
+async fn enrol(handshake: &Handshake, simulator: &Simulator) {
+    let parts = handshake.parts();
+    let draft = ProviderDraft {
+        provider_id: ProviderId::new("cloud").expect("valid"),
+        provider_kind: Token::new("openai_compat").expect("valid"),
+        tier: None,
+        base_url: BaseUrl::parse(&simulator.openai_url()).expect("valid"),
+        reach: Reach::Relay,
+        dialect: Some(Token::new("generic").expect("valid")),
+        default_model: None,
+        secret_ref: Some(SecretRef::Vault("cloud-key".to_owned())),
+    };
+    let record = draft.into_record(parts.clock.now()).expect("valid");
+    let key: [u8; 20] = OsEntropy.bytes();
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    ProviderStore::put(&parts.store, record.clone(), None)
+        .await
+        .expect("stored");
+    parts
+        .vault
+        .put_secret("cloud-key", record.base_url.origin(), &secret(&key))
+        .expect("stored");
+    parts.enrolled_again().await.expect("enrolled");
+    let claims = Claims {
+        features: [Feature::SupportsStreaming, Feature::SupportsMultiTurn]
+            .map(|feature| (feature, true))
+            .into(),
+        limits: [(Limit::MaxContextWindow, 32_768)].into(),
+    };
+    let model = ModelId::new("sim-large:latest").expect("valid");
+    registry::enable(parts.runtime.ports(), &Arc::new(record), &model, claims)
+        .await
+        .expect("enabled");
+}
