@@ -131,8 +131,10 @@ impl Attempts<'_> {
             content_seen: failed.content_seen,
             retry_after: failed.error.retry_after,
         };
+        // A provider's own error answer is for the client of its shape, who decides whether to ask again.
+        let passed_on = failed.error.upstream.is_some();
         let wait = match next(&self.config.retry, attempt, &failure, seed) {
-            Next::Wait(wait) if !self.cancel.is_cancelled() => wait,
+            Next::Wait(wait) if !self.cancel.is_cancelled() && !passed_on => wait,
             _ => return Ok(false),
         };
         let body = Body::CallRetry {

@@ -435,3 +435,39 @@ fn a2_a_secret_comes_in_on_standard_input_and_never_out_again() {
     assert_eq!(machine.json(&["secret", "remove", "local"]).0, 0);
     assert!(machine.json(&["secret", "list"]).1.is_empty());
 }
+
+/// The steps of a call can be seen, one JSON object a line, on standard error; nobody sees them who does not ask.
+#[test]
+fn the_steps_of_a_call_are_written_where_somebody_asks_for_them() {
+    let machine = Machine::new();
+    let runtime = runtime();
+    let server = simulator(&runtime, Script::new().model(Model::new("small:1b")));
+    add_local(&machine, "box", &server.url());
+    let ask = ["chat", "--model", "box/small:1b", "a question of mine"];
+    let quiet = machine.run(&ask);
+    assert!(quiet.status.success(), "{quiet:?}");
+    assert_eq!(String::from_utf8_lossy(&quiet.stderr), "");
+
+    let told = machine.run(&[&["--log-format", "json"], &ask[..]].concat());
+    assert!(told.status.success(), "{told:?}");
+    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    let spans: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect();
+    let of = |name: &str| spans.iter().find(|line| line["span"]["name"] == *name);
+    for step in [
+        "resolve",
+        "prepare",
+        "locate",
+        "inspect",
+        "authorize",
+        "send",
+        "stream",
+    ] {
+        let span = of(step).unwrap_or_else(|| panic!("{step} is missing: {text}"));
+        assert!(span["span"]["took_us"].is_u64(), "{span}");
+    }
+    assert!(of("send").is_some_and(|span| span["span"]["use_id"].is_string()));
+    assert!(!text.contains("a question of mine"), "no payload: {text}");
+}

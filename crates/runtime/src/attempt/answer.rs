@@ -86,9 +86,12 @@ impl Attempts<'_> {
                 }
             }
             if let Some((at, _)) = &failure {
-                // What stood before the fault was checked and stands. Bytes are passed on whole or not at all.
+                // What stood before the fault was checked and stands. Bytes are passed on whole or not at all, and
+                // a reader of bytes has no use for events without them.
                 batch.events.truncate(*at);
-                batch.raw = None;
+                if batch.raw.take().is_some() {
+                    batch.events.clear();
+                }
             }
             let content =
                 |event: &ChatEvent| !matches!(event, ChatEvent::Started | ChatEvent::Usage(_));
