@@ -43,6 +43,8 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     app.engine.warm();
     app.store.current()?;
     more_files();
+    // From here on a signal is a wish, and not the end: before anybody can know that it runs.
+    let stopped = stop_signal()?;
     let mut gateway = Gateway::builder(ports(&app)).listening_on(address);
     for host in allow_host {
         gateway = gateway.allow_host(host);
@@ -55,7 +57,7 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     ));
     cx.out
         .line("  Cloud calls need approval: run `handshake consent list` in another terminal");
-    gateway.build().serve(listener, stopped()).await;
+    gateway.build().serve(listener, stopped).await;
     app.finish().await?;
     Ok(Exit::Done)
 }
@@ -92,20 +94,30 @@ fn more_files() {
 #[cfg(not(unix))]
 fn more_files() {}
 
-/// Ctrl-C, or what service managers and containers send.
-async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
-        }
+/// Resolves at Ctrl-C, or at what service managers and containers send. The handlers stand when this returns.
+#[cfg(unix)]
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |_| {
+        AppError::new(
+            ErrorCode::InvalidConfig,
+            Phase::Input,
+            "cannot listen for signals",
+        )
     };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<Option<()>>();
-    tokio::select! {
-        _ = interrupt => {}
-        _ = terminate => {}
-    }
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _told = tokio::signal::ctrl_c().await;
+    })
 }
