@@ -1,7 +1,7 @@
 //! `cargo xtask`: the governance checks of the workspace, and the steps that CI runs.
 //!
 //! Rules are data (`xtask/rules/*.toml`), the evaluators are pure functions on plain structs, and reading files
-//! and starting processes happens only in [`workspace`], [`process`], [`files`], [`real`] and [`bench`].
+//! and starting processes happens only in [`workspace`], [`process`], [`files`], [`real`] and [`mod@bench`].
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
