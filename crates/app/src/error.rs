@@ -84,19 +84,6 @@ impl AppError {
     }
 }
 
-impl From<CallError> for AppError {
-    fn from(error: CallError) -> Self {
-        let message = match error.subject {
-            Some(subject) => format!("{}: {subject}", error.code.title()),
-            None => error.code.title().to_owned(),
-        };
-        Self {
-            class: error.class,
-            ..Self::new(error.code, error.phase, message)
-        }
-    }
-}
-
 impl From<handshake_llm::Error> for AppError {
     fn from(error: handshake_llm::Error) -> Self {
         let exit = error.is_usage().then_some(Exit::Usage);
@@ -110,79 +97,28 @@ impl From<handshake_llm::Error> for AppError {
     }
 }
 
-impl From<StoreError> for AppError {
-    fn from(error: StoreError) -> Self {
-        Self::new(error.code(), Phase::Storage, error.to_string())
-    }
+/// The facade knows what each of them comes to.
+macro_rules! as_the_facade_says {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for AppError {
+            fn from(error: $error) -> Self {
+                handshake_llm::Error::from(error).into()
+            }
+        }
+    )*};
 }
 
-impl From<RecordError> for AppError {
-    fn from(error: RecordError) -> Self {
-        Self::new(ErrorCode::Storage, Phase::Storage, error.to_string())
-    }
-}
-
-impl From<QueueError> for AppError {
-    fn from(error: QueueError) -> Self {
-        let code = match &error {
-            QueueError::Flood => ErrorCode::ConsentFlood,
-            QueueError::Unknown => ErrorCode::InvalidRequest,
-            QueueError::Mismatch => ErrorCode::CloudConsentMismatch,
-            QueueError::Store(store) => store.code(),
-        };
-        Self::new(code, Phase::Gate, error.to_string())
-    }
-}
-
-impl From<SignError> for AppError {
-    fn from(error: SignError) -> Self {
-        Self::new(error.code(), Phase::Gate, error.to_string())
-    }
-}
-
-impl From<SecretError> for AppError {
-    fn from(error: SecretError) -> Self {
-        Self::new(error.code(), Phase::Gate, error.to_string())
-    }
-}
-
-impl From<handshake_llm::parts::VaultError> for AppError {
-    fn from(error: handshake_llm::parts::VaultError) -> Self {
-        Self::new(error.code(), Phase::Storage, error.to_string())
-    }
-}
-
-impl From<handshake_llm::parts::OpenError> for AppError {
-    fn from(error: handshake_llm::parts::OpenError) -> Self {
-        Self::new(error.code(), Phase::Storage, error.to_string())
-    }
-}
-
-impl From<InvalidProvider> for AppError {
-    fn from(error: InvalidProvider) -> Self {
-        Self::usage(error.code, error.to_string())
-    }
-}
-
-impl From<InvalidBaseUrl> for AppError {
-    fn from(error: InvalidBaseUrl) -> Self {
-        let code = if error.ssrf {
-            ErrorCode::SsrfBlocked
-        } else {
-            ErrorCode::InvalidBaseUrl
-        };
-        Self::usage(code, error.to_string())
-    }
-}
-
-impl From<InvalidId> for AppError {
-    fn from(error: InvalidId) -> Self {
-        Self::usage(ErrorCode::InvalidRequest, error.to_string())
-    }
-}
-
-impl From<handshake_llm::parts::InvalidRules> for AppError {
-    fn from(error: handshake_llm::parts::InvalidRules) -> Self {
-        Self::usage(error.code(), error.to_string())
-    }
-}
+as_the_facade_says!(
+    CallError,
+    StoreError,
+    RecordError,
+    QueueError,
+    SignError,
+    SecretError,
+    handshake_llm::parts::VaultError,
+    handshake_llm::parts::OpenError,
+    InvalidProvider,
+    InvalidBaseUrl,
+    InvalidId,
+    handshake_llm::parts::InvalidRules,
+);
