@@ -50,7 +50,7 @@ impl Packer {
         Self {
             before,
             head: before,
-            packed: DeflateEncoder::new(room, Compression::default()),
+            packed: DeflateEncoder::new(room, Compression::fast()),
         }
     }
 
