@@ -88,9 +88,14 @@ impl Log {
             },
             failed,
         ];
-        let events = events.map(|body| self.event(Actor::System, body));
-        // Nothing was sent. A log that cannot be written counts what it lost by itself, and changes no outcome.
-        let _counted = self.recorder.append_all(events.into()).await;
+        let events = Vec::from(events.map(|body| self.event(Actor::System, body)));
+        if self.recorder.append_all(events.clone()).await.is_err() {
+            // Nothing was sent, and a log that cannot be written changes no outcome. Queued events that are lost are
+            // counted, and recorded as lost when the log can be written again; an append that failed is not.
+            for event in events {
+                let _counted = self.recorder.submit(event);
+            }
+        }
     }
 }
 
