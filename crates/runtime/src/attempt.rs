@@ -84,8 +84,9 @@ impl Attempts<'_> {
         loop {
             // An adapter that falls over is a failed call and not a lost one. Only what was known before it was
             // asked, and how far the call came, is used again.
-            let attempt = AssertUnwindSafe(self.one(&request, &mut progress)).catch_unwind();
-            let mut failed = match attempt.await {
+            // On the heap: this is most of what a call is, and whoever waits for it would hold it again.
+            let attempt = Box::pin(self.one(&request, &mut progress));
+            let mut failed = match AssertUnwindSafe(attempt).catch_unwind().await {
                 Ok(Ok(answered)) => return Ok(answered),
                 Ok(Err(failed)) => failed,
                 Err(_) => Failed {

@@ -175,7 +175,7 @@ fn admitted_with(
     let route = Route {
         record: Arc::new(record.clone()),
         model,
-        snapshot: Arc::new(snapshot),
+        snapshot: snapshot.into(),
     };
     admit(Arc::new(request), route, Emulation::Off).expect("admitted")
 }

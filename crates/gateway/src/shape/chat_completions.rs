@@ -8,7 +8,7 @@ mod relay;
 mod target;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -255,7 +255,11 @@ impl Incoming {
     }
 
     fn consent_session(&self) -> Result<SessionId, CallError> {
-        let client = self.client.token.name.as_str().replace('/', "_");
+        let client = self.client.token.name.as_str();
+        let client = match client.contains('/') {
+            true => client.replace('/', "_").into(),
+            false => Cow::Borrowed(client),
+        };
         let named = match self.headers.get("x-handshake-session") {
             None => format!("client:{client}"),
             Some(name) => {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use handshake_core::{
-    capability::CapabilitySnapshot,
+    capability::{CapabilitySnapshot, SharedSnapshot},
     digest::Digest,
     ids::{ModelRef, ProviderId},
     ports::StoreError,
@@ -164,12 +164,12 @@ fn others(conn: &Connection, view: &mut RegistryView) -> Result<()> {
     Ok(())
 }
 
-fn known(snapshot: CapabilitySnapshot) -> (ModelRef, Arc<CapabilitySnapshot>) {
+fn known(snapshot: CapabilitySnapshot) -> (ModelRef, SharedSnapshot) {
     let model = ModelRef {
         provider: snapshot.provider_id.clone(),
         model: snapshot.model_id.clone(),
     };
-    (model, Arc::new(snapshot))
+    (model, snapshot.into())
 }
 
 fn text<'a>(row: &'a rusqlite::Row<'_>) -> Result<&'a str> {
