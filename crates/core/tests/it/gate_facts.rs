@@ -13,7 +13,7 @@ use handshake_core::{
     ids::{ExternalId, UseId},
     policy::Governance,
     ports::{
-        Clock, ContactGrants, EntropyExt, FlightRecorder, LeakageValidator, LedgerError,
+        Backlog, Clock, ContactGrants, EntropyExt, FlightRecorder, LeakageValidator, LedgerError,
         RecordError, StoreError,
     },
 };
@@ -72,6 +72,10 @@ impl FlightRecorder for Appends {
 
     async fn flush(&self) -> Result<(), RecordError> {
         self.inner.flush().await
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.inner.backlog()
     }
 }
 
