@@ -50,7 +50,7 @@ pub struct Parts {
     pub secrets: Arc<VaultSecrets>,
     /// The operator's rules in force.
     pub policy: Arc<RulesPolicy>,
-    /// The leakage rules.
+    /// The leakage rules in force: what calls are judged by.
     pub engine: Arc<Engine>,
     /// The secrets that requests are searched for.
     pub enrolment: SharedEnrolment,
@@ -136,7 +136,7 @@ impl Parts {
         ));
         let rules = policy_file::load(&home.path, &approval_key)?.in_force;
         let policy = Arc::new(RulesPolicy::new(rules.clone()));
-        let engine = Engine::builtin();
+        let engine = policy_file::engine(&rules)?;
         let epochs = vec![
             Epoch::Policy(rules.digest()),
             Epoch::Rules(engine.digest()),
@@ -144,8 +144,9 @@ impl Parts {
         ];
         store.set_epochs(epochs).await?;
         let enrolment = SharedEnrolment::new(enrol(&store, &secrets).await?);
+        // A rule that is off lets a value leave. It does not let it into a log.
         let guard = SinkGuard::new(Arc::new(Redactor::new(
-            Arc::clone(&engine),
+            Engine::builtin(),
             enrolment.clone(),
         )));
         let (_, commitments) = vault.commitment_key()?;
