@@ -166,7 +166,7 @@ impl Attempts<'_> {
         };
         let recorded = self.log.record(failed.tier, body).await;
         if recorded.is_ok() {
-            guard.told();
+            guard.reported();
         }
         // What could not be written is counted by the recorder, or recorded when the guard is dropped.
         let error = closed.and(recorded).err().unwrap_or(failed.error);

@@ -51,14 +51,14 @@ struct Clients {
 }
 
 struct Slot {
-    kept: Arc<Kept>,
+    kept: Arc<PooledClient>,
     used: u64,
     /// When a call was last seen to use it.
     last: Instant,
 }
 
 /// A client and what depends on its key alone.
-pub(super) struct Kept {
+pub(super) struct PooledClient {
     held: Held,
     runtime: Option<runtime::Id>,
     /// Sorted, each once.
@@ -78,7 +78,7 @@ impl Pool {
         tls: &Tls,
         limits: &Limits,
         permit: &Permit<'_>,
-    ) -> Result<Arc<Kept>, SendError> {
+    ) -> Result<Arc<PooledClient>, SendError> {
         let name = target::pinned_name(&permit.record.base_url, permit.peers)?;
         let runtime = runtime::Handle::try_current().ok().map(|it| it.id());
         // Declared before the guard, so that connections close after it is released.
@@ -98,7 +98,7 @@ impl Pool {
             retired.extend(slots.extract_if(.., |slot| !slot.kept.is_current(permit)));
             clients.count -= retired.len();
         }
-        let kept = Arc::new(Kept::new(tls, limits, permit, runtime, name)?);
+        let kept = Arc::new(PooledClient::new(tls, limits, permit, runtime, name)?);
         while clients.count >= limits.max_clients.max(1) {
             let Some(slot) = clients.evict() else { break };
             retired.push(slot);
@@ -141,7 +141,7 @@ impl Clients {
     }
 }
 
-impl Kept {
+impl PooledClient {
     fn new(
         tls: &Tls,
         limits: &Limits,

@@ -22,7 +22,7 @@ use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{Version, header::CONNECTION};
 use tokio::time::{Instant, Sleep};
 
-use super::{failure, forwarded::forwarded, head, pool::Kept};
+use super::{failure, forwarded::forwarded, head, pool::PooledClient};
 use crate::limits::Limits;
 
 /// How long, and for how many bytes, the end of an answer is waited for that nobody reads any more.
@@ -45,7 +45,7 @@ pub struct Response {
     /// Whether its connection becomes idle at its end.
     keeps: bool,
     /// What its connection belongs to, for as long as it is in use.
-    kept: Arc<Kept>,
+    kept: Arc<PooledClient>,
 }
 
 /// The local address of an answer's connection.
@@ -78,7 +78,7 @@ impl Response {
         peers: &[SocketAddr],
         now: UtcTime,
         limits: &Limits,
-        kept: Arc<Kept>,
+        kept: Arc<PooledClient>,
         keep: bool,
     ) -> Result<Self, CallError> {
         // A tripwire, not the guard: the guard is that nothing else could be dialled.
