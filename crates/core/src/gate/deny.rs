@@ -20,6 +20,7 @@ use crate::{
 
 /// A call that was denied. Its events are recorded already.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Denied {
     /// What to report.
     pub error: CallError,
