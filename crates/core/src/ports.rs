@@ -44,7 +44,7 @@ pub use self::{
     policy::EgressPolicy,
     profile::ProfileStore,
     provider::{ProviderStore, StoreError},
-    recorder::{FlightRecorder, FlightRecorderExt, RecordError},
+    recorder::{Backlog, FlightRecorder, FlightRecorderExt, RecordError},
     sealer::{SealError, Sealer},
     secret::{SecretError, SecretStore, SecretUse},
     session::{SessionError, SessionLease, SessionStore, StoredSession},

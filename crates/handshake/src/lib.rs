@@ -4,6 +4,7 @@
 mod approve;
 mod builder;
 mod clock;
+mod connections;
 mod error;
 mod facade;
 mod home;

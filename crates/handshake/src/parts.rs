@@ -24,5 +24,5 @@ pub use crate::{
 
 /// `policy.toml`: bound at its confirmed digest.
 pub mod policy_file {
-    pub use crate::policy_file::{Loaded, POLICY_DOMAIN, confirm, load};
+    pub use crate::policy_file::{Loaded, POLICY_DOMAIN, confirm, engine, load, of};
 }

@@ -9,7 +9,7 @@ use handshake_core::{
     digest::canonical_json,
     event::{Body, WidenKind},
     gate::{Gate, GatePorts},
-    ids::{ExternalId, ProviderId},
+    ids::{ExternalId, ProviderId, Token},
     ports::{
         AdapterFactory, Clock, EgressLedger, Entropy, FlightRecorder, LeakageValidator,
         PeerResolver, SecretStore, Signer, ToolExecutor,
@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use crate::{
     clock::{OsEntropy, SystemClock},
+    connections::Keeper,
     error::{Error, Result},
     home::Home,
     policy_file,
@@ -49,7 +50,7 @@ pub struct Parts {
     pub secrets: Arc<VaultSecrets>,
     /// The operator's rules in force.
     pub policy: Arc<RulesPolicy>,
-    /// The leakage rules.
+    /// The leakage rules in force: what calls are judged by.
     pub engine: Arc<Engine>,
     /// The secrets that requests are searched for.
     pub enrolment: SharedEnrolment,
@@ -61,6 +62,7 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// The call path.
     pub runtime: Runtime,
+    _connections: Keeper,
 }
 
 impl std::fmt::Debug for Parts {
@@ -100,6 +102,9 @@ impl Default for Wiring {
 impl Parts {
     /// Wires everything over an open home. `passphrase` is the vault's, where its key file is not here.
     ///
+    /// Must be called within a tokio runtime, the one that calls will run in: what looks after their connections is
+    /// begun here, and ends with what is returned.
+    ///
     /// The epochs of policy, leakage rules and approval key are set here: a receipt of older ones is void from now
     /// on, and a store whose epochs nobody set would refuse every cloud call.
     ///
@@ -131,7 +136,7 @@ impl Parts {
         ));
         let rules = policy_file::load(&home.path, &approval_key)?.in_force;
         let policy = Arc::new(RulesPolicy::new(rules.clone()));
-        let engine = Engine::builtin();
+        let engine = policy_file::engine(&rules)?;
         let epochs = vec![
             Epoch::Policy(rules.digest()),
             Epoch::Rules(engine.digest()),
@@ -139,8 +144,9 @@ impl Parts {
         ];
         store.set_epochs(epochs).await?;
         let enrolment = SharedEnrolment::new(enrol(&store, &secrets).await?);
+        // A rule that is off lets a value leave. It does not let it into a log.
         let guard = SinkGuard::new(Arc::new(Redactor::new(
-            Arc::clone(&engine),
+            Engine::builtin(),
             enrolment.clone(),
         )));
         let (_, commitments) = vault.commitment_key()?;
@@ -163,7 +169,8 @@ impl Parts {
         ports.work_budget = WORK_BUDGET;
         ports.own_listeners = wiring.own_listeners;
         let gate = Arc::new(Gate::new(ports));
-        let adapters = adapters(Arc::clone(&secrets) as _, Arc::clone(&clock))?;
+        let transport = transport(Arc::clone(&secrets) as _, Arc::clone(&clock))?;
+        let connections = Keeper::begin(transport.connections(), &state, Arc::clone(&clock));
         let mut emulate_tools = std::collections::BTreeSet::new();
         for provider in &rules.emulate_tools {
             emulate_tools.insert(ProviderId::new(provider)?);
@@ -171,7 +178,7 @@ impl Parts {
         let ports = Ports::new(
             &state,
             gate,
-            Adapters::new(adapters),
+            Adapters::new(factories(transport)),
             Arc::clone(&clock),
             Arc::clone(&entropy),
         )
@@ -196,6 +203,7 @@ impl Parts {
             clock,
             entropy,
             runtime,
+            _connections: connections,
         })
     }
 
@@ -258,22 +266,28 @@ impl Parts {
 pub fn adapters(
     secrets: Arc<dyn SecretStore>,
     clock: Arc<dyn Clock>,
-) -> Result<BTreeMap<handshake_core::ids::Token, Arc<dyn AdapterFactory>>> {
-    let transport = Transport::new(secrets, clock, Limits::default()).map_err(|_| {
+) -> Result<BTreeMap<Token, Arc<dyn AdapterFactory>>> {
+    Ok(factories(transport(secrets, clock)?))
+}
+
+fn transport(secrets: Arc<dyn SecretStore>, clock: Arc<dyn Clock>) -> Result<Transport> {
+    Transport::new(secrets, clock, Limits::default()).map_err(|_| {
         Error::new(
             ErrorCode::Storage,
             Phase::Connect,
             "cannot set up the transport",
         )
-    })?;
+    })
+}
+
+fn factories(transport: Transport) -> BTreeMap<Token, Arc<dyn AdapterFactory>> {
     let all: [Arc<dyn AdapterFactory>; 2] = [
         Arc::new(OllamaFactory::new(transport.clone())),
         Arc::new(OpenAiCompatFactory::new(transport)),
     ];
-    Ok(all
-        .into_iter()
+    all.into_iter()
         .map(|factory| (factory.kind().clone(), factory))
-        .collect())
+        .collect()
 }
 
 async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {

@@ -102,6 +102,26 @@ impl Store {
         .await
     }
 
+    /// The providers that receipts led to which were revoked since then, as [`ConsentStore::revoked_since`] counts:
+    /// what still leads there is to be closed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn providers_revoked_since(
+        &self,
+        since: UtcTime,
+    ) -> std::result::Result<BTreeSet<ProviderId>, StoreError> {
+        self.read(move |conn| {
+            let mut select = conn.prepare_cached(
+                "SELECT DISTINCT provider_id FROM receipts WHERE revoked_at >= ?1",
+            )?;
+            let ids =
+                select.query_map(params![since.unix_millis()], |row| row.get::<_, String>(0))?;
+            ids.map(|id| Ok(codec::id(&id?)?)).collect()
+        })
+        .await
+    }
+
     /// Revokes every receipt that is not revoked yet, as `stop` does. Needs no factor. Returns how many.
     ///
     /// # Errors

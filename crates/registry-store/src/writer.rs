@@ -4,7 +4,7 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
@@ -331,11 +331,11 @@ impl Loop {
     /// Records what was lost on the way, then commits.
     fn finish(&self, lost_now: u64) -> Result<(), Fail<StoreError>> {
         let waiting = &self.shared.waiting;
-        let overflowed = waiting.overflowed.load(Ordering::SeqCst);
-        let failed = waiting.failed.load(Ordering::SeqCst);
+        let overflowed = waiting.overflowed.unrecorded();
+        let failed = waiting.failed.unrecorded() + lost_now;
         for (count, cause) in [
             (overflowed, LossCause::Overflow),
-            (failed + lost_now, LossCause::Storage),
+            (failed, LossCause::Storage),
         ] {
             if count > 0 {
                 log::record_loss(&self.tx(), Some(count), cause)?;
@@ -343,15 +343,16 @@ impl Loop {
         }
         self.upkeep.sign_when_due(&self.tx())?;
         self.statement("COMMIT")?;
-        waiting.overflowed.fetch_sub(overflowed, Ordering::SeqCst);
-        waiting.failed.fetch_sub(failed, Ordering::SeqCst);
+        waiting.overflowed.recorded(overflowed);
+        waiting.failed.add(lost_now);
+        waiting.failed.recorded(failed);
         Ok(())
     }
 
     /// Counts events as lost. Work is dropped, which answers its callers with `Failed`.
     fn refuse(&self, events: usize) {
         let waiting = &self.shared.waiting;
-        waiting.failed.fetch_add(events as u64, Ordering::SeqCst);
+        waiting.failed.add(events as u64);
         waiting.release(events);
     }
 }

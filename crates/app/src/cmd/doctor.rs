@@ -223,16 +223,16 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
             findings.next("run `handshake init` at a terminal to confirm it");
         }
         Ok(loaded) => {
-            let off = loaded.in_force.disabled_rules.len();
+            let off: Vec<_> = loaded.in_force.disabled_rules.into_iter().collect();
             let locked = if loaded.in_force.locked {
                 "; cloud calls are locked"
             } else {
                 ""
             };
-            let off = if off > 0 {
-                format!("; leakage rules switched off: {off}")
-            } else {
+            let off = if off.is_empty() {
                 String::new()
+            } else {
+                format!("; leakage rules switched off: {}", off.join(", "))
             };
             findings.ok("policy", format!("policy.toml is confirmed{locked}{off}"));
         }

@@ -37,6 +37,7 @@ pub struct RegistryView {
 
 /// Where a request goes, and why.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Resolution {
     /// The model.
     pub model: ModelRef,

@@ -7,7 +7,7 @@ use handshake_core::{
     capability::{Claims, Feature, Limit},
     ids::{ModelId, ProviderId, Token},
     ports::{EntropyExt, ProviderStore},
-    provider::ProviderDraft,
+    provider::{ProviderDraft, ProviderRecord},
     secret::SecretRef,
     tier::Reach,
 };
@@ -26,7 +26,7 @@ pub(crate) const MODEL: &str = "cloud/sim-large:latest";
 pub(crate) struct World {
     pub(crate) handshake: Handshake,
     pub(crate) cloud: Simulator,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A builder whose home and list of trusted homes lie in this folder.
@@ -68,8 +68,13 @@ impl World {
         Self {
             handshake,
             cloud,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The same home, opened once more as another process would.
+    pub(crate) async fn opened_again(&self) -> Handshake {
+        builder(&self.folder).open().await.expect("opened again")
     }
 }
 
@@ -97,6 +102,11 @@ async fn enrol(handshake: &Handshake, simulator: &Simulator) {
         .put_secret("cloud-key", record.base_url.origin(), &secret(&key))
         .expect("stored");
     parts.enrolled_again().await.expect("enrolled");
+    enable(handshake, record).await;
+}
+
+/// What a person says about the cloud's model.
+pub(crate) async fn enable(handshake: &Handshake, record: ProviderRecord) {
     let claims = Claims {
         features: [Feature::SupportsStreaming, Feature::SupportsMultiTurn]
             .map(|feature| (feature, true))
@@ -104,7 +114,8 @@ async fn enrol(handshake: &Handshake, simulator: &Simulator) {
         limits: [(Limit::MaxContextWindow, 32_768)].into(),
     };
     let model = ModelId::new("sim-large:latest").expect("valid");
-    registry::enable(parts.runtime.ports(), &Arc::new(record), &model, claims)
+    let ports = handshake.runtime().ports();
+    registry::enable(ports, &Arc::new(record), &model, claims)
         .await
         .expect("enabled");
 }
