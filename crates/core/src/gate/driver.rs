@@ -152,8 +152,9 @@ impl Gate {
                 return Ok(self.refuse(&old, refusal).await);
             }
             let Inspected { located, seen } = old;
-            inspected = match self.locate(located.request).await {
-                Ok(located) => look(located, seen.map(|seen| seen.scan)).await?,
+            // On the heap: this is rare, and no other call should carry the room for it.
+            inspected = match Box::pin(self.locate(located.request)).await {
+                Ok(located) => Box::pin(look(located, seen.map(|seen| seen.scan))).await?,
                 Err(denied) => return Ok(Authorization::Denied(denied)),
             };
         }

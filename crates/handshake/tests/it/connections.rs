@@ -14,7 +14,7 @@ use handshake_simulator::Simulator;
 use super::world::{MODEL, PASSPHRASE, World, enable, secret, simulator};
 
 /// Longer than anybody looks, and much shorter than an idle connection is kept.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(3);
 
 fn id(name: &str) -> ProviderId {
     ProviderId::new(name).expect("valid")

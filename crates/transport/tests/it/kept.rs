@@ -219,7 +219,7 @@ async fn whoever_looks_after_connections_sleeps_while_there_are_none() {
     let record = record(&server.url());
     let world = world_of(&record).await;
     let limits = Limits {
-        keep_local: Duration::from_millis(200),
+        keep_local: Duration::from_secs(1),
         ..Limits::default()
     };
     let transport = transport(&world, limits);
@@ -236,12 +236,12 @@ async fn whoever_looks_after_connections_sleeps_while_there_are_none() {
         .expect("a head");
     assert!(waits.await.expect("told of the call"));
     // A call under way is one, however long it takes.
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(any(), Some(true));
     server.go_on.add_permits(1);
     response.whole(10).await.expect("a body");
     assert_eq!(any(), Some(true), "kept");
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(any(), None, "closed by its age");
     server.seen_gone(1).await;
     let waits = tokio::spawn({
