@@ -55,8 +55,8 @@ pub(crate) fn prepare(
     }
     stays_local(record, &route.model)?;
     let rendered = match &admitted.request().verbatim {
-        Some(verbatim) if verbatim.shape == Shape::OllamaChat => {
-            verbatim::render(admitted, verbatim)?
+        Some(verbatim) if verbatim.shape() == Shape::OllamaChat => {
+            verbatim::render(record, admitted, verbatim)?
         }
         // Another shape's body that was never read into messages has nothing to translate.
         Some(_) if admitted.request().messages.is_empty() => return Err(invalid("verbatim")),

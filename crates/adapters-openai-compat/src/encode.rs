@@ -51,9 +51,7 @@ pub(crate) fn prepare(
         ));
     }
     let rendered = match &admitted.request().verbatim {
-        Some(verbatim) if verbatim.shape == Shape::ChatCompletions => {
-            verbatim::render(admitted, verbatim)?
-        }
+        Some(verbatim) if verbatim.shape() == Shape::ChatCompletions => verbatim::render(verbatim)?,
         // Another shape's body that was never read into messages has nothing to translate.
         Some(_) if admitted.request().messages.is_empty() => return Err(invalid("verbatim")),
         _ => translate(record, dialect, admitted)?,

@@ -12,7 +12,7 @@ pub use self::{
     message::{Attachment, AttachmentKind, Message, ProviderState, Role},
     request::{
         ChatRequest, EmbedRequest, ModelCall, Needs, Params, Reasoning, Shape, Target, ToolChoice,
-        Verbatim,
     },
     turn::TurnEvent,
 };
+pub use crate::verbatim::Verbatim;

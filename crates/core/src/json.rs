@@ -1,7 +1,7 @@
 //! Strict reading of JSON: no duplicate keys, nothing after the value. A duplicate key is read one way by
 //! the one who checks and another way by the one who acts, so it is refused everywhere.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 pub(crate) mod canonical;
 
@@ -30,6 +30,18 @@ pub fn read_strict(bytes: &[u8]) -> Result<Value, NotStrict> {
         line: error.line(),
         column: error.column(),
     })
+}
+
+/// What a name comes to for a reader that does not tell cases apart: Unicode case folding, the long s, the Kelvin sign
+/// and ligatures of ASCII letters included. Readers differ in how far they fold; this folds as far as any of them.
+#[must_use]
+pub fn folded(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() && !name.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Cow::Borrowed(name);
+    }
+    // Through upper case: the long s and the Kelvin sign fold to ASCII letters only that way.
+    let folded = name.chars().flat_map(char::to_uppercase);
+    Cow::Owned(folded.flat_map(char::to_lowercase).collect())
 }
 
 /// The most bytes that [`strict_value`] and [`strict_object`] read as one text.
@@ -190,6 +202,25 @@ mod tests {
             read_strict(b" {\"a\":[1,-2,0.5,null,true,\"x\"]} "),
             Ok(serde_json::json!({"a":[1,-2,0.5,null,true,"x"]}))
         );
+    }
+
+    #[test]
+    fn s36_names_fold_as_far_as_any_reader_folds_them() {
+        for (name, plain) in [
+            ("model", "model"),
+            ("Model", "model"),
+            ("MODEL_1", "model_1"),
+            ("\u{17f}tream", "stream"),
+            ("to\u{212a}en", "token"),
+            ("\u{fb01}le", "file"),
+            ("me\u{df}ages", "messages"),
+        ] {
+            assert_eq!(folded(name), plain, "{name}");
+        }
+        // Other letters are other names.
+        for name in ["m\u{43e}del", "\u{ff4d}odel", "model ", "mode\u{301}l"] {
+            assert_ne!(folded(name), "model", "{name}");
+        }
     }
 
     #[test]

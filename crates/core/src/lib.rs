@@ -32,4 +32,5 @@ pub mod tier;
 pub mod time;
 pub mod tool;
 pub mod upstream;
+pub mod verbatim;
 mod words;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// About how many bytes of text and data a request holds, wherever they stand in it.
 pub(crate) fn payload_bytes(request: &ChatRequest) -> u64 {
-    let verbatim = request.verbatim.as_ref().map_or(0, |v| v.body.len());
+    let verbatim = request.verbatim.as_ref().map_or(0, |v| v.body().len());
     let messages: usize = request.messages.iter().map(message).sum();
     let tools = request
         .tools

@@ -352,14 +352,11 @@ fn s35_a_local_model_is_called_by_its_local_form_where_the_daemon_knows_it() {
 #[test]
 fn same_shape_same_bytes() {
     let verbatim = |shape, body: &'static str| {
-        Case::new("Hello").with(|request| {
-            request.verbatim = Some(Verbatim {
-                shape,
-                body: Bytes::from_static(body.as_bytes()),
-                headers: [("x-whatever".to_owned(), "1".to_owned())].into(),
-                needs: Default::default(),
-            });
-        })
+        let body = Bytes::from_static(body.as_bytes());
+        let body = Verbatim::read(shape, body).expect("one meaning");
+        let headers = [("x-whatever".to_owned(), "1".to_owned())].into();
+        Case::new("Hello")
+            .with(|request| request.verbatim = Some(body.clone().with_headers(headers)))
     };
     let body = r#"{ "messages":[{"role":"user","content":"hi"}], "model":"qwen3:4b" , "tools":[{"type":"function","function":{"name":"Bash"}}],"options":{"mirostat":1}}"#;
     let prepared = verbatim(Shape::OllamaChat, body).prepared();
@@ -367,41 +364,58 @@ fn same_shape_same_bytes() {
     assert!(!prepared.envelope().headers.contains_key("x-whatever"));
     let names = prepared.reply.tool_names.as_ref().expect("names");
     assert_eq!(names["Bash"].as_str(), "Bash");
+    let body = r#"{"model":"qwen3:4b","messages":[{}],"tools":[{"function":{"name":"a b"}}]}"#;
+    assert_eq!(
+        verbatim(Shape::OllamaChat, body).refusal(),
+        (ErrorCode::InvalidRequest, Some("tools"))
+    );
+    // Another shape is translated.
+    let other = r#"{"model":"qwen3:4b","stream":true,"messages":[{"content":"other"}]}"#;
+    let translated = verbatim(Shape::ChatCompletions, other).body();
+    assert_eq!(translated["messages"][0]["content"], "Hello");
+}
 
+/// The daemon reads names without regard to case, and another model by a tag.
+#[test]
+fn rt_b02_a_body_that_the_daemon_would_read_otherwise_is_none() {
     for (body, subject) in [
-        (r#"{"model":"other","messages":[{}]}"#, "model"),
-        (r#"{"model":"qwen3:4b-cloud","messages":[{}]}"#, "model"),
         (
             r#"{"model":"qwen3:4b","Model":"x:cloud","messages":[{}]}"#,
-            "body",
+            "spelling",
+        ),
+        (
+            "{\"model\":\"qwen3:4b\",\"MODE\u{4c}\":\"x:cloud\",\"messages\":[{}]}",
+            "spelling",
         ),
         (
             r#"{"model":"qwen3:4b","model":"x:cloud","messages":[{}]}"#,
-            "body",
+            "twice",
         ),
         (r#"{"model":"qwen3:4b","messages":[]}"#, "messages"),
         (r#"{"model":"qwen3:4b"}"#, "messages"),
-        (
-            r#"{"model":"qwen3:4b","messages":[{}],"stream":false}"#,
-            "stream",
-        ),
-        (
-            r#"{"model":"qwen3:4b","messages":[{}],"tools":[{"function":{"name":"a b"}}]}"#,
-            "tools",
-        ),
         (r#"["qwen3:4b"]"#, "body"),
         ("{", "body"),
     ] {
-        let refused = verbatim(Shape::OllamaChat, body).refusal();
+        let read = Verbatim::read(Shape::OllamaChat, Bytes::from_static(body.as_bytes()));
+        let error = read.expect_err(body);
         assert_eq!(
-            refused,
+            (error.code, error.subject),
             (ErrorCode::InvalidRequest, Some(subject)),
             "{body}"
         );
     }
-    // Another shape is translated.
-    let translated = verbatim(Shape::ChatCompletions, r#"{"anything":1}"#).body();
-    assert_eq!(translated["messages"][0]["content"], "Hello");
+}
+
+#[test]
+fn s35_a_clients_own_body_names_the_local_form_too() {
+    let body = br#"{"model" : "qwen3:4b","messages":[{"role":"user","content":"hi"}]}"#;
+    let body = Verbatim::read(Shape::OllamaChat, Bytes::from_static(body)).expect("one meaning");
+    let mut case = Case::new("Hello").with(|request| request.verbatim = Some(body.clone()));
+    case.version = Some("0.20.5");
+    assert_eq!(
+        case.prepared().envelope().body,
+        r#"{"model" : "qwen3:4b:local","messages":[{"role":"user","content":"hi"}]}"#
+    );
 }
 
 #[test]

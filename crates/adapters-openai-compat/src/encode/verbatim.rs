@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use handshake_core::{
-    admit::Admitted,
     chat::{ToolChoice, Verbatim},
     envelope::HeaderValue,
     error::PrepareError,
@@ -17,13 +16,10 @@ use super::{Rendered, invalid, unsupported};
 /// Headers of a client that go with its body. Everything else stays here.
 const ALLOWED: &[&str] = &["http-referer", "openai-beta", "x-title"];
 
-/// What must be known of the body: what the gate and the decoder go by. Whatever else it holds is the
-/// provider's to judge. A member that stands twice is an error: we and the provider might read different ones.
+/// What must be known of the body beside what was read of it already: what the gate and the decoder go by. Whatever else
+/// it holds is the provider's to judge.
 #[derive(Deserialize)]
 struct Asked {
-    model: String,
-    #[serde(default)]
-    stream: Option<bool>,
     #[serde(default)]
     n: Option<u64>,
     #[serde(default)]
@@ -52,29 +48,18 @@ struct Asked {
     headers: Option<Value>,
 }
 
-pub(super) fn render(admitted: &Admitted, verbatim: &Verbatim) -> Result<Rendered, PrepareError> {
-    // serde reads structures from arrays too, so the brace is looked at.
-    if verbatim.body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(invalid("body"));
-    }
-    let asked: Asked = serde_json::from_slice(&verbatim.body).map_err(|_| invalid("body"))?;
-    if asked.model != admitted.route().model.as_str() {
-        return Err(invalid("model"));
-    }
+pub(super) fn render(verbatim: &Verbatim) -> Result<Rendered, PrepareError> {
+    let asked: Asked = serde_json::from_slice(verbatim.body()).map_err(|_| invalid("body"))?;
     asked.refuse()?;
-    let stream = asked.stream.unwrap_or(false);
-    if stream != admitted.request().stream {
-        return Err(invalid("stream"));
-    }
     let allowed = |(name, _): &(&String, &String)| ALLOWED.contains(&name.as_str());
-    let headers = verbatim.headers.iter().filter(allowed);
+    let headers = verbatim.headers().iter().filter(allowed);
     let tool_names = asked.tool_names()?;
     Ok(Rendered {
-        body: verbatim.body.clone(),
+        body: verbatim.body().clone(),
         headers: headers
             .map(|(name, value)| (name.clone(), HeaderValue::Plain(value.clone())))
             .collect(),
-        stream,
+        stream: verbatim.stream(),
         tool_choice: asked.choice(&tool_names)?,
         tool_names,
         structured: asked.response_format.is_some_and(|format| {

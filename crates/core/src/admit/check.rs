@@ -23,6 +23,7 @@ pub(super) fn admit(
     emulation: Emulation,
 ) -> Result<Admitted, CallError> {
     enabled(&route)?;
+    same_reading(&request, &route)?;
     messages(&request)?;
     tools(&request)?;
     let tool_mode = features(&request, &route.snapshot, emulation)?;
@@ -58,6 +59,16 @@ fn enabled(route: &Route) -> Result<(), CallError> {
         return Err(CallError::new(ErrorCode::Model404, Phase::Admit).about("model_id"));
     }
     Ok(())
+}
+
+/// A client's own body says what the request says: the model that is cleared is the one that it names, whatever adapter
+/// sends it.
+fn same_reading(request: &ChatRequest, route: &Route) -> Result<(), CallError> {
+    let Some(verbatim) = &request.verbatim else {
+        return Ok(());
+    };
+    ensure(verbatim.model() == route.model.as_str(), "model")?;
+    ensure(verbatim.stream() == request.stream, "stream")
 }
 
 fn messages(request: &ChatRequest) -> Result<(), CallError> {

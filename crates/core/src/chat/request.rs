@@ -1,14 +1,12 @@
 //! What a caller asks for.
 
-use std::collections::BTreeMap;
-
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{AttachmentKind, Message, Role};
 use crate::{
     ids::{ArtifactRef, ModelRef, Principal, RoleId, SessionId, ToolName, TraceId},
     tool::ToolDefinition,
+    verbatim::Verbatim,
 };
 
 /// The calls that exist. Every other route of a provider is closed.
@@ -145,7 +143,11 @@ impl ChatRequest {
     #[must_use]
     pub fn needs(&self) -> Needs {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let read = self.verbatim.as_ref().map(|v| v.needs).unwrap_or_default();
+        let read = self
+            .verbatim
+            .as_ref()
+            .map(Verbatim::needs)
+            .unwrap_or_default();
         let mut needs = Needs {
             messages: read.messages.max(count(self.messages.len())),
             turns: 0,
@@ -249,23 +251,6 @@ pub enum Shape {
     Messages,
 }
 
-/// A client's own body.
-#[derive(Clone, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Verbatim {
-    /// The shape it has. Only an adapter of the same shape may send it.
-    pub shape: Shape,
-    /// The bytes, already checked to be one JSON object.
-    #[schemars(with = "Vec<u8>")]
-    pub body: Bytes,
-    /// Request headers of the client that the shape's allow-list lets through.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// What whoever took it in read of it, for admission.
-    #[serde(default)]
-    pub needs: Needs,
-}
-
 /// What a request asks of its model, as far as admission and events need it.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema,
@@ -286,13 +271,4 @@ pub struct Needs {
     pub structured_output: bool,
     /// Whether the model is to think.
     pub reasoning: bool,
-}
-
-impl std::fmt::Debug for Verbatim {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verbatim")
-            .field("shape", &self.shape)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
 }

@@ -2,9 +2,9 @@
 
 pub(crate) mod errors;
 pub(crate) mod models;
-mod peek;
 mod read;
 mod relay;
+mod schema;
 mod target;
 mod write;
 
@@ -18,17 +18,15 @@ use axum::{
 };
 use handshake_core::{
     chat::{ChatRequest, Shape, Verbatim},
+    code::{ErrorCode, Phase},
     error::CallError,
     ids::{ProviderId, SessionId, TraceId},
     ports::EntropyExt,
+    verbatim::Bounds,
 };
 use handshake_runtime::{CallOptions, ConsentMode};
 
-use self::{
-    peek::{Peek, bad, peek},
-    target::Found,
-    write::Asked,
-};
+use self::{target::Found, write::Asked};
 use crate::{
     answer,
     auth::Client,
@@ -158,19 +156,23 @@ impl Incoming {
     fn compose(&self) -> Result<Call, CallError> {
         let limits = &self.shared.limits;
         self.client.under_its_profile()?;
-        let peek = peek(&self.body, limits.depth, limits.nodes)?;
-        let found = target::find(&self.client, &peek.model)?;
+        let bounds = Bounds {
+            depth: limits.depth,
+            nodes: limits.nodes,
+        };
+        let body = Verbatim::read_within(Shape::ChatCompletions, self.body.clone(), bounds)?;
+        let found = target::find(&self.client, body.model())?;
         let options = CallOptions {
             consent: consent_mode(&self.headers)?,
             consent_session: Some(self.consent_session()?),
             ..CallOptions::default()
         };
         let provider = found.provider.clone();
-        let stream = peek.stream;
+        let stream = body.stream();
         let (request, across) = match found.same_shape {
-            true => (self.same(peek, found)?, None),
+            true => (self.same(body, found)?, None),
             false => {
-                let (request, asked) = self.across(peek, found)?;
+                let (request, asked) = self.across(&body, found)?;
                 (request, Some(asked))
             }
         };
@@ -197,44 +199,39 @@ impl Incoming {
     }
 
     /// The client's own bytes, but for the value of `model`.
-    fn same(&self, peek: Peek, found: Found) -> Result<ChatRequest, CallError> {
+    fn same(&self, body: Verbatim, found: Found) -> Result<ChatRequest, CallError> {
+        let mut request = self.base(&found, body.stream())?;
         let body = match &found.model {
-            Some(model) => peek.with_model(&self.body, model.as_str()),
+            Some(model) => body.with_model(model.as_str()),
             // Nothing is sent: resolving says why.
-            None => Some(self.body.clone()),
+            None => body,
         };
         let headers = PASSED_ON.iter().filter_map(|name| {
             let value = self.headers.get(*name)?.to_str().ok()?;
             Some(((*name).to_owned(), value.to_owned()))
         });
-        let mut request = self.base(&found, peek.stream)?;
-        request.tool_choice = peek.tool_choice;
-        request.structured_output_schema = peek.schema;
-        request.params.max_tokens = peek.max_tokens;
-        request.verbatim = Some(Verbatim {
-            shape: Shape::ChatCompletions,
-            body: body.ok_or_else(|| bad("model"))?,
-            headers: headers.collect(),
-            needs: peek.needs,
-        });
+        request.tool_choice = body.tool_choice().cloned();
+        request.structured_output_schema = schema::held(body.schema())?;
+        request.params.max_tokens = body.max_tokens();
+        request.verbatim = Some(body.with_headers(headers.collect()));
         Ok(request)
     }
 
     /// The body in our words.
-    fn across(&self, peek: Peek, found: Found) -> Result<(ChatRequest, Asked), CallError> {
+    fn across(&self, body: &Verbatim, found: Found) -> Result<(ChatRequest, Asked), CallError> {
         let ports = &self.shared.ports;
         let draw = || ports.entropy().bytes();
         let now = ports.clock().now();
-        let read = read::read(&self.body, &read::Ids { draw: &draw, now })?;
+        let read = read::read(body.body(), &read::Ids { draw: &draw, now })?;
         let asked = Asked {
-            model: peek.model,
-            stream: peek.stream,
+            model: body.model().to_owned(),
+            stream: body.stream(),
             include_usage: read.include_usage,
             advisory: read.advisory,
             created: now.unix_millis() / 1000,
             trailer: false,
         };
-        let mut request = self.base(&found, peek.stream)?;
+        let mut request = self.base(&found, body.stream())?;
         request.messages = read.messages;
         request.tools = read.tools;
         request.tool_choice = read.tool_choice;
@@ -275,4 +272,8 @@ fn consent_mode(headers: &HeaderMap) -> Result<ConsentMode, CallError> {
         Some(Ok(seconds)) => Ok(ConsentMode::Wait(Duration::from_secs(seconds.min(600)))),
         Some(Err(_)) => Err(bad("prefer")),
     }
+}
+
+fn bad(about: &'static str) -> CallError {
+    CallError::new(ErrorCode::InvalidRequest, Phase::Input).about(about)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use handshake_core::{
-    chat::Role,
+    chat::{Role, Shape, Verbatim},
     code::ErrorCode,
     ids::SessionId,
     label::{Label, Sensitivity},
@@ -242,12 +242,9 @@ async fn a_call_that_loses_its_session_ends() {
 async fn a_clients_own_body_has_no_stored_history() {
     let home = Home::new().await;
     let mut request = home.ask_local("hi");
-    request.verbatim = Some(handshake_core::chat::Verbatim {
-        shape: handshake_core::chat::Shape::ChatCompletions,
-        body: Bytes::from_static(b"{}"),
-        headers: Default::default(),
-        needs: Default::default(),
-    });
+    let body = Bytes::from_static(br#"{"model":"m","stream":true,"messages":[{}]}"#);
+    let body = Verbatim::read(Shape::ChatCompletions, body);
+    request.verbatim = Some(body.expect("one meaning"));
     home.run_with(request, stored())
         .await
         .failed_with(ErrorCode::InvalidRequest);

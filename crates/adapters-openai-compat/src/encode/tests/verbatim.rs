@@ -6,22 +6,23 @@ use handshake_core::chat::Verbatim;
 
 use super::*;
 
-fn with(body: &str) -> ChatRequest {
-    let mut request = request("m");
-    request.verbatim = Some(Verbatim {
-        shape: Shape::ChatCompletions,
-        body: Bytes::copy_from_slice(body.as_bytes()),
-        headers: BTreeMap::from([
+fn read(shape: Shape, body: &str) -> Verbatim {
+    Verbatim::read(shape, Bytes::copy_from_slice(body.as_bytes()))
+        .expect("one meaning")
+        .with_headers(BTreeMap::from([
             ("x-title".to_owned(), "t".to_owned()),
             ("x-session-id".to_owned(), "s".to_owned()),
             ("authorization".to_owned(), "Bearer leak".to_owned()),
-        ]),
-        needs: Default::default(),
-    });
+        ]))
+}
+
+fn with(body: &str) -> ChatRequest {
+    let mut request = request("m");
+    request.verbatim = Some(read(Shape::ChatCompletions, body));
     request
 }
 
-const BODY: &str = r#" {"stream" : true,"future_field":{"b":1,"a":2}, "model":"m","messages":[],
+const BODY: &str = r#" {"stream" : true,"future_field":{"b":1,"a":2}, "model":"m","messages":[{}],
  "tools":[{"type":"function","function":{"name":"Read","strict":true}}],"tool_choice":"required",
  "response_format":{"type":"json_schema","json_schema":{}}}"#;
 
@@ -60,22 +61,25 @@ fn a2_of_the_client_s_headers_only_the_allowed_ones_go_along() {
 #[test]
 fn b12_a_body_that_is_not_what_the_request_says_is_refused() {
     for (body, subject) in [
-        (r#"{"model":"p/m","stream":true}"#, "model"),
-        (r#"{"model":"m","model":"n","stream":true}"#, "body"),
-        (r#"{"stream":true}"#, "body"),
-        (r#"["m",true]"#, "body"),
-        (r#"{"model":"m","stream":true} x"#, "body"),
-        (r#"{"model":"m"}"#, "stream"),
-        (r#"{"model":"m","stream":true,"n":2}"#, "n"),
-        (r#"{"model":"m","stream":true,"api_key":"k"}"#, "api_key"),
-        (r#"{"model":"m","stream":true,"base_url":"u"}"#, "base_url"),
-        (r#"{"model":"m","stream":true,"functions":[]}"#, "functions"),
+        (r#"{"model":"m","messages":[{}],"stream":true,"n":2}"#, "n"),
         (
-            r#"{"model":"m","stream":true,"tool_choice":{"type":"function","function":{"name":"x"}}}"#,
+            r#"{"model":"m","messages":[{}],"stream":true,"api_key":"k"}"#,
+            "api_key",
+        ),
+        (
+            r#"{"model":"m","messages":[{}],"stream":true,"base_url":"u"}"#,
+            "base_url",
+        ),
+        (
+            r#"{"model":"m","messages":[{}],"stream":true,"functions":[]}"#,
+            "functions",
+        ),
+        (
+            r#"{"model":"m","messages":[{}],"stream":true,"tool_choice":{"type":"function","function":{"name":"x"}}}"#,
             "tool_choice",
         ),
         (
-            r#"{"model":"m","stream":true,"tools":[{"type":"function"}]}"#,
+            r#"{"model":"m","messages":[{}],"stream":true,"tools":[{"type":"function"}]}"#,
             "tools",
         ),
     ] {
@@ -89,10 +93,10 @@ fn d4_what_is_not_ours_to_read_goes_through_untouched() {
     for body in [
         r#"{"model":"m","stream":true,"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AA==","format":"wav"}}]}]}"#,
         r#"{"model":"m","stream":true,"messages":[{"role":"critic","content":"no","weight":0}]}"#,
-        r#"{"model":"m","stream":true,"tools":[{"type":"custom","custom":{"name":"patch"}},{"type":"web_search"}]}"#,
-        r#"{"model":"m","stream":true,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}}"#,
-        r#"{"model":"m","stream":true,"tool_choice":"whatever","response_format":{"type":"grammar"}}"#,
-        r#"{"model":"m","stream":true,"logprobs":true,"modalities":["text","audio"],"stream_options":{"include_usage":false}}"#,
+        r#"{"model":"m","messages":[{}],"stream":true,"tools":[{"type":"custom","custom":{"name":"patch"}},{"type":"web_search"}]}"#,
+        r#"{"model":"m","messages":[{}],"stream":true,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}}"#,
+        r#"{"model":"m","messages":[{}],"stream":true,"tool_choice":"whatever","response_format":{"type":"grammar"}}"#,
+        r#"{"model":"m","messages":[{}],"stream":true,"logprobs":true,"modalities":["text","audio"],"stream_options":{"include_usage":false}}"#,
     ] {
         let prepared = render("openai", with(body)).expect(body);
         assert_eq!(self::body(&prepared), body);
@@ -106,7 +110,7 @@ fn d4_what_is_not_ours_to_read_goes_through_untouched() {
 /// Of tools of several types the functions are still told apart by name.
 #[test]
 fn d4_functions_beside_other_tools_are_still_known() {
-    let body = r#"{"model":"m","stream":true,"tools":[{"type":"custom","custom":{"name":"patch"}},{"type":"function","function":{"name":"Read"}}],"tool_choice":{"type":"function","function":{"name":"Read"}}}"#;
+    let body = r#"{"model":"m","messages":[{}],"stream":true,"tools":[{"type":"custom","custom":{"name":"patch"}},{"type":"function","function":{"name":"Read"}}],"tool_choice":{"type":"function","function":{"name":"Read"}}}"#;
     let reply = render("openai", with(body)).expect("rendered").reply;
     let names = reply.tool_names.as_ref().expect("names");
     assert_eq!(names.keys().collect::<Vec<_>>(), ["Read"]);
@@ -115,10 +119,9 @@ fn d4_functions_beside_other_tools_are_still_known() {
 
 #[test]
 fn another_shape_is_translated() {
-    let mut request = with("{}");
-    if let Some(verbatim) = &mut request.verbatim {
-        verbatim.shape = Shape::Messages;
-    }
+    let mut request = request("m");
+    let body = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"other"}]}"#;
+    request.verbatim = Some(read(Shape::Messages, body));
     let prepared = render("openai", request).expect("translated");
     assert_eq!(json_of(&prepared)["messages"][0]["content"], "Hi");
 }

@@ -250,17 +250,33 @@ fn b6_calls_and_results_are_correlated() {
     }
 }
 
+fn verbatim(body: &'static str) -> Verbatim {
+    let body = bytes::Bytes::from_static(body.as_bytes());
+    Verbatim::read(Shape::ChatCompletions, body).expect("one meaning")
+}
+
+/// Whoever embeds the runtime gives body and target apart; no adapter is relied on to compare them.
+#[test]
+fn s36_a_clients_own_body_names_the_model_that_is_cleared() {
+    for (body, subject) in [
+        (r#"{"model":"m:120b-cloud","messages":[{}]}"#, "model"),
+        (r#"{"model":"p/m","messages":[{}]}"#, "model"),
+        (r#"{"model":"m","stream":true,"messages":[{}]}"#, "stream"),
+    ] {
+        let other = with(|r| r.verbatim = Some(verbatim(body)));
+        assert_eq!(
+            refused(other),
+            Some((ErrorCode::InvalidRequest, Some(subject))),
+            "{body}"
+        );
+    }
+}
+
 #[test]
 fn b6_a_clients_own_body_is_not_judged_by_its_turns_but_by_its_features() {
-    let verbatim = || Verbatim {
-        shape: Shape::ChatCompletions,
-        body: bytes::Bytes::from_static(b"{}"),
-        headers: BTreeMap::new(),
-        needs: Default::default(),
-    };
     let orphan = with(|r| {
         r.messages = vec![result(1)];
-        r.verbatim = Some(verbatim());
+        r.verbatim = Some(verbatim(r#"{"model":"m","messages":[{}]}"#));
     });
     assert_eq!(refused(orphan.clone()), None);
     let error =

@@ -64,7 +64,7 @@ impl Ids<'_> {
     }
 }
 
-/// Reads a body that [`super::peek::peek`] has passed.
+/// Reads a body that was read for its one meaning before.
 ///
 /// # Errors
 /// `HSK-400-INVALID-REQUEST` with the member at fault: of a wrong type, or one that another shape cannot carry.

@@ -6,9 +6,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::value::RawValue;
 
 use super::{
-    Seen,
-    names::{self, Names},
+    Bounds,
+    names::{self, Names, Wrong},
+    place::Place,
 };
+use crate::chat::{Needs, Shape};
 
 /// What is wrong with a body.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,72 +21,27 @@ pub(super) enum Fault {
     Member(&'static str, String),
 }
 
-/// Where the walk is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Place {
-    Top,
-    Messages,
-    Message,
-    Content,
-    Part,
-    Tools,
-    Tool,
-    Calls,
-    Call,
-    Function,
-    Format,
-    JsonSchema,
-    /// Schemas, arguments, metadata and whatever nobody here knows.
-    Free,
-}
-
-impl Place {
-    /// The names that this place has, where the protocol fixes them.
-    fn known(self) -> &'static [&'static str] {
-        match self {
-            Self::Top => names::TOP,
-            Self::Message => names::MESSAGE,
-            Self::Part => names::PART,
-            Self::Tool | Self::Call => names::TOOL,
-            Self::Function => names::FUNCTION,
-            Self::Format => names::FORMAT,
-            Self::JsonSchema => names::JSON_SCHEMA,
-            _ => &[],
-        }
-    }
-
-    /// What the elements of an array are here.
-    fn element(self) -> Self {
-        match self {
-            Self::Messages => Self::Message,
-            Self::Content => Self::Part,
-            Self::Tools => Self::Tool,
-            Self::Calls => Self::Call,
-            _ => Self::Free,
-        }
-    }
-
-    /// What the value of a member is here, where nothing of it is needed.
-    fn member(self, name: &str) -> Self {
-        match (self, name) {
-            (Self::Top, "messages") => Self::Messages,
-            (Self::Top, "tools") => Self::Tools,
-            (Self::Message, "content") => Self::Content,
-            (Self::Message, "tool_calls") => Self::Calls,
-            (Self::Tool | Self::Call, "function") => Self::Function,
-            (Self::Format, "json_schema") => Self::JsonSchema,
-            _ => Self::Free,
-        }
-    }
+/// What the pass collects.
+#[derive(Default)]
+pub(super) struct Seen<'de> {
+    pub(super) model: Option<&'de RawValue>,
+    pub(super) stream: Option<bool>,
+    pub(super) max_tokens: Option<u64>,
+    pub(super) max_completion_tokens: Option<u64>,
+    pub(super) tool_choice: Option<&'de RawValue>,
+    pub(super) format: Option<&'de RawValue>,
+    pub(super) needs: Needs,
+    pub(super) fault: Option<Fault>,
+    nodes: usize,
 }
 
 /// One value.
 pub(super) struct Walk<'s, 'de> {
     pub(super) seen: &'s mut Seen<'de>,
+    pub(super) shape: Shape,
     pub(super) place: Place,
     pub(super) depth: usize,
-    /// The deepest nesting, the most values.
-    pub(super) bounds: (usize, usize),
+    pub(super) bounds: Bounds,
 }
 
 /// What a value was.
@@ -103,14 +60,14 @@ impl<'de> Walk<'_, 'de> {
 
     fn node<E: Error>(&mut self) -> Result<(), E> {
         self.seen.nodes += 1;
-        match self.seen.nodes > self.bounds.1 {
+        match self.seen.nodes > self.bounds.nodes {
             true => Err(self.fail(Fault::Own("size"))),
             false => Ok(()),
         }
     }
 
     fn deeper<E: Error>(&mut self) -> Result<(), E> {
-        match self.depth >= self.bounds.0 {
+        match self.depth >= self.bounds.depth {
             true => Err(self.fail(Fault::Own("nesting"))),
             false => Ok(()),
         }
@@ -119,6 +76,7 @@ impl<'de> Walk<'_, 'de> {
     fn child(&mut self, place: Place) -> Walk<'_, 'de> {
         Walk {
             seen: self.seen,
+            shape: self.shape,
             place,
             depth: self.depth + 1,
             bounds: self.bounds,
@@ -138,51 +96,78 @@ impl<'de> Walk<'_, 'de> {
     }
 
     fn member<A: MapAccess<'de>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        let place = self.place.member(self.shape, name);
         match (self.place, name) {
-            (Place::Top, "model") => self.seen.model = Some(self.raw(members, Place::Free)?),
+            (Place::Top, "model") => self.seen.model = Some(self.raw(members, place)?),
             (Place::Top, "stream") => {
-                let raw = self.raw(members, Place::Free)?;
+                let raw = self.raw(members, place)?;
                 self.seen.stream = match raw.get() {
-                    "true" => true,
-                    "false" | "null" => false,
+                    "true" => Some(true),
+                    "false" => Some(false),
+                    "null" => None,
                     _ => return Err(self.fail(Fault::Own("stream"))),
                 };
             }
-            (Place::Top, "max_tokens" | "max_completion_tokens") => {
-                let bound = self.raw(members, Place::Free)?.get().parse().ok();
-                // Zero is the provider's to judge.
-                let bound = bound.filter(|bound| *bound > 0);
-                match name {
-                    "max_tokens" => self.seen.max_tokens = bound,
-                    _ => self.seen.max_completion_tokens = bound,
-                }
+            (Place::Top, "max_tokens") => {
+                self.seen.max_tokens = self.bound(members, "max_tokens")?;
+            }
+            (Place::Top, "max_completion_tokens") => {
+                self.seen.max_completion_tokens = self.bound(members, "max_completion_tokens")?;
+            }
+            (Place::Options, "num_predict") => {
+                self.seen.max_tokens = self.bound(members, "num_predict")?;
             }
             (Place::Top, "tool_choice") => {
-                self.seen.tool_choice = Some(self.raw(members, Place::Free)?);
+                self.seen.tool_choice = Some(self.raw(members, place)?);
             }
-            (Place::Top, "response_format") => {
-                self.seen.format = Some(self.raw(members, Place::Format)?);
+            (Place::Top, name) if name == format_of(self.shape) => {
+                self.seen.format = Some(self.raw(members, place)?);
             }
             (Place::Top, "reasoning_effort") => {
-                let raw = self.raw(members, Place::Free)?.get();
+                let raw = self.raw(members, place)?.get();
                 self.seen.needs.reasoning |= !matches!(raw, "null" | "\"none\"");
             }
-            (Place::Message, "role") => match word(self.raw(members, Place::Free)?).as_deref() {
+            (Place::Top, "think" | "thinking") => {
+                let raw = self.raw(members, place)?;
+                let off = matches!(raw.get(), "null" | "false")
+                    || kind(raw).is_some_and(|it| it == "disabled");
+                self.seen.needs.reasoning |= !off;
+            }
+            (Place::Message, "role") => match word(self.raw(members, place)?).as_deref() {
                 Some("user" | "assistant") => self.seen.needs.turns += 1,
                 Some("tool" | "function") => self.seen.needs.tool_calling = true,
                 _ => {}
             },
-            (Place::Part, "type") => {
-                let kind = word(self.raw(members, Place::Free)?);
-                let image = matches!(kind.as_deref(), Some("image_url" | "input_image" | "image"));
-                self.seen.needs.images |= image;
+            (Place::Part | Place::Content, "type") => {
+                let kind = word(self.raw(members, place)?);
+                let needs = &mut self.seen.needs;
+                match kind.as_deref() {
+                    Some("image_url" | "input_image" | "image") => needs.images = true,
+                    Some("tool_use" | "tool_result") => needs.tool_calling = true,
+                    _ => {}
+                }
             }
             _ => {
-                let was = members.next_value_seed(self.child(self.place.member(name)))?;
+                let was = members.next_value_seed(self.child(place))?;
                 self.passed(name, was);
             }
         }
         Ok(())
+    }
+
+    /// A bound on the answer: a whole number, written plainly, so that every reader reads the same one. What is not
+    /// above zero is the provider's to judge.
+    fn bound<A: MapAccess<'de>>(
+        &mut self,
+        members: &mut A,
+        subject: &'static str,
+    ) -> Result<Option<u64>, A::Error> {
+        let text = self.raw(members, Place::Free)?.get();
+        match text.parse::<i64>() {
+            Ok(bound) => Ok(u64::try_from(bound).ok().filter(|bound| *bound > 0)),
+            Err(_) if text == "null" => Ok(None),
+            Err(_) => Err(self.fail(Fault::Own(subject))),
+        }
     }
 
     /// What a member says by being there.
@@ -197,7 +182,8 @@ impl<'de> Walk<'_, 'de> {
             (Place::Top, "reasoning") => needs.reasoning |= !was.null,
             (Place::Message, "tool_calls") => needs.tool_calling |= was.items > 0,
             (Place::Message, "function_call") => needs.tool_calling |= !was.null,
-            (Place::Part, "image_url") => needs.images |= !was.null,
+            (Place::Message, "images") => needs.images |= was.items > 0,
+            (Place::Part | Place::Content, "image_url") => needs.images |= !was.null,
             _ => {}
         }
     }
@@ -209,6 +195,26 @@ fn word(raw: &RawValue) -> Option<Cow<'_, str>> {
     struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
     let word: Word<'_> = serde_json::from_str(raw.get()).ok()?;
     Some(word.0)
+}
+
+/// The `type` of an object.
+pub(super) fn kind(raw: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(serde::Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    let kind: Kind<'_> = serde_json::from_str(raw.get()).ok()?;
+    Some(kind.kind)
+}
+
+/// The member that asks for a form.
+fn format_of(shape: Shape) -> &'static str {
+    match shape {
+        Shape::ChatCompletions => "response_format",
+        Shape::OllamaChat => "format",
+        Shape::Messages => "output_format",
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
@@ -265,15 +271,16 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Was, A::Error> {
         self.deeper()?;
-        let mut all = Names::default();
+        let mut all = Names::new(names::known(self.shape, self.place));
         while let Some(Name(name)) = members.next_key()? {
-            if names::misspelt(self.place.known(), &name) {
-                return Err(self.fail(Fault::Member("spelling", name.into_owned())));
+            if let Err(wrong) = all.add(name.clone()) {
+                let why = match wrong {
+                    Wrong::Twice => "twice",
+                    Wrong::Spelling => "spelling",
+                };
+                return Err(self.fail(Fault::Member(why, name.into_owned())));
             }
             self.member(&name, &mut members)?;
-            if all.twice(name.clone()) {
-                return Err(self.fail(Fault::Member("twice", name.into_owned())));
-            }
         }
         Ok(Was::default())
     }
