@@ -10,11 +10,11 @@ use handshake_core::{
     ids::{ModelId, Token},
     provider::{InvalidProvider, ProviderRecord},
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
-    tier::ModelTier,
+    tier::{ModelTier, is_forwarded_name},
 };
 use handshake_transport::adapter::{Factory, Protocol};
 
-use crate::{control, decode, dialect, encode, failure, profile};
+use crate::{control, decode, encode, failure, profile};
 
 /// The native API of Ollama.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,7 +63,7 @@ impl Protocol for Ollama {
         let forwarded = record
             .default_model
             .as_ref()
-            .is_some_and(|model| dialect::is_cloud_name(model.as_str()));
+            .is_some_and(|model| is_forwarded_name(model.as_str()));
         if forwarded && record.tier == ModelTier::Local {
             return Err(InvalidProvider {
                 code: ErrorCode::TierMismatch,

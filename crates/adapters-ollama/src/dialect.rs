@@ -1,8 +1,10 @@
 //! What differs between the daemons that speak this API: where their models run, and how those are named.
 
 use handshake_core::{
-    capability::CapabilitySnapshot, ids::ModelId, ids::Token, provider::ProviderRecord,
-    tier::ModelTier,
+    capability::CapabilitySnapshot,
+    ids::{ModelId, Token},
+    provider::ProviderRecord,
+    tier::{ModelTier, Suffix},
 };
 
 /// The dialect of answers that must not come from elsewhere: `remote_host` in one is an error.
@@ -22,51 +24,6 @@ pub(crate) fn of(record: &ProviderRecord) -> Token {
     Token::new(name).expect("both are tokens")
 }
 
-/// Whether the daemon itself reads a name as one of its vendor's cloud: what stands behind the last `:`,
-/// trimmed and without regard to case, is `cloud` or ends in `-cloud`. No model of that name needs to exist
-/// for the daemon to call its vendor.
-///
-/// A name that says `:local` behind such a suffix is refused by the daemon, and is a cloud name here.
-#[must_use]
-pub fn is_cloud_name(name: &str) -> bool {
-    match source(name) {
-        Source::Cloud(_) => true,
-        Source::Local(base) => matches!(source(base), Source::Cloud(_)),
-        Source::Unsaid => false,
-    }
-}
-
-enum Source<'a> {
-    Cloud(&'a str),
-    Local(&'a str),
-    Unsaid,
-}
-
-/// The suffix rule, as the daemon has it.
-fn source(name: &str) -> Source<'_> {
-    let name = name.trim();
-    let Some((base, suffix)) = name.rsplit_once(':') else {
-        return Source::Unsaid;
-    };
-    let suffix = suffix.trim();
-    if suffix.eq_ignore_ascii_case("cloud") {
-        return Source::Cloud(base);
-    }
-    if suffix.eq_ignore_ascii_case("local") {
-        return Source::Local(base);
-    }
-    let cut = suffix.len().saturating_sub("-cloud".len());
-    let dashed = suffix
-        .get(cut..)
-        .is_some_and(|end| end.eq_ignore_ascii_case("-cloud"));
-    if dashed && !suffix.contains('/') {
-        // The name without the dash and what follows it, white space included.
-        let kept = name.trim_end().len() - "-cloud".len();
-        return Source::Cloud(&name[..kept]);
-    }
-    Source::Unsaid
-}
-
 /// The name that is sent: towards a Local provider the daemon's `:local` form, where the daemon is known to
 /// have it, so that a model that was exchanged meanwhile for one that forwards is not found instead.
 pub(crate) fn sent_name(
@@ -80,7 +37,7 @@ pub(crate) fn sent_name(
             .server_version
             .as_deref()
             .is_some_and(knows_local_suffix);
-    if knows && matches!(source(name), Source::Unsaid) {
+    if knows && matches!(Suffix::of(name), Suffix::Unsaid) {
         format!("{name}:local")
     } else {
         name.to_owned()
@@ -98,9 +55,9 @@ fn knows_local_suffix(version: &str) -> bool {
 /// may add the default tag or leave the source suffix out.
 pub(crate) fn same_model(asked: &str, answered: &str) -> bool {
     fn plain(name: &str) -> &str {
-        let name = match source(name) {
-            Source::Cloud(base) | Source::Local(base) => base,
-            Source::Unsaid => name,
+        let name = match Suffix::of(name) {
+            Suffix::Forwarded(base) | Suffix::Local(base) => base,
+            Suffix::Unsaid => name,
         };
         name.strip_suffix(":latest").unwrap_or(name)
     }

@@ -21,7 +21,7 @@ use handshake_core::{
     ids::{ModelId, ToolName},
     provider::ProviderRecord,
     reply::{ReasoningPolicy, ReplySpec},
-    tier::ModelTier,
+    tier::{ModelTier, is_forwarded_name},
 };
 use handshake_transport::{
     adapter::{self, BEARER},
@@ -78,7 +78,7 @@ pub(crate) fn prepare(
 /// A name that the daemon forwards is never sent to a Local provider, not even to ask about it: the asking
 /// is forwarded too.
 pub(crate) fn stays_local(record: &ProviderRecord, model: &ModelId) -> Result<(), PrepareError> {
-    if record.tier == ModelTier::Local && dialect::is_cloud_name(model.as_str()) {
+    if record.tier == ModelTier::Local && is_forwarded_name(model.as_str()) {
         return Err(PrepareError::new(ErrorCode::TierMismatch, "model"));
     }
     Ok(())

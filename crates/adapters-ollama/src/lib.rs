@@ -11,6 +11,6 @@ mod wire;
 
 pub use self::{
     client::{Ollama, OllamaFactory, decoder, prepare},
-    dialect::{DIALECT_FORWARDING, DIALECT_LOCAL, is_cloud_name},
+    dialect::{DIALECT_FORWARDING, DIALECT_LOCAL},
     profile::PROFILE_VERSION,
 };

@@ -22,6 +22,15 @@ pub enum ControlCall {
 }
 
 impl ControlCall {
+    /// The model that it is about.
+    #[must_use]
+    pub fn model(&self) -> Option<&ModelId> {
+        match self {
+            Self::ShowModel(model) | Self::Load(model, _) | Self::Unload(model) => Some(model),
+            Self::Version | Self::ListModels | Self::Running => None,
+        }
+    }
+
     /// The kind, as recorded.
     #[must_use]
     pub fn kind(&self) -> ControlKind {

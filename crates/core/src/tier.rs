@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::AddressClass;
 
+mod suffix;
+
+pub use self::suffix::{Suffix, is_forwarded_name};
+
 /// Whether a model answers on this machine.
 #[derive(
     Clone,

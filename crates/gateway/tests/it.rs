@@ -8,6 +8,7 @@
 mod it {
     mod across;
     mod client;
+    mod doors;
     mod home;
     mod limits;
     mod metrics;

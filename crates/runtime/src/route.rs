@@ -11,7 +11,7 @@ use handshake_core::{
     policy::Governance,
     profile::{RegistryView, Resolution, resolve},
     provider::ProviderRecord,
-    tier::ModelTier,
+    tier::{ModelTier, is_forwarded_name},
 };
 
 use crate::{
@@ -47,6 +47,10 @@ pub(crate) async fn route(
     let resolution = resolved(ports, target)?;
     let record = resolution.record;
     let governance = resolution.governance;
+    if record.tier == ModelTier::Local && is_forwarded_name(resolution.model.model.as_str()) {
+        // Its server would ask elsewhere, about the model too: it is not asked anything.
+        return Err(CallError::new(ErrorCode::TierMismatch, Phase::Resolve).about("model"));
+    }
     let not_enabled = || CallError::new(ErrorCode::Model404, Phase::Resolve).about("model");
     let wanted = Wanted {
         record: &record,

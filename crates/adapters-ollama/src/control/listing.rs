@@ -6,11 +6,10 @@ use handshake_core::{
     capability::{Claims, Feature, Limit},
     control::{ControlReport, ModelListing},
     ids::ModelId,
-    tier::Residence,
+    tier::{Residence, is_forwarded_name},
 };
 
 use crate::{
-    dialect::is_cloud_name,
     profile,
     wire::control::{Details, Entry, Listing, Show},
 };
@@ -101,7 +100,7 @@ pub(super) fn show(model: &ModelId, body: &[u8]) -> Option<ControlReport> {
 /// Where a model runs: the name decides first, then what the daemon says.
 fn residence(model: &ModelId, host: &Option<String>, remote: &Option<String>) -> Residence {
     let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
-    if is_cloud_name(model.as_str()) || said(host) || said(remote) {
+    if is_forwarded_name(model.as_str()) || said(host) || said(remote) {
         Residence::Forwarded
     } else {
         Residence::Local

@@ -3,44 +3,6 @@
 use super::*;
 
 #[test]
-fn s36_names_that_the_daemon_forwards_are_recognised_as_it_does() {
-    for cloud in [
-        "gpt-oss:20b:cloud",
-        "gpt-oss:20b-cloud",
-        "gpt-oss:120B-CLOUD",
-        "x:cloud",
-        "x:Cloud",
-        "x: cloud ",
-        " x:cloud",
-        "x: 20b-cloud ",
-        "x:-cloud",
-        "localhost:11434/library/foo:cloud",
-        "foo:local:cloud",
-        "foo:cloud:local",
-        "foo:1b-cloud:local",
-    ] {
-        assert!(is_cloud_name(cloud), "{cloud:?}");
-    }
-    for local in [
-        "qwen3:8b",
-        "qwen3:8b:local",
-        "llama3.2",
-        "my-cloud-model",
-        "my-cloud",
-        "foo:bar-cloud/baz",
-        "foo:cloudy",
-        "foo:cloud-1",
-        "foo:xcloud",
-        "cloud",
-        "cloud:8b",
-        "",
-        "x:ü-cloüd",
-    ] {
-        assert!(!is_cloud_name(local), "{local:?}");
-    }
-}
-
-#[test]
 fn s35_the_local_form_is_used_from_the_version_that_has_it() {
     for (version, knows) in [
         ("0.20.5", true),

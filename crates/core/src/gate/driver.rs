@@ -39,6 +39,7 @@ impl Gate {
             envelope: request.prepared.envelope(),
             record: &request.record,
             governance: request.context.governance,
+            model: request.prepared.envelope().model_id.as_ref(),
             residence: request.context.residence,
         };
         let Found {
@@ -173,6 +174,7 @@ impl Gate {
             envelope: &request.envelope,
             record: &request.record,
             governance: request.governance,
+            model: request.call.model(),
             residence: Residence::Local,
         };
         let id = AttemptId {

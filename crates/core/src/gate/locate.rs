@@ -12,13 +12,13 @@ use crate::{
     attest::PublicKey,
     envelope::Envelope,
     event::EventScope,
-    ids::ArtifactRef,
+    ids::{ArtifactRef, ModelId},
     label::Label,
     net::AddressClass,
     policy::Governance,
     ports::{Epochs, SecretUse},
     provider::ProviderRecord,
-    tier::{ModelTier, Residence},
+    tier::{ModelTier, Residence, is_forwarded_name},
 };
 
 /// What one call is about, for both kinds of call.
@@ -27,7 +27,21 @@ pub(super) struct Subject<'a> {
     pub(super) envelope: &'a Envelope,
     pub(super) record: &'a ProviderRecord,
     pub(super) governance: Governance,
+    /// The model that it is about.
+    pub(super) model: Option<&'a ModelId>,
+    /// Where that runs, as last read from its server.
     pub(super) residence: Residence,
+}
+
+impl Subject<'_> {
+    /// Where the model runs. A name that a daemon forwards is forwarded, whatever its server said of it and whatever
+    /// kind of server it is.
+    fn residence(&self) -> Residence {
+        match self.model {
+            Some(model) if is_forwarded_name(model.as_str()) => Residence::Forwarded,
+            _ => self.residence,
+        }
+    }
 }
 
 /// The facts so far, and where the call may go.
@@ -100,7 +114,7 @@ impl Gate {
             envelope,
             record,
             governance,
-            residence,
+            ..
         } = *subject;
         // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
         let epochs = match record.tier {
@@ -166,7 +180,7 @@ impl Gate {
                 && envelope.revision == record.revision
                 && (purpose == Purpose::Control || envelope.model_id.is_some()),
             peer: PeerFact::Unresolved,
-            residence,
+            residence: subject.residence(),
             labels: None,
             findings: FindingsFact::NotInspected,
             secret,

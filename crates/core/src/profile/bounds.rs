@@ -6,7 +6,7 @@ use crate::{
     ids::ModelRef,
     policy::{AutomationLevel, Governance},
     provider::ProviderRecord,
-    tier::{ModelTier, Residence},
+    tier::{ModelTier, Residence, is_forwarded_name},
 };
 
 /// What a role may use.
@@ -104,14 +104,14 @@ pub(super) fn forbidden(governance: Governance) -> Option<ErrorCode> {
     }
 }
 
-/// The tier as far as it is declared: by the provider, and by a server that says that it forwards the model.
+/// The tier as far as it is declared: by the provider, and by a server or a name that says that the model is forwarded.
 /// The gate derives the effective one and refuses a difference.
 pub(super) fn tier(view: &RegistryView, record: &ProviderRecord, model: &ModelRef) -> ModelTier {
     let forwarded = view
         .snapshots
         .get(model)
         .is_some_and(|known| known.residence == Residence::Forwarded);
-    if forwarded {
+    if forwarded || is_forwarded_name(model.model.as_str()) {
         ModelTier::Cloud
     } else {
         record.tier

@@ -14,7 +14,7 @@ use handshake_core::{
     event::Body,
     finding::{FindingClass, FindingLevel, ValidatorError},
     gate::{Authorization, ControlRequest, EgressRequest, Outcome, StepName},
-    ids::{ArtifactRef, UseId},
+    ids::{ArtifactRef, ModelId, UseId},
     label::{Label, Sensitivity},
     policy::{AutomationLevel, Governance},
     ports::{ArtifactStore, EntropyExt, ResolveError},
@@ -87,6 +87,38 @@ async fn a7_declared_local_and_effective_cloud_is_refused() {
     let request = call(&world, &record, "hello").await;
     denied(world.gate.clear(request).await, ErrorCode::TierMismatch);
     assert_denial_recorded(&world, true);
+}
+
+/// Whatever was listed, and whatever kind of server it is said to be.
+#[tokio::test]
+async fn rt_b01_a_name_that_a_daemon_forwards_is_no_local_call() {
+    for name in [
+        "gpt-oss:120b-cloud",
+        "x:cloud",
+        "x:120B-CLOUD",
+        "x:cloud:local",
+    ] {
+        let world = World::new(1);
+        let record = local();
+        world.register(&record).await;
+        let body =
+            serde_json::json!({ "model": name, "messages": [{ "role": "user", "content": "hi" }] });
+        let prepared = fixture::prepared_body(&record, name, body.to_string().into_bytes());
+        let request = with(world.egress(&record, prepared), |context| {
+            context.residence = Residence::Local;
+        });
+        denied(world.gate.clear(request).await, ErrorCode::TierMismatch);
+        assert_denial_recorded(&world, true);
+        // Asking the server about it is asking its vendor about it.
+        let model = ModelId::new(name).expect("a model");
+        let mut about_it = control(&world, &record);
+        about_it.call = ControlCall::ShowModel(model);
+        let refused = world.gate.clear_control(about_it).await;
+        assert_eq!(
+            refused.expect_err("refused").error.code,
+            ErrorCode::TierMismatch
+        );
+    }
 }
 
 #[tokio::test]

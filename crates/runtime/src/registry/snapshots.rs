@@ -10,7 +10,7 @@ use handshake_core::{
     ids::{ModelId, ModelRef},
     policy::Governance,
     provider::ProviderRecord,
-    tier::{ModelTier, Residence},
+    tier::{ModelTier, Residence, is_forwarded_name},
 };
 
 use super::control;
@@ -26,7 +26,10 @@ pub(super) async fn detail(
     governance: Governance,
 ) -> ModelListing {
     // A forwarded model is not asked about: its server would ask elsewhere.
-    if record.tier == ModelTier::Cloud || listing.residence == Residence::Forwarded {
+    if record.tier == ModelTier::Cloud
+        || listing.residence == Residence::Forwarded
+        || is_forwarded_name(listing.model_id.as_str())
+    {
         return listing.clone();
     }
     let shown = control(
@@ -110,7 +113,10 @@ pub(super) fn snapshot(
         server_version: version,
         profile_version: PROFILE_VERSION,
         capabilities: Capabilities::merge(&sources),
-        residence: listing.residence,
+        residence: match is_forwarded_name(listing.model_id.as_str()) {
+            true => Residence::Forwarded,
+            false => listing.residence,
+        },
         // A newly found cloud model is disabled until a person enables it; a local one needs no enabling.
         enabled: same.map_or(record.tier == ModelTier::Local, |before| before.enabled),
         fetched_at: ports.clock.now(),

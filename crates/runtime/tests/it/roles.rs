@@ -9,9 +9,11 @@ use handshake_core::{
     ids::RoleId,
     policy::AutomationLevel,
     ports::ProfileStore,
+    profile::WorkProfile,
 };
 use handshake_runtime::CallOptions;
 use handshake_testkit::fixture;
+use serde_json::json;
 
 use super::{fake::says, home::Home};
 
@@ -98,6 +100,62 @@ async fn a8_a_profile_that_is_locked_or_forbids_cloud_denies_without_a_question(
         home.fake.will([says("hello")]);
         home.run(home.ask_local("hi")).await.succeeded();
     }
+}
+
+/// A role's model and its fallback are names like any other.
+#[tokio::test(start_paused = true)]
+async fn rt_b01_a_role_leads_to_no_model_that_a_daemon_forwards() {
+    let home = Home::new().await;
+    home.enable(&home.local, "m:120b-cloud", fixture::claims_all())
+        .await;
+    let use_profile = async |json: serde_json::Value| {
+        let profile = WorkProfile::read(json.to_string().as_bytes()).expect("a profile");
+        let memory = &home.world.memory;
+        memory.put(profile.clone()).await.expect("stored");
+        memory.activate(&profile.profile_id).await.expect("active");
+    };
+    let profile = |id: &str, assignment: serde_json::Value| {
+        json!({
+            "schema": "hsk.work_profile@0.6", "profile_id": id, "name": id,
+            "model_assignments": {
+                "frontend": assignment, "orchestrator": assignment, "worker": assignment,
+                "validator": assignment,
+            },
+            "governance": { "automation_level": "HYBRID", "allow_cloud_escalation": true },
+        })
+    };
+    let forwarded = "local/m:120b-cloud";
+    use_profile(profile(
+        "a",
+        json!({ "primary_model_id": forwarded, "local_only": false }),
+    ))
+    .await;
+    home.run(role(&home, "worker"))
+        .await
+        .failed_with(ErrorCode::TierMismatch);
+    assert_eq!(home.ids_of("FR-EVT-EGRESS-003").len(), 1);
+    use_profile(profile(
+        "b",
+        json!({ "primary_model_id": forwarded, "local_only": true }),
+    ))
+    .await;
+    home.run(role(&home, "worker"))
+        .await
+        .failed_with(ErrorCode::InvalidConfig);
+    let beside = json!({
+        "primary_model_id": "local/m", "fallback_model_id": forwarded, "local_only": false,
+    });
+    use_profile(profile("c", beside)).await;
+    let explained = home
+        .runtime
+        .explain(role(&home, "worker"), &CallOptions::default())
+        .await
+        .expect("explained");
+    assert_eq!(
+        explained.resolution.fallback, None,
+        "it would cross to Cloud"
+    );
+    assert!(home.fake.sent().is_empty() && home.fake.controls().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

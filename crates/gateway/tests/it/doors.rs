@@ -1,0 +1,101 @@
+//! Ways around the tier, tried with a client's token alone: what is refused is never sent.
+
+use std::sync::Arc;
+
+use handshake_core::{
+    ids::ModelRef,
+    tier::{Reach, Residence},
+};
+use handshake_testkit::{capture::Capture, fixture};
+
+use super::home::Home;
+
+fn of(name: &str) -> ModelRef {
+    name.parse().expect("a model")
+}
+
+fn chat(model: &str) -> String {
+    format!(r#"{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"hi"}}]}}"#)
+}
+
+async fn refused(home: &Home, body: &str, code: &str) {
+    let answer = home.post("", body).await;
+    assert_eq!(answer.status, 400, "{body}: {}", answer.text());
+    assert!(answer.text().contains(code), "{body}: {}", answer.text());
+}
+
+/// Ollama's `/v1` door: the listing says nothing of where a model runs, the name does.
+#[tokio::test(flavor = "multi_thread")]
+async fn rt_b01_a_forwarding_model_does_not_go_out_as_local_through_another_door() {
+    let server = Capture::start(b"").await;
+    for kind in ["openai_compat", "ollama"] {
+        let home = Home::new().await;
+        let record = fixture::record("loc", kind, &server.url(), Reach::Direct);
+        home.world.register(&record).await;
+        // As the server lists them.
+        for name in ["m", "gpt-oss:120b-cloud", "x:cloud"] {
+            home.model(&record, name).await;
+        }
+        home.change(|view| {
+            for known in view.snapshots.values_mut() {
+                Arc::make_mut(known).residence = Residence::Local;
+            }
+            view.aliases
+                .insert("gpt-4o".to_owned(), of("loc/gpt-oss:120b-cloud"));
+            view.aliases
+                .insert("claude-*".to_owned(), of("loc/X:CLOUD"));
+        });
+        for model in [
+            "loc/gpt-oss:120b-cloud",
+            "loc/gpt-oss:120B-CLOUD",
+            "loc/x:cloud",
+            "loc/x:cloud:local",
+            "loc/never-listed:cloud",
+            "gpt-4o",
+            "claude-opus",
+        ] {
+            refused(&home, &chat(model), "HSK-403-TIER-MISMATCH").await;
+        }
+        let events = home.world.memory.event_ids();
+        let of = |id: &str| events.iter().filter(|event| **event == id).count();
+        assert_eq!(of("FR-EVT-EGRESS-003"), 7, "{events:?}");
+        assert_eq!(of("FR-EVT-CLOUD-003"), 7);
+        home.use_profile(fixture::profile("one", "loc/gpt-oss:120b-cloud"))
+            .await;
+        refused(&home, &chat("role:worker"), "HSK-403-TIER-MISMATCH").await;
+    }
+    server.assert_untouched();
+}
+
+/// A server that is written in Go reads `Model`, and takes the last one; the listing need not hold the name.
+#[tokio::test(flavor = "multi_thread")]
+async fn rt_b02_a_second_reading_of_a_body_is_refused_in_both_tiers() {
+    let server = Capture::start(b"").await;
+    let home = Home::new().await;
+    for (id, kind, reach) in [
+        ("local", "openai_compat", Reach::Direct),
+        ("daemon", "ollama", Reach::Direct),
+        ("relay", "openai_compat", Reach::Relay),
+    ] {
+        home.provider(id, kind, &server.url(), reach).await;
+        for member in [
+            r#""Model":"gpt-oss:120b-cloud""#,
+            r#""MODEL":"gpt-oss:120b-cloud""#,
+            r#""\u004dodel":"gpt-oss:120b-cloud""#,
+            "\"mode\u{4c}\":\"x\"",
+            r#""model":"m""#,
+            r#""Messages":[]"#,
+            "\"me\u{17f}\u{17f}ages\":[]",
+            "\"to\u{17f}ls\":[],\"tool\u{17f}\":[]",
+            r#""Stream":false"#,
+            r#""tools":[{"type":"function","function":{"name":"a","Name":"b"}}]"#,
+            r#""metadata":{"a":1,"a":2}"#,
+        ] {
+            let body = format!(
+                r#"{{"model":"{id}/m","stream":true,"messages":[{{"role":"user","content":"hi"}}],{member}}}"#
+            );
+            refused(&home, &body, "HSK-400-INVALID-REQUEST").await;
+        }
+    }
+    server.assert_untouched();
+}
