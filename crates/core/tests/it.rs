@@ -10,5 +10,6 @@ mod it {
     mod gate_receipts;
     mod gate_world;
     mod json;
+    mod one_meaning;
     mod schema;
 }

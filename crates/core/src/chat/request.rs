@@ -251,6 +251,27 @@ pub enum Shape {
     Messages,
 }
 
+impl Shape {
+    /// Whether a body that says nothing about it asks for a stream.
+    pub(crate) fn streams_by_default(self) -> bool {
+        self == Self::OllamaChat
+    }
+
+    /// The member that asks for a form.
+    pub(crate) fn format_member(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "response_format",
+            Self::OllamaChat => "format",
+            Self::Messages => "output_format",
+        }
+    }
+
+    /// Whether the bound on the answer stands among the options.
+    pub(crate) fn is_bounded_by_options(self) -> bool {
+        self == Self::OllamaChat
+    }
+}
+
 /// What a request asks of its model, as far as admission and events need it.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema,

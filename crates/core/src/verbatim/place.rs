@@ -1,7 +1,5 @@
 //! Where in a body a value stands.
 
-use crate::chat::Shape;
-
 macro_rules! places {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
         /// A place of a body.
@@ -34,9 +32,8 @@ places! {
     Functions,
     Calls,
     Call,
-    /// A function that is declared, called or chosen.
+    /// A function or a custom tool that is declared, called or chosen.
     Function,
-    Custom,
     Choice,
     Allowed,
     Format,
@@ -65,59 +62,41 @@ impl Place {
     }
 
     /// What the value of a member is here.
-    pub(super) fn member(self, shape: Shape, name: &str) -> Self {
+    pub(super) fn member(self, name: &str) -> Self {
         match (self, name) {
             (Self::Top, "messages") => Self::Messages,
-            (Self::Top, "tools") => Self::Tools,
-            (Self::Tool | Self::Call, "function") => Self::Function,
-            (Self::Message, "tool_calls") => Self::Calls,
-            (Self::Message, "content") => Self::Content,
-            _ => match shape {
-                Shape::ChatCompletions => self.of_completions(name),
-                Shape::OllamaChat => match (self, name) {
-                    (Self::Top, "options") => Self::Options,
-                    _ => Self::Free,
-                },
-                Shape::Messages => self.of_blocks(name),
-            },
-        }
-    }
-
-    fn of_completions(self, name: &str) -> Self {
-        match (self, name) {
+            (Self::Top | Self::Allowed, "tools") => Self::Tools,
             (Self::Top, "functions") => Self::Functions,
             (Self::Top, "tool_choice") => Self::Choice,
-            (Self::Top, "response_format") => Self::Format,
+            (Self::Top, "response_format" | "output_format" | "output_config")
+            | (Self::Format, "format") => Self::Format,
             (Self::Top, "stream_options") => Self::StreamOptions,
-            (Self::Top, "reasoning") => Self::Reasoning,
+            (Self::Top, "reasoning" | "thinking") => Self::Reasoning,
             (Self::Top, "web_search_options") => Self::Search,
             (Self::Top, "prediction") => Self::Prediction,
-            (Self::Prediction, "content") => Self::Content,
-            (Self::Top | Self::Message, "function_call") => Self::Function,
-            (Self::Top | Self::Message, "audio") | (Self::Part, "input_audio") => Self::Audio,
-            (Self::Part, "image_url") => Self::Image,
-            (Self::Part, "file") => Self::File,
-            (Self::Tool | Self::Call | Self::Choice, "custom") => Self::Custom,
-            (Self::Choice, "function") => Self::Function,
+            (Self::Top, "options") => Self::Options,
+            (Self::Top, "system")
+            | (Self::Message | Self::Prediction | Self::Source, "content")
+            | (Self::Part | Self::Content, "content") => Self::Content,
+            (Self::Top | Self::Message, "function_call")
+            | (Self::Tool | Self::Call | Self::Choice, "function" | "custom") => Self::Function,
+            (Self::Top | Self::Message, "audio")
+            | (Self::Part | Self::Content, "input_audio" | "audio_url") => Self::Audio,
+            (Self::Message, "tool_calls") => Self::Calls,
+            (Self::Part | Self::Content, "image_url" | "video_url") => Self::Image,
+            (Self::Part | Self::Content, "file") => Self::File,
+            (Self::Part | Self::Content, "source") => Self::Source,
             (Self::Choice, "allowed_tools") => Self::Allowed,
-            (Self::Allowed, "tools") => Self::Tools,
             (Self::Format, "json_schema") => Self::JsonSchema,
+            (_, "cache_control") if self.has_cache_hints() => Self::Cache,
             _ => Self::Free,
         }
     }
 
-    fn of_blocks(self, name: &str) -> Self {
-        match (self, name) {
-            (Self::Top, "system") | (Self::Part | Self::Content, "content") => Self::Content,
-            (Self::Top, "tool_choice") => Self::Choice,
-            (Self::Top, "thinking") => Self::Reasoning,
-            (Self::Top, "output_config" | "output_format") | (Self::Format, "format") => {
-                Self::Format
-            }
-            (Self::Part | Self::Content, "source") => Self::Source,
-            (Self::Source, "content") => Self::Content,
-            (Self::Top | Self::Part | Self::Content | Self::Tool, "cache_control") => Self::Cache,
-            _ => Self::Free,
-        }
+    fn has_cache_hints(self) -> bool {
+        matches!(
+            self,
+            Self::Top | Self::Message | Self::Part | Self::Content | Self::Tool
+        )
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn read(shape: Shape, body: &[u8], bounds: Bounds) -> Result<Reading,
     let mut reading = Reading {
         model: model.into_owned(),
         span: start..start + raw.get().len(),
-        stream: seen.stream.unwrap_or(streams_by_default(shape)),
+        stream: seen.stream.unwrap_or(shape.streams_by_default()),
         max_tokens: seen.max_completion_tokens.or(seen.max_tokens),
         tool_choice: seen.tool_choice.and_then(tool_choice),
         schema: None,
@@ -79,13 +79,6 @@ pub(super) fn read(shape: Shape, body: &[u8], bounds: Bounds) -> Result<Reading,
         return Err(bad("messages"));
     }
     Ok(reading)
-}
-
-fn streams_by_default(shape: Shape) -> bool {
-    match shape {
-        Shape::OllamaChat => true,
-        Shape::ChatCompletions | Shape::Messages => false,
-    }
 }
 
 impl Reading {

@@ -96,7 +96,7 @@ impl<'de> Walk<'_, 'de> {
     }
 
     fn member<A: MapAccess<'de>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
-        let place = self.place.member(self.shape, name);
+        let place = self.place.member(name);
         match (self.place, name) {
             (Place::Top, "model") => self.seen.model = Some(self.raw(members, place)?),
             (Place::Top, "stream") => {
@@ -108,19 +108,19 @@ impl<'de> Walk<'_, 'de> {
                     _ => return Err(self.fail(Fault::Own("stream"))),
                 };
             }
-            (Place::Top, "max_tokens") => {
+            (Place::Top, "max_tokens") if !self.shape.is_bounded_by_options() => {
                 self.seen.max_tokens = self.bound(members, "max_tokens")?;
             }
-            (Place::Top, "max_completion_tokens") => {
+            (Place::Top, "max_completion_tokens") if self.shape == Shape::ChatCompletions => {
                 self.seen.max_completion_tokens = self.bound(members, "max_completion_tokens")?;
             }
-            (Place::Options, "num_predict") => {
+            (Place::Options, "num_predict") if self.shape.is_bounded_by_options() => {
                 self.seen.max_tokens = self.bound(members, "num_predict")?;
             }
             (Place::Top, "tool_choice") => {
                 self.seen.tool_choice = Some(self.raw(members, place)?);
             }
-            (Place::Top, name) if name == format_of(self.shape) => {
+            (Place::Top, name) if name == self.shape.format_member() => {
                 self.seen.format = Some(self.raw(members, place)?);
             }
             (Place::Top, "reasoning_effort") => {
@@ -208,15 +208,6 @@ pub(super) fn kind(raw: &RawValue) -> Option<Cow<'_, str>> {
     Some(kind.kind)
 }
 
-/// The member that asks for a form.
-fn format_of(shape: Shape) -> &'static str {
-    match shape {
-        Shape::ChatCompletions => "response_format",
-        Shape::OllamaChat => "format",
-        Shape::Messages => "output_format",
-    }
-}
-
 impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
     type Value = Was;
     fn deserialize<D: Deserializer<'de>>(mut self, text: D) -> Result<Was, D::Error> {
@@ -271,7 +262,7 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Was, A::Error> {
         self.deeper()?;
-        let mut all = Names::new(names::known(self.shape, self.place));
+        let mut all = Names::new(names::known(self.place));
         while let Some(Name(name)) = members.next_key()? {
             if let Err(wrong) = all.add(name.clone()) {
                 let why = match wrong {
