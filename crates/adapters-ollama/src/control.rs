@@ -56,6 +56,10 @@ pub(crate) fn prepare(
                 },
             )
         }
+        ControlCall::Identify(_) => Err(PrepareError::new(
+            ErrorCode::ParameterUnsupported,
+            "identify",
+        )),
         ControlCall::Unload(model) => {
             stays_local(record, model)?;
             let body = LoadBody {
@@ -107,6 +111,7 @@ pub(crate) fn report(call: &ControlCall, body: &[u8]) -> Result<ControlReport, C
             listing::models(body).ok_or_else(|| odd("models"))
         }
         ControlCall::ShowModel(model) => listing::show(model, body).ok_or_else(|| odd("model")),
+        ControlCall::Identify(_) => Err(odd("identify")),
         ControlCall::Load(..) | ControlCall::Unload(_) => {
             let wanted = if matches!(call, ControlCall::Load(..)) {
                 "load"

@@ -32,6 +32,7 @@ pub(crate) fn prepare(
         ControlCall::Running => unsupported("running"),
         ControlCall::Load(..) => unsupported("load"),
         ControlCall::Unload(_) => unsupported("unload"),
+        ControlCall::Identify(_) => unsupported("identify"),
     }
 }
 

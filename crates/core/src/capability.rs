@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    control::ServerSeen,
     digest::{Digest, canonical_json},
     ids::{ModelId, ProviderId, Token},
     tier::Residence,
@@ -217,6 +218,9 @@ pub struct CapabilitySnapshot {
     pub digest: Option<String>,
     /// The server's version, where it tells it.
     pub server_version: Option<String>,
+    /// What was seen of the server itself, where it is on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerSeen>,
     /// The version of the family profiles that were merged in.
     pub profile_version: u32,
     /// The merged capabilities.

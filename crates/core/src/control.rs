@@ -1,7 +1,10 @@
 //! Payload-free calls: versions, listings, loading. They pass the gate like everything else.
 
+mod identity;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::identity::{ServerIdentity, ServerSeen};
 use crate::{event::ControlKind, ids::ModelId, tier::Residence};
 
 /// A payload-free call.
@@ -19,6 +22,9 @@ pub enum ControlCall {
     Load(ModelId, Option<u64>),
     /// Unload a model.
     Unload(ModelId),
+    /// One of the questions by which its software is told, counted from 0. They go to a server on this machine alone,
+    /// without a secret. A kind that has no question of a number does not have the call.
+    Identify(u8),
 }
 
 impl ControlCall {
@@ -27,7 +33,7 @@ impl ControlCall {
     pub fn model(&self) -> Option<&ModelId> {
         match self {
             Self::ShowModel(model) | Self::Load(model, _) | Self::Unload(model) => Some(model),
-            Self::Version | Self::ListModels | Self::Running => None,
+            Self::Version | Self::ListModels | Self::Running | Self::Identify(_) => None,
         }
     }
 
@@ -41,6 +47,7 @@ impl ControlCall {
             Self::Running => ControlKind::Running,
             Self::Load(..) => ControlKind::Load,
             Self::Unload(_) => ControlKind::Unload,
+            Self::Identify(_) => ControlKind::Identify,
         }
     }
 }
@@ -80,4 +87,7 @@ pub struct ControlReport {
     /// Whether the server had more to say than we read or understood.
     #[serde(default)]
     pub partial: bool,
+    /// What this answer says about the server's software.
+    #[serde(default)]
+    pub identity: ServerIdentity,
 }

@@ -12,6 +12,7 @@ use crate::{
     base_url::{BaseUrl, Origin},
     ids::{ModelId, ProviderId},
     secret::SecretRef,
+    tier::ModelTier,
 };
 
 pub(crate) use self::prepared::{attempt_hash, body_commitment};
@@ -125,6 +126,15 @@ impl Envelope {
         })
     }
 
+    /// Whether it carries nothing at all, to a server on this machine: such a question may be asked anywhere at it.
+    fn is_bare(&self) -> bool {
+        self.method == Method::Get
+            && self.body.is_empty()
+            && self.model_id.is_none()
+            && self.secret_ref().is_none()
+            && self.base_url.lexical_tier() == ModelTier::Local
+    }
+
     /// Checks the manifest and the path. The gate does so again for every envelope.
     ///
     /// # Errors
@@ -160,7 +170,9 @@ impl Envelope {
                     && s.bytes()
                         .all(|b| b.is_ascii_alphanumeric() || b"._~-:@=+".contains(&b))
             });
-        if !segments_ok || !self.path.starts_with(self.base_url.path()) {
+        let within = self.path.starts_with(self.base_url.path());
+        let plain = segments_ok || (self.path == "/" && self.is_bare());
+        if !plain || !(within || self.is_bare()) {
             return Err(InvalidEnvelope(
                 "the path must be the base URL's path followed by plain segments",
             ));
@@ -256,6 +268,57 @@ pub struct Adjustment {
 mod tests {
     use super::*;
     use crate::digest::canonical_json;
+
+    /// A question that carries nothing may go anywhere at a server on this machine; nothing else leaves the base URL.
+    #[test]
+    fn s38_only_what_carries_nothing_leaves_the_base_url() {
+        let question = |url: &str, path: &str| Envelope {
+            method: Method::Get,
+            base_url: BaseUrl::parse(url).expect("a url"),
+            path: path.to_owned(),
+            headers: BTreeMap::new(),
+            provider_id: ProviderId::new("p").expect("an id"),
+            revision: 1,
+            model_id: None,
+            body: Bytes::new(),
+        };
+        for path in ["/", "/api/version", "/v1/models"] {
+            assert_eq!(
+                question("http://127.0.0.1:1/v1", path).check(),
+                Ok(()),
+                "{path}"
+            );
+        }
+        let bare = question("http://127.0.0.1:1/v1", "/api/version");
+        let refused = [
+            question("https://api.example.com/v1", "/api/version"),
+            question("https://api.example.com", "/"),
+            question("http://127.0.0.1:1/v1", "/../x"),
+            question("http://127.0.0.1:1/v1", "//"),
+            question("http://127.0.0.1:1/v1", "/a b"),
+            Envelope {
+                method: Method::Post,
+                ..bare.clone()
+            },
+            Envelope {
+                model_id: Some(ModelId::new("m").expect("an id")),
+                ..bare.clone()
+            },
+            Envelope {
+                headers: BTreeMap::from([(
+                    "authorization".to_owned(),
+                    HeaderValue::Secret {
+                        secret_ref: "vault:key".parse().expect("a reference"),
+                        prefix: "",
+                    },
+                )]),
+                ..bare
+            },
+        ];
+        for envelope in refused {
+            assert!(envelope.check().is_err(), "{}", envelope.path);
+        }
+    }
 
     /// Whatever stands in it: control characters, quotes, other scripts, header names out of order.
     #[test]

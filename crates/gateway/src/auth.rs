@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, RawPathParams, Request, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::Response,
 };
@@ -60,12 +60,22 @@ impl Client {
 /// A client with any token that is not revoked, whatever it opens.
 pub(crate) struct Known(pub(crate) Client);
 
+/// On every answer, so that whoever registers a gateway as a provider is told that it forwards.
+const GATEWAY: HeaderName = HeaderName::from_static("x-handshake-gateway");
+
 /// Every request: a web page's cannot pass, wherever its script came from.
 pub(crate) async fn front(
     State(shared): State<Arc<Shared>>,
     request: Request,
     next: Next,
 ) -> Response {
+    let mut response = passed(&shared, request, next).await;
+    let mark = HeaderValue::from_static("1");
+    response.headers_mut().insert(GATEWAY, mark);
+    response
+}
+
+async fn passed(shared: &Shared, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let host = text(headers, header::HOST).unwrap_or_default();
     let served = shared

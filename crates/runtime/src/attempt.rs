@@ -26,6 +26,7 @@ use crate::{
     emit::{Ended, Log, Out},
     outcome::OutcomeGuard,
     ports::Ports,
+    registry::identity::answered_elsewhere,
     step::{OfCall, Steps},
     timings::CallStep,
 };
@@ -72,9 +73,8 @@ struct Progress {
 impl Attempts<'_> {
     /// Makes the call. Batches go to `out`, but for the last one, which is returned. Every ending is recorded.
     pub(crate) async fn run(&self, mut request: EgressRequest) -> Result<Answered, Ended> {
-        let use_id = request.use_id;
         let mut progress = Progress {
-            guard: OutcomeGuard::new(self.log.clone(), use_id),
+            guard: OutcomeGuard::new(self.log.clone(), request.use_id),
             scan: None,
             tier: request.record.tier,
             turn_told: false,
@@ -99,10 +99,10 @@ impl Attempts<'_> {
             };
             match self.try_again(&request, &failed, seed).await {
                 Ok(true) => request.attempt += 1,
-                Ok(false) => return self.give_up(failed, &mut progress.guard, use_id).await,
+                Ok(false) => return self.give_up(failed, &mut progress.guard, &request).await,
                 Err(error) => {
                     failed.error = error;
-                    return self.give_up(failed, &mut progress.guard, use_id).await;
+                    return self.give_up(failed, &mut progress.guard, &request).await;
                 }
             }
         }
@@ -157,8 +157,15 @@ impl Attempts<'_> {
         &self,
         failed: Failed,
         guard: &mut OutcomeGuard,
-        use_id: UseId,
+        request: &EgressRequest,
     ) -> Result<Answered, Ended> {
+        let use_id = request.use_id;
+        if failed.error.code == ErrorCode::TierMismatch && failed.error.phase != Phase::Gate {
+            let model = request.prepared.envelope().model_id.as_ref();
+            let noted = answered_elsewhere(self.ports, &request.record, model, &failed.error);
+            // The call fails all the same; what could not be stored is asked again before it is relied on.
+            let _unwritten = noted.await;
+        }
         let closed = self.close(failed.tier, use_id).await;
         let body = match failed.crashed {
             true => guard.crashed(&failed.error),

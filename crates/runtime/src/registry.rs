@@ -19,10 +19,15 @@ use serde::Serialize;
 
 use crate::{emit::Log, ports::Ports};
 
+pub(crate) mod identity;
 pub(crate) mod reading;
 mod snapshots;
 
-use self::snapshots::{claims_of, detail, known, put, snapshot, store};
+pub use self::identity::identify;
+use self::{
+    identity::recognised,
+    snapshots::{Server, claims_of, detail, known, put, snapshot, store},
+};
 
 /// One payload-free call, through the gate.
 pub(crate) async fn control(
@@ -33,22 +38,14 @@ pub(crate) async fn control(
 ) -> Result<ControlReport, CallError> {
     let adapter = ports.adapters.of(record)?;
     let envelope = adapter.control.prepare(&call).map_err(|error| error.0)?;
-    let scope = EventScope {
-        provider_id: Some(record.provider_id.clone()),
-        model_id: envelope.model_id.clone(),
-        ..EventScope::default()
-    };
-    let log = Log {
-        recorder: Arc::clone(&ports.recorder),
-        clock: Arc::clone(&ports.clock),
-        entropy: Arc::clone(&ports.entropy),
-        scope,
-    };
+    let mut log = log_of(ports, record);
+    log.scope.model_id = envelope.model_id.clone();
     let use_id = UseId::from_entropy(ports.entropy.bytes());
     let began = ports.clock.monotonic();
     let secret = envelope.secret_ref().is_some();
     let record = Arc::clone(record);
-    let request = ControlRequest::new(envelope, call, record, governance, use_id);
+    let identifies = matches!(call, ControlCall::Identify(_));
+    let request = ControlRequest::new(envelope, call, Arc::clone(&record), governance, use_id);
     let cleared = ports
         .gate
         .clear_control(request)
@@ -57,6 +54,13 @@ pub(crate) async fn control(
     let sent = adapter.control.send(cleared).await;
     if secret && sent.as_ref().err().is_none_or(|error| error.in_doubt) {
         log.submit(Body::SecretUsed { use_id });
+    }
+    if let Ok(report) = &sent
+        && !identifies
+        && report.identity.admits(&record).is_err()
+    {
+        identity::distrust(ports, &record, report.identity.software.clone()).await?;
+        return Err(CallError::new(ErrorCode::TierMismatch, Phase::Decode).about("server"));
     }
     sent.map_err(|SendError { error, in_doubt }| {
         let took = ports.clock.monotonic().saturating_sub(began);
@@ -74,6 +78,19 @@ pub(crate) async fn control(
         });
         error
     })
+}
+
+/// Events about a provider.
+fn log_of(ports: &Ports, record: &ProviderRecord) -> Log {
+    Log {
+        recorder: Arc::clone(&ports.recorder),
+        clock: Arc::clone(&ports.clock),
+        entropy: Arc::clone(&ports.entropy),
+        scope: EventScope {
+            provider_id: Some(record.provider_id.clone()),
+            ..EventScope::default()
+        },
+    }
 }
 
 /// The listing of a provider and how old it is.
@@ -116,10 +133,16 @@ pub async fn check(ports: &Ports, record: &Arc<ProviderRecord>, governance: Gove
         models: 0,
         code: None,
     };
-    match control(ports, record, ControlCall::ListModels, governance).await {
+    let listed = match recognised(ports, record, governance).await {
+        Ok(_) => control(ports, record, ControlCall::ListModels, governance).await,
+        Err(error) => Err(error),
+    };
+    match listed {
         Err(error) => {
             health.code = Some(error.code);
-            if !error.code.is_denial() {
+            if error.subject == Some("server") {
+                health.state = HealthState::Reachable;
+            } else if !error.code.is_denial() {
                 health.state = HealthState::Unreachable;
             }
         }
@@ -137,16 +160,7 @@ pub async fn check(ports: &Ports, record: &Arc<ProviderRecord>, governance: Gove
         }
     }
     health.latency_ms = elapsed();
-    let log = Log {
-        recorder: Arc::clone(&ports.recorder),
-        clock: Arc::clone(&ports.clock),
-        entropy: Arc::clone(&ports.entropy),
-        scope: EventScope {
-            provider_id: Some(record.provider_id.clone()),
-            ..EventScope::default()
-        },
-    };
-    log.submit(Body::ProviderHealth {
+    log_of(ports, record).submit(Body::ProviderHealth {
         state: health.state,
         latency_ms: health.latency_ms,
     });
@@ -173,12 +187,14 @@ async fn ready(
 /// Reads a provider's models and stores what they can do. A failure leaves what is stored as it is.
 ///
 /// # Errors
-/// The failure of the listing.
+/// The failure of the listing; `HSK-403-TIER-MISMATCH` about `server` for a server that may not stand behind the
+/// provider, or is another one than at first.
 pub async fn refresh(
     ports: &Ports,
     record: &Arc<ProviderRecord>,
     governance: Governance,
 ) -> Result<Listing, CallError> {
+    let server = recognised(ports, record, governance).await?;
     let report = control(ports, record, ControlCall::ListModels, governance).await?;
     let version = control(ports, record, ControlCall::Version, governance).await;
     let version = version.ok().and_then(|report| report.version);
@@ -186,8 +202,12 @@ pub async fn refresh(
     let mut models = Vec::new();
     for listing in &report.models {
         let detailed = detail(ports, record, listing, governance).await;
+        let of_server = Server {
+            version: version.clone(),
+            seen: server.clone(),
+        };
         let before = known.get(&listing.model_id);
-        models.push(store(ports, record, &detailed, before, version.clone()).await?);
+        models.push(store(ports, record, &detailed, before, of_server).await?);
     }
     Ok(Listing {
         models,
@@ -199,13 +219,14 @@ pub async fn refresh(
 /// Reads one model of a local provider again.
 ///
 /// # Errors
-/// `HSK-404-MODEL` when the server does not list it; the failure of the call otherwise.
+/// `HSK-404-MODEL` when the server does not list it; as [`refresh`] otherwise.
 pub(crate) async fn refresh_model(
     ports: &Ports,
     record: &Arc<ProviderRecord>,
     model: &ModelId,
     governance: Governance,
 ) -> Result<CapabilitySnapshot, CallError> {
+    let seen = recognised(ports, record, governance).await?;
     let report = match control(
         ports,
         record,
@@ -235,7 +256,8 @@ pub(crate) async fn refresh_model(
             .ok()
             .and_then(|report| report.version),
     };
-    store(ports, record, listing, known.get(model), version).await
+    let server = Server { version, seen };
+    store(ports, record, listing, known.get(model), server).await
 }
 
 /// Makes a snapshot from profiles and declarations alone, for a cloud model that a person enables by name.
@@ -263,7 +285,7 @@ pub async fn enable(
                 claims: Claims::default(),
                 family: None,
             };
-            snapshot(ports, record, &listing, None, None)?
+            snapshot(ports, record, &listing, None, Server::default())?
         }
     };
     snapshot.enabled = true;

@@ -88,6 +88,7 @@ pub fn snapshot(record: &ProviderRecord, model: &str, claims: Claims) -> SharedS
         family: None,
         digest: None,
         server_version: None,
+        server: None,
         profile_version: 1,
         capabilities: Capabilities::merge(&[(Provenance::Operator, claims)]),
         residence: match record.tier {

@@ -10,6 +10,7 @@
 mod body;
 mod decoder;
 mod factory;
+mod identity;
 mod request;
 mod send;
 mod text;

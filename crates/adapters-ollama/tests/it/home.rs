@@ -74,6 +74,7 @@ impl Home {
         };
         let snapshot = CapabilitySnapshot {
             server_version: Some("0.20.5".to_owned()),
+            server: None,
             capabilities: Capabilities::merge(&[(Provenance::Server, claims)]),
             ..(*fixture::snapshot(&self.record, model, Claims::default())).clone()
         };

@@ -134,9 +134,9 @@ pub(super) fn read(body: &[u8], residence: Residence) -> Option<ControlReport> {
     let more = body.get("has_more") == Some(&Value::Bool(true));
     let partial = more || models.len() < entries.len();
     Some(ControlReport {
-        version: None,
         models,
         partial,
+        ..ControlReport::default()
     })
 }
 

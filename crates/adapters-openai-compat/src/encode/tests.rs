@@ -159,6 +159,7 @@ fn admitted_with(
         family: family.map(|family| Token::new(family).expect("family")),
         digest: None,
         server_version: None,
+        server: None,
         profile_version: 1,
         capabilities: Capabilities::merge(&[(Provenance::Operator, claims)]),
         residence: Residence::Forwarded,

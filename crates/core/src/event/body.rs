@@ -78,6 +78,8 @@ words! {
         Load,
         /// Unload a model.
         Unload,
+        /// What software the server is.
+        Identify,
     }
 }
 words! {

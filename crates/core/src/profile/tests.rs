@@ -99,6 +99,7 @@ fn snapshot(
         family: None,
         digest: None,
         server_version: None,
+        server: None,
         profile_version: 1,
         capabilities: Capabilities::merge(&[(Provenance::Server, claims)]),
         residence,

@@ -24,7 +24,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 /// How many bodies go to the readers at once.
-const BATCH: usize = 20_000;
+const BATCH: usize = 2_000;
 
 /// A body, and where it is hostile.
 struct Asked {
@@ -98,9 +98,9 @@ fn s36_what_is_accepted_is_read_alike_by_other_readers() {
                     place: name.clone(),
                     body: Hostile::at(&honest, &place, &mut random).written(),
                 });
-            }
-            if batch.len() > BATCH {
-                flush(&mut batch);
+                if batch.len() == BATCH {
+                    flush(&mut batch);
+                }
             }
         }
     }

@@ -99,3 +99,25 @@ async fn rt_b02_a_second_reading_of_a_body_is_refused_in_both_tiers() {
     }
     server.assert_untouched();
 }
+
+/// Another gateway of ours, registered as a model server of this machine, would forward.
+#[tokio::test(flavor = "multi_thread")]
+async fn s38_every_answer_of_a_gateway_says_that_it_is_one() {
+    let home = Home::new().await;
+    for (method, path, headers) in [
+        ("GET", "/", ""),
+        ("GET", "/api/version", ""),
+        ("GET", "/health/liveliness", ""),
+        ("GET", "/healthz", ""),
+        ("GET", "/v1/models", ""),
+        ("GET", "/", "origin: https://example.org\r\n"),
+        ("POST", "/v1/chat/completions", ""),
+    ] {
+        let answer = home.request(method, path, headers, "").await;
+        assert_eq!(
+            answer.header("x-handshake-gateway").as_deref(),
+            Some("1"),
+            "{path}"
+        );
+    }
+}

@@ -27,6 +27,7 @@ fn snapshot(name: &str, enabled: bool) -> CapabilitySnapshot {
         family: None,
         digest: Some("sha256:1".to_owned()),
         server_version: None,
+        server: None,
         profile_version: 1,
         capabilities: Capabilities::default(),
         residence: Residence::Forwarded,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use handshake_core::{
     capability::{Capabilities, CapabilitySnapshot, Claims, Provenance},
     code::{ErrorCode, Phase},
-    control::{ControlCall, ModelListing},
+    control::{ControlCall, ModelListing, ServerSeen},
     error::CallError,
     ids::{ModelId, ModelRef},
     policy::Governance,
@@ -62,14 +62,21 @@ pub(super) async fn known(
         .collect())
 }
 
+/// What is known about the server itself.
+#[derive(Clone, Default)]
+pub(super) struct Server {
+    pub(super) version: Option<String>,
+    pub(super) seen: Option<ServerSeen>,
+}
+
 pub(super) async fn store(
     ports: &Ports,
     record: &Arc<ProviderRecord>,
     listing: &ModelListing,
     before: Option<&CapabilitySnapshot>,
-    version: Option<String>,
+    server: Server,
 ) -> Result<CapabilitySnapshot, CallError> {
-    let snapshot = snapshot(ports, record, listing, before, version)?;
+    let snapshot = snapshot(ports, record, listing, before, server)?;
     put(ports, record, &snapshot).await?;
     Ok(snapshot)
 }
@@ -92,7 +99,7 @@ pub(super) fn snapshot(
     record: &Arc<ProviderRecord>,
     listing: &ModelListing,
     before: Option<&CapabilitySnapshot>,
-    version: Option<String>,
+    server: Server,
 ) -> Result<CapabilitySnapshot, CallError> {
     let factory = ports.adapters.get(&record.provider_kind).ok_or_else(|| {
         CallError::new(ErrorCode::InvalidConfig, Phase::Resolve).about("provider_kind")
@@ -110,7 +117,8 @@ pub(super) fn snapshot(
         model_id: listing.model_id.clone(),
         family: listing.family.clone().or(family),
         digest: listing.digest.clone(),
-        server_version: version,
+        server_version: server.version,
+        server: server.seen,
         profile_version: PROFILE_VERSION,
         capabilities: Capabilities::merge(&sources),
         residence: match is_forwarded_name(listing.model_id.as_str()) {

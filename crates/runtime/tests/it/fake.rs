@@ -15,7 +15,7 @@ use handshake_core::{
     capability::Claims,
     chat::{ChatEvent, FinishReason, TokenUsage, ToolCall, ToolMode},
     code::{ErrorCode, Phase},
-    control::{ControlCall, ControlReport, ModelListing},
+    control::{ControlCall, ControlReport, ModelListing, ServerIdentity},
     envelope::{Envelope, HeaderValue, Method, Prepared},
     error::{CallError, PrepareError, SendError},
     gate::{Cleared, ClearedControl},
@@ -69,6 +69,7 @@ struct State {
     broken: BTreeSet<&'static str>,
     claims: Option<Claims>,
     residence: Option<Residence>,
+    identity: Option<ServerIdentity>,
     built: usize,
     held: Option<Arc<Semaphore>>,
 }
@@ -169,6 +170,16 @@ impl Fake {
     /// Where its models run, as the record alone says.
     pub(crate) fn resides(&self, residence: Residence) {
         self.state().residence = Some(residence);
+    }
+
+    /// What its server turns out to be from now on.
+    pub(crate) fn is(&self, software: &str, kind: Option<&str>, forwards: bool) {
+        let token = |text: &str| Token::new(text).expect("a token");
+        self.state().identity = Some(ServerIdentity {
+            software: Some(token(software)),
+            kind: kind.map(token),
+            forwards,
+        });
     }
 
     /// How many adapters were built.
@@ -316,6 +327,11 @@ impl ProviderControl for Control {
             ControlCall::Running => "/running",
             ControlCall::Load(..) => "/load",
             ControlCall::Unload(_) => "/unload",
+            ControlCall::Identify(0) if self.fake.state().identity.is_some() => "/",
+            ControlCall::Identify(_) => {
+                let code = ErrorCode::ParameterUnsupported;
+                return Err(PrepareError::new(code, "identify"));
+            }
         };
         Ok(envelope(&self.record, Method::Get, path, None))
     }
@@ -336,6 +352,7 @@ impl ProviderControl for Control {
             ControlCall::Unload(_) => "unload",
             ControlCall::ListModels => "list",
             ControlCall::ShowModel(_) => "show",
+            ControlCall::Identify(_) => "identify",
             ControlCall::Version | ControlCall::Running => "other",
         };
         if state.broken.contains(what) {
@@ -371,6 +388,10 @@ impl ProviderControl for Control {
                 ..ControlReport::default()
             },
             ControlCall::Load(..) | ControlCall::Unload(_) => ControlReport::default(),
+            ControlCall::Identify(_) => ControlReport {
+                identity: state.identity.clone().unwrap_or_default(),
+                ..ControlReport::default()
+            },
         })
     }
 }

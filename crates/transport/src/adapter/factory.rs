@@ -17,7 +17,7 @@ use handshake_core::{
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
 };
 
-use super::send;
+use super::{identity, send};
 use crate::http::Transport;
 
 /// What one kind of provider is, apart from what all of them share.
@@ -58,7 +58,7 @@ pub trait Protocol: Send + Sync + 'static {
     /// The failure that an answer with an error status is. `body` is its beginning.
     fn failure(&self, head: &ResponseHead, body: &[u8], reply: &ReplySpec) -> CallError;
 
-    /// Renders a payload-free call.
+    /// Renders a payload-free call. [`ControlCall::Identify`] is the kit's and never asked for here.
     ///
     /// # Errors
     /// As [`ProviderControl::prepare`].
@@ -184,7 +184,11 @@ impl<P: Protocol> LlmClient for Bound<P> {
 #[async_trait]
 impl<P: Protocol> ProviderControl for Bound<P> {
     fn prepare(&self, call: &ControlCall) -> Result<Envelope, PrepareError> {
-        self.protocol.prepare_control(&self.record, call)
+        match call {
+            // What listens at an address is the same question for every kind.
+            ControlCall::Identify(number) => identity::question(&self.record, *number),
+            call => self.protocol.prepare_control(&self.record, call),
+        }
     }
 
     async fn send(&self, cleared: ClearedControl) -> Result<ControlReport, SendError> {

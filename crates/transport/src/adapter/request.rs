@@ -61,6 +61,6 @@ pub fn post(
     envelope
 }
 
-fn plain(text: &str) -> HeaderValue {
+pub(super) fn plain(text: &str) -> HeaderValue {
     HeaderValue::Plain(text.to_owned())
 }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use handshake_core::{
     code::{ErrorCode, Phase},
-    control::ControlReport,
+    control::{ControlCall, ControlReport},
     error::{CallError, SendError},
     gate::{Cleared, ClearedControl},
     ports::{Answer, AnswerHead},
     provider::ProviderRecord,
     reply::{ReplySpec, ResponseHead},
+    tier::ModelTier,
     upstream::UpstreamAnswer,
 };
 
-use super::{BodyKind, Protocol};
+use super::{BodyKind, Protocol, identity};
 use crate::{
     http::{Response, Transport},
     stream::stream,
@@ -75,6 +76,13 @@ pub(super) async fn chat<P: Protocol>(
     ours(own, cleared.record())?;
     let reply = Arc::clone(&cleared.prepared().reply);
     let response = transport.send(&cleared).await?;
+    if cleared.effective_tier() == ModelTier::Local
+        && identity::of_headers(response.headers()).forwards
+    {
+        // The prompt is gone; the answer says where. Nothing of it is passed on.
+        let error = CallError::new(ErrorCode::TierMismatch, Phase::Status).about("server");
+        return Err(SendError::in_doubt(error));
+    }
     match BodyKind::of(&response.head, P::STREAMS) {
         BodyKind::Failure => Err(refused(response, &reply, |head, body, reply| {
             protocol.failure(head, body, reply)
@@ -108,6 +116,12 @@ pub(super) async fn control<P: Protocol>(
     };
     ours(own, cleared.record())?;
     let response = transport.send_control(&cleared).await?;
+    if let ControlCall::Identify(number) = cleared.call() {
+        return identity::answered(own, *number, response)
+            .await
+            .map_err(failed);
+    }
+    let shown = identity::of_headers(response.headers());
     match BodyKind::of(&response.head, P::STREAMS) {
         BodyKind::Json => {}
         BodyKind::Failure => {
@@ -120,5 +134,11 @@ pub(super) async fn control<P: Protocol>(
         BodyKind::Stream | BodyKind::Unexpected => return Err(failed(unexpected(&response.head))),
     }
     let body = response.whole(P::MAX_REPORT).await.map_err(failed)?;
-    protocol.report(own, cleared.call(), &body).map_err(failed)
+    let report = protocol
+        .report(own, cleared.call(), &body)
+        .map_err(failed)?;
+    Ok(ControlReport {
+        identity: shown,
+        ..report
+    })
 }

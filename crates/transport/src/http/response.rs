@@ -19,7 +19,10 @@ use handshake_core::{
     time::UtcTime,
 };
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::{Version, header::CONNECTION};
+use reqwest::{
+    Version,
+    header::{CONNECTION, HeaderMap},
+};
 use tokio::time::{Instant, Sleep};
 
 use super::{failure, forwarded::forwarded, head, pool::PooledClient};
@@ -101,6 +104,10 @@ impl Response {
             keeps,
             kept,
         })
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.body.headers()
     }
 
     /// How long a stream may go without an event: [`Limits::progress_timeout`].

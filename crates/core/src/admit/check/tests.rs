@@ -53,6 +53,7 @@ fn snapshot(sources: &[(Provenance, &[(Feature, bool)])]) -> CapabilitySnapshot 
         family: None,
         digest: None,
         server_version: None,
+        server: None,
         profile_version: 1,
         capabilities: Capabilities::merge(&sources),
         residence: Residence::Local,
