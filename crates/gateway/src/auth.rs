@@ -167,6 +167,6 @@ fn plausible(token: &str) -> bool {
     !token.is_empty() && token.len() <= 256
 }
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -8,6 +8,7 @@ use handshake_core::{
     ports::{ProfileStore, ProviderStore, SecretError, SecretStore, SecretUse},
     provider::ProviderRecord,
     secret::SecretRef,
+    tier::ModelTier,
 };
 
 use crate::{
@@ -23,6 +24,7 @@ mod edit;
 mod enable;
 mod import;
 mod models;
+mod server;
 mod show;
 mod url;
 mod words;
@@ -155,6 +157,9 @@ pub(crate) fn help_for(record: &ProviderRecord, code: ErrorCode) -> Option<Strin
         // The code's own step is `provider check`, which is where this is shown.
         (ErrorCode::NotReady | ErrorCode::Timeout, _) => Some(format!(
             "start the server, or run `handshake provider edit {id} --base-url URL`"
+        )),
+        (ErrorCode::TierMismatch, _) if record.tier == ModelTier::Local => Some(format!(
+            "if another server answers there by your wish, run `handshake provider edit {id} --accept-server`"
         )),
         _ => Some(code.next_step())
             .filter(|step| !step.is_empty())

@@ -216,7 +216,13 @@ fn a3_configured_reachable_and_ready_are_different_answers() {
     let machine = Machine::new();
     add_local(&machine, "there", &server.url());
     add_local(&machine, "gone", "http://127.0.0.1:9");
-    assert_eq!(server.connections(), 0, "adding contacts nobody");
+    let asked = server.received();
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.method == "GET" && request.body.is_empty()),
+        "adding asks a server on this machine what it is, and nothing else: {asked:?}"
+    );
 
     let (code, lines) = machine.json(&["provider", "check", "there"]);
     assert_eq!(code, 0, "{lines:?}");

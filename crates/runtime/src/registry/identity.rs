@@ -48,9 +48,9 @@ pub async fn identify(
     Ok(told)
 }
 
-/// Makes sure that the server of a provider is one that may stand behind it, and the one that was seen first. Where it
-/// is not, that is recorded once, every model of the provider counts as forwarded, and so it stays for this revision
-/// of the provider.
+/// Makes sure that the server of a local provider is one that may stand behind it, and the one that was seen first. Where
+/// it is not, that is recorded once, every model of the provider counts as forwarded, and so it stays for this revision
+/// of the provider. Of a relay nothing is asked: whatever it is, what it is sent counts as leaving this machine.
 ///
 /// # Errors
 /// `HSK-403-TIER-MISMATCH` about `server`; the failure of a call.
@@ -60,6 +60,9 @@ pub(super) async fn recognised(
     governance: Governance,
 ) -> Result<Option<ServerSeen>, CallError> {
     let mismatch = || CallError::new(ErrorCode::TierMismatch, Phase::Resolve).about("server");
+    if record.tier == ModelTier::Cloud {
+        return Ok(None);
+    }
     let snapshots = known(ports, record).await?;
     let earlier = seen(record, &snapshots);
     if earlier.is_some_and(|earlier| earlier.refused) {
@@ -69,20 +72,14 @@ pub(super) async fn recognised(
         return Ok(None);
     };
     let first = earlier.cloned();
-    // Of a relay only its kind is of interest: whatever it is, what it is sent counts as leaving this machine.
-    let another = record.tier == ModelTier::Local
-        && first
-            .as_ref()
-            .is_some_and(|first| first.software != identity.software);
-    let admitted = identity.admits(record);
-    if admitted.is_ok() && !another {
+    let another = first
+        .as_ref()
+        .is_some_and(|first| first.software != identity.software);
+    if identity.admits(record).is_ok() && !another {
         return Ok(Some(first.unwrap_or(ServerSeen {
             software: identity.software,
             refused: false,
         })));
-    }
-    if record.tier == ModelTier::Cloud {
-        return Err(CallError::new(ErrorCode::InvalidConfig, Phase::Resolve).about("server"));
     }
     distrust(
         ports,

@@ -12,7 +12,7 @@ use handshake_core::{
 };
 
 use super::{
-    draft,
+    draft, server,
     words::{ReachWord, TierWord},
 };
 use crate::{
@@ -138,6 +138,7 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         .next(format!("run `handshake provider edit {id}` to change it")));
     }
     let record = checked(&app, draft)?;
+    server::admitted(cx, &app, &record).await?;
     let words = format!("register {}", described(&record));
     let change = (kind(&record), weight(&record), words.as_str());
     widen(

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     add::{self, parsed},
-    draft, find, how_to_bind, secret_state,
+    draft, find, how_to_bind, secret_state, server,
     words::{Clearable, ReachWord, TierWord},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 /// Change a provider, which voids its receipts and grants.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  handshake provider edit ollama --base-url http://127.0.0.1:11500\n  handshake provider edit ollama --clear default_model"
+    after_help = "Examples:\n  handshake provider edit ollama --base-url http://127.0.0.1:11500\n  handshake provider edit ollama --clear default_model\n  handshake provider edit ollama --accept-server"
 )]
 pub(crate) struct Args {
     /// Id of the provider.
@@ -56,6 +56,9 @@ pub(crate) struct Args {
     /// Clear a field (repeatable).
     #[arg(long, value_name = "FIELD")]
     clear: Vec<Clearable>,
+    /// Accept the server that answers at its URL now, after another one did.
+    #[arg(long)]
+    accept_server: bool,
 }
 
 impl Args {
@@ -119,15 +122,22 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let draft = args.change(before.draft())?;
     let derived = draft.derived_tier();
     let changed = before.changed(draft, app.clock.now());
-    let next = changed.map_err(|error| add::mismatched(&id, derived, error.into()))?;
+    let mut next = changed.map_err(|error| add::mismatched(&id, derived, error.into()))?;
+    if args.accept_server && next.revision == before.revision {
+        // What is known of the server goes with the revision.
+        next.revision += 1;
+    }
     add::valid(&app, &next)?;
-    if next.revision == before.revision {
+    if next.revision > before.revision {
+        server::admitted(cx, &app, &next).await?;
+    } else {
         super::show::shown(cx.out, &app, &before).await?;
         cx.out
             .line(format!("Nothing to change: {id} already has these values."));
         return Ok(Exit::Done);
     }
-    if let Some(kind) = widened(&before, &next) {
+    let accepted = args.accept_server.then(|| add::kind(&next));
+    if let Some(kind) = widened(&before, &next).or(accepted) {
         let words = format!(
             "change {} to {}",
             add::described(&before),

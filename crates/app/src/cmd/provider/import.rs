@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{
     add,
     draft::{at_row, read_drafts},
+    server,
 };
 use crate::{
     cmd::request::read,
@@ -73,6 +74,9 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         })
         .collect();
     if !args.dry_run && !new.is_empty() {
+        for record in &new {
+            server::admitted(cx, &app, record).await?;
+        }
         let weight = new
             .iter()
             .map(|record| add::weight(record))

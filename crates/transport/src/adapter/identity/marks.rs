@@ -35,7 +35,7 @@ pub(super) const DAEMON: Mark = Mark {
     forwards: false,
 };
 
-/// Beginnings of header names, longest first where one begins another.
+/// Beginnings of header names.
 pub(super) const HEADERS: &[(&str, Mark)] = &[
     ("x-litellm-", forwarder("litellm")),
     ("x-portkey-", forwarder("portkey")),
@@ -46,7 +46,7 @@ pub(super) const HEADERS: &[(&str, Mark)] = &[
     ("x-new-api-", forwarder("new_api")),
     ("x-kong-", forwarder("kong")),
     ("x-envoy-", forwarder("envoy")),
-    ("x-handshake-simulator", server("handshake_simulator")),
+    ("x-simulator", server("handshake_simulator")),
     ("x-handshake-", forwarder("handshake")),
     // Whoever hands an answer on names themselves here.
     ("via", forwarder("proxy")),

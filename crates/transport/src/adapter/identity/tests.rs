@@ -76,7 +76,7 @@ fn s38_a_model_server_is_no_forwarder() {
         (vec![("server", "!!")], None),
         (vec![("x-powered-by", "Express")], None),
         (
-            vec![("x-handshake-simulator", "1")],
+            vec![("x-simulator", "handshake")],
             Some("handshake_simulator"),
         ),
         (
