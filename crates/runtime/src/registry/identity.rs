@@ -36,6 +36,8 @@ pub async fn identify(
     if record.base_url.lexical_tier() != ModelTier::Local {
         return Ok(None);
     }
+    // Whoever registers many at once goes no faster than the log.
+    ports.recorder.ready().await;
     let mut told: Option<ServerIdentity> = None;
     for number in 0..QUESTIONS {
         let answer = control(ports, record, ControlCall::Identify(number), governance).await;

@@ -138,7 +138,9 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         .next(format!("run `handshake provider edit {id}` to change it")));
     }
     let record = checked(&app, draft)?;
-    server::admitted(cx, &app, &record).await?;
+    if !server::admitted(&app, &record).await? {
+        server::nobody_there(cx, &record.base_url);
+    }
     let words = format!("register {}", described(&record));
     let change = (kind(&record), weight(&record), words.as_str());
     widen(

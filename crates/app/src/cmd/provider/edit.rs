@@ -129,7 +129,9 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     }
     add::valid(&app, &next)?;
     if next.revision > before.revision {
-        server::admitted(cx, &app, &next).await?;
+        if !server::admitted(&app, &next).await? {
+            server::nobody_there(cx, &next.base_url);
+        }
     } else {
         super::show::shown(cx.out, &app, &before).await?;
         cx.out

@@ -74,8 +74,14 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         })
         .collect();
     if !args.dry_run && !new.is_empty() {
+        let mut silent = 0;
         for record in &new {
-            server::admitted(cx, &app, record).await?;
+            silent += usize::from(!server::admitted(&app, record).await?);
+        }
+        match silent {
+            0 => {}
+            1 => server::nobody_there(cx, &"one of the URLs"),
+            many => server::nobody_there(cx, &format!("{many} of the URLs")),
         }
         let weight = new
             .iter()

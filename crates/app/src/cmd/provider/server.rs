@@ -8,32 +8,34 @@ use handshake_llm::parts::runtime::registry;
 use super::{add, governance};
 use crate::{context::Context, error::Result, wire::App};
 
-/// Refuses a server on this machine that may not stand behind the record. One that does not answer is asked again before
-/// it is used for the first time.
-pub(super) async fn admitted(cx: &Context, app: &App, record: &ProviderRecord) -> Result<()> {
+/// Refuses a server on this machine that may not stand behind the record. Whether there is an answer: a server that gives
+/// none is asked again before it is used for the first time.
+pub(super) async fn admitted(app: &App, record: &ProviderRecord) -> Result<bool> {
     // A relay is contacted when a person granted that, and not before.
     if record.tier == ModelTier::Cloud {
-        return Ok(());
+        return Ok(true);
     }
     let shared = Arc::new(record.clone());
     let told = registry::identify(app.runtime.ports(), &shared, governance(app).await?).await;
     let identity = match told {
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(true),
         Ok(Some(identity)) => identity,
         Err(error) if error.code.is_denial() => return Err(error.into()),
-        Err(_) => {
-            cx.out.note(format!(
-                "note: no server answers at {} yet; it is identified before its first use",
-                record.base_url
-            ));
-            return Ok(());
-        }
+        Err(_) => return Ok(false),
     };
-    identity.admits(record).map_err(|error| {
+    let admitted = identity.admits(record).map_err(|error| {
         let how = match (error.field, &identity.kind) {
             ("provider_kind", Some(kind)) => format!("use `--kind {kind}`"),
             _ => "add `--reach relay`, or use the URL of the server behind it".to_owned(),
         };
         add::named(&record.provider_id, error.into()).next(how)
-    })
+    });
+    admitted.map(|()| true)
+}
+
+/// Says that nobody is there yet.
+pub(super) fn nobody_there(cx: &Context, at: &impl std::fmt::Display) {
+    cx.out.note(format!(
+        "note: no server answers at {at} yet; it is identified before its first use"
+    ));
 }
