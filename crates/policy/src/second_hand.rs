@@ -16,9 +16,9 @@ use handshake_core::{
     policy::SecondHand,
     ports::LeakageValidator,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use self::names::{CLIENT_TOOLS, ROUTING, TOOL_CHOICES, TOP_LEVEL, plain};
+use self::names::{CLIENT_TOOLS, EMPTY_IS_NOTHING, ROUTING, TOOL_CHOICES, TOP_LEVEL, plain};
 
 /// The validator.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ impl SecondHandValidator {
     #[must_use]
     pub fn new(mode: SecondHand) -> Self {
         let (level, names) = ([level(mode) as u8], names::all());
-        let ruleset = Digest::of(&[b"hsk.second_hand.v2\0", &level, names.as_bytes()]);
+        let ruleset = Digest::of(&[b"hsk.second_hand.v3\0", &level, names.as_bytes()]);
         Self { mode, ruleset }
     }
 }
@@ -72,7 +72,7 @@ impl LeakageValidator for SecondHandValidator {
         };
         for (name, value) in members {
             let word = plain(name);
-            if ROUTING.contains(&word.as_str()) && says_something(value) {
+            if ROUTING.contains(&word.as_str()) && !is_off(value) {
                 found("routing-field", pointer("", name), FindingLevel::Block)?;
             } else if TOP_LEVEL.contains(&word.as_str()) && reaches(&word, value) {
                 found("second-hand-field", pointer("", name), level)?;
@@ -111,7 +111,8 @@ impl LeakageValidator for SecondHandValidator {
     }
 }
 
-/// Whether a field of this name does something.
+/// Whether a field of this name does something. Being there decides: to one API or another an empty object, list or
+/// text means its default, and that is to reach out (`web_search_options: {}` searches).
 fn reaches(word: &str, value: &Value) -> bool {
     match (word, value) {
         // A client's own id for its user, which some clients always send, is shown with the request itself.
@@ -122,8 +123,14 @@ fn reaches(word: &str, value: &Value) -> bool {
         ("promptcacheretention", Value::String(text)) => {
             !matches!(text.as_str(), "" | "in_memory" | "in-memory")
         }
-        _ => says_something(value),
+        (word, Value::Array(items)) if EMPTY_IS_NOTHING.contains(&word) => !items.is_empty(),
+        _ => !is_off(value),
     }
+}
+
+/// Absent, in other words: `null` is how optional members are left out in writing, and `false` switches off.
+fn is_off(value: &Value) -> bool {
+    matches!(value, Value::Null | Value::Bool(false))
 }
 
 /// Whether a tool is one that the caller runs: a function by its type, or, in shapes whose tools have none,
@@ -138,16 +145,6 @@ fn is_clients(tool: &Value) -> bool {
             has("function")
                 || (tool.get("name").is_some() && (has("input_schema") || has("parameters")))
         }
-    }
-}
-
-fn says_something(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !Map::is_empty(members),
-        Value::Bool(true) | Value::Number(_) => true,
     }
 }
 

@@ -1,14 +1,17 @@
-//! The names. Compared in their plain form: lower case, without `_` and `-`, so that `previousResponseId` and
-//! `Previous-Response-Id` are the same field.
+//! The names. Compared in their plain form: folded, without `_` and `-`, so that `previousResponseId` and
+//! `Previous-Response-Id` are the same field, and a long s is an s.
+
+use handshake_core::json::folded;
 
 /// The plain form of a name.
 pub(super) fn plain(name: &str) -> String {
-    let letters = name.chars().filter(|c| !matches!(c, '_' | '-'));
-    letters.flat_map(char::to_lowercase).collect()
+    let mut plain = folded(name).into_owned();
+    plain.retain(|c| !matches!(c, '_' | '-'));
+    plain
 }
 
-/// Fields whose presence, with a value that says something, reaches beyond the destination. Top level only:
-/// the same words are ordinary content further down.
+/// Fields whose presence reaches beyond the destination. Top level only: the same words are ordinary content further
+/// down.
 pub(super) const TOP_LEVEL: &[&str] = &[
     "agentid",
     "assistant",
@@ -30,6 +33,8 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "deferred",
     "documentsurl",
     "enablesearch",
+    "fallbackmodels",
+    "fallbacks",
     "fileids",
     "filesearch",
     "include",
@@ -37,6 +42,7 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "mcp",
     "mcpservers",
     "metadata",
+    "models",
     "notificationurl",
     "parentid",
     "plugins",
@@ -45,6 +51,7 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "promptcacheretention",
     "promptid",
     "retrieval",
+    "route",
     "searchdomainfilter",
     "searchoptions",
     "searchparameters",
@@ -58,13 +65,16 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "toolresources",
     "transforms",
     "vectorstoreids",
-    "websearch",
-    "websearchoptions",
     "webhook",
     "webhookurl",
+    "websearch",
+    "websearchoptions",
 ];
 
-/// Fields that choose another model or recipient, or authenticate. Never consentable.
+/// Fields of which an empty list or object is the published way to ask for nothing. Some clients always send them.
+pub(super) const EMPTY_IS_NOTHING: &[&str] = &["include", "mcpservers", "metadata", "transforms"];
+
+/// Fields that choose another recipient, or authenticate. Never consentable.
 pub(super) const ROUTING: &[&str] = &[
     "accesstoken",
     "allowfallbacks",
@@ -86,10 +96,7 @@ pub(super) const ROUTING: &[&str] = &[
     "extrabody",
     "extraheaders",
     "extraquery",
-    "fallbackmodels",
-    "fallbacks",
     "headers",
-    "models",
     "organization",
     "organizationid",
     "password",
@@ -99,7 +106,6 @@ pub(super) const ROUTING: &[&str] = &[
     "provider",
     "providers",
     "proxy",
-    "route",
     "router",
     "routersettings",
     "vertexcredentials",
@@ -122,7 +128,13 @@ pub(super) const TOOL_CHOICES: &[&str] = &[
 
 /// All of them, for the epoch: other names are other rules.
 pub(super) fn all() -> String {
-    let lists = [TOP_LEVEL, ROUTING, CLIENT_TOOLS, TOOL_CHOICES];
+    let lists = [
+        TOP_LEVEL,
+        EMPTY_IS_NOTHING,
+        ROUTING,
+        CLIENT_TOOLS,
+        TOOL_CHOICES,
+    ];
     lists.map(|list| list.join(",")).join(";")
 }
 
@@ -136,7 +148,8 @@ mod tests {
             assert!(list.iter().all(|name| plain(name) == **name));
         }
         assert!(TOP_LEVEL.iter().all(|name| !ROUTING.contains(name)));
-        for list in [ROUTING, TOOL_CHOICES] {
+        assert!(EMPTY_IS_NOTHING.iter().all(|name| TOP_LEVEL.contains(name)));
+        for list in [TOP_LEVEL, EMPTY_IS_NOTHING, ROUTING, TOOL_CHOICES] {
             assert!(list.is_sorted_by(|a, b| a < b));
         }
     }

@@ -64,6 +64,8 @@ fn second_hand_fields() -> Vec<(&'static str, Value)> {
         ("data_sources", json!([{ "type": "azure_search" }])),
         ("deferred", json!(true)),
         ("enable_search", json!(true)),
+        ("fallback_models", json!(["other"])),
+        ("fallbacks", json!([{ "model": "other" }])),
         ("file_ids", json!(["file-1"])),
         ("file_search", json!({ "ids": ["v"] })),
         ("include", json!(["file_search_call.results"])),
@@ -76,6 +78,7 @@ fn second_hand_fields() -> Vec<(&'static str, Value)> {
         ("metadata", json!({ "exfil": "data" })),
         ("metadata", json!({ "user_id": "u", "more": "data" })),
         ("metadata", json!({ "user_id": { "nested": "data" } })),
+        ("models", json!(["a", "b"])),
         ("notification_url", json!("https://evil.example.org/")),
         ("parent_id", json!("p")),
         ("plugins", json!([{ "id": "web" }])),
@@ -85,6 +88,7 @@ fn second_hand_fields() -> Vec<(&'static str, Value)> {
         ("prompt_cache_retention", json!("24h")),
         ("prompt_id", json!("pmpt_1")),
         ("retrieval", json!({ "on": true })),
+        ("route", json!("fallback")),
         ("search_domain_filter", json!(["example.org"])),
         ("search_options", json!({ "depth": 1 })),
         ("search_parameters", json!({ "mode": "on" })),
@@ -169,17 +173,13 @@ fn routing_fields() -> Vec<(&'static str, Value)> {
         ("extra_body", json!({ "store": true })),
         ("extra_headers", json!({ "x": "y" })),
         ("extra_query", json!({ "x": "y" })),
-        ("fallback_models", json!(["other"])),
-        ("fallbacks", json!([{ "model": "other" }])),
         ("headers", json!({ "x": "y" })),
-        ("models", json!(["a", "b"])),
         ("organization", json!("o")),
         ("preset", json!("p")),
         ("project", json!("p")),
         ("provider", json!({ "order": ["x"] })),
         ("providers", json!(["x"])),
         ("proxy", json!("http://evil.example.org")),
-        ("route", json!("fallback")),
         ("router", json!("r")),
         ("vertex_credentials", json!("{}")),
     ]
@@ -311,12 +311,69 @@ fn s29_policy_may_ask_instead() {
 }
 
 #[test]
-fn s29_values_that_do_nothing_are_fine() {
+fn s29_what_is_left_out_in_writing_is_fine() {
     for (name, _) in second_hand_fields().into_iter().chain(routing_fields()) {
-        for nothing in [json!(null), json!(false), json!(""), json!([])] {
+        for nothing in [json!(null), json!(false)] {
             let findings = inspect(&with_field(name, nothing.clone()));
             assert!(findings.items.is_empty(), "{name}: {nothing}");
         }
+    }
+    for (name, nothing) in [
+        ("include", json!([])),
+        ("mcp_servers", json!([])),
+        ("metadata", json!({})),
+        ("metadata", json!([])),
+        ("prompt_cache_retention", json!("")),
+        ("prompt_cache_retention", json!("in_memory")),
+        ("tools", json!([])),
+        ("transforms", json!([])),
+    ] {
+        let findings = inspect(&with_field(name, nothing.clone()));
+        assert!(findings.items.is_empty(), "{name}: {nothing}");
+    }
+}
+
+/// An empty object switches a search on; what an empty list or text does is the provider's to say.
+#[test]
+fn rt_b11_being_there_decides() {
+    let fields = second_hand_fields().into_iter().chain(routing_fields());
+    for (name, _) in fields.filter(|(name, _)| !matches!(*name, "tools" | "tool_choice" | "prompt"))
+    {
+        for empty in [json!({}), json!([]), json!("")] {
+            let fine = match name {
+                "include" | "mcp_servers" | "transforms" => empty == json!([]),
+                "metadata" => empty != json!(""),
+                "prompt_cache_retention" => empty == json!(""),
+                _ => false,
+            };
+            let findings = inspect(&with_field(name, empty.clone()));
+            let worst = (!fine).then_some(FindingLevel::Block);
+            assert_eq!(findings.worst(), worst, "{name}: {empty}");
+        }
+    }
+    let found = inspect(&with_field("web_search_options", json!({})));
+    assert_eq!(
+        found.items[0].pointer.as_deref(),
+        Some("/web_search_options")
+    );
+    assert_eq!(found.items[0].class, FindingClass::SecondHandEgress);
+}
+
+#[test]
+fn rt_b11_a_long_s_hides_no_field() {
+    for name in [
+        "\u{17f}tore",
+        "route\u{200b}r",
+        "web_\u{17f}earch_options",
+        "fallback\u{17f}",
+    ] {
+        let found = inspect(&with_field(name, json!({ "x": 1 })));
+        // What folds to a name is that name; what only looks like one is not.
+        assert_eq!(
+            found.items.is_empty(),
+            name.contains('\u{200b}'),
+            "{name:?}"
+        );
     }
 }
 
