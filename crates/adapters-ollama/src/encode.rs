@@ -149,6 +149,7 @@ fn reply(record: &ProviderRecord, admitted: &Admitted, rendered: &Rendered) -> R
     let route = admitted.route();
     ReplySpec {
         raw: admitted.request().verbatim.is_some(),
+        model_may_differ: record.tier == ModelTier::Cloud,
         stream: rendered.stream,
         requested_model: Some(route.model.clone()),
         tool_names: Some(rendered.tool_names.clone()),

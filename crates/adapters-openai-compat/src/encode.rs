@@ -21,6 +21,7 @@ use handshake_core::{
     ids::ToolName,
     provider::ProviderRecord,
     reply::{ReasoningPolicy, ReplySpec},
+    tier::ModelTier,
 };
 use handshake_transport::{adapter, names};
 
@@ -127,6 +128,7 @@ fn reply(dialect: &'static Dialect, admitted: &Admitted, rendered: &Rendered) ->
     let route = admitted.route();
     ReplySpec {
         raw: admitted.request().verbatim.is_some(),
+        model_may_differ: route.record.tier == ModelTier::Cloud,
         stream: rendered.stream,
         requested_model: Some(route.model.clone()),
         tool_names: Some(rendered.tool_names.clone()),

@@ -2,7 +2,7 @@
 
 use handshake_core::{
     chat::{ChatEvent, FinishReason, TurnEvent},
-    ids::TraceId,
+    ids::{ModelId, TraceId},
 };
 use handshake_llm::parts::runtime::CallHandle;
 use serde_json::{Value, json};
@@ -61,6 +61,9 @@ pub(crate) fn chat(event: &ChatEvent) -> Option<Value> {
             "type": "tool_call", "tool_call_id": call.tool_call_id, "tool_id": call.tool_id,
             "arguments": call.arguments,
         }),
+        ChatEvent::ModelAnswered { model_id } => {
+            json!({ "type": "model_answered", "model_id": model_id })
+        }
         ChatEvent::Usage(usage) => {
             let mut value = json!(usage);
             value["type"] = json!("usage");
@@ -152,6 +155,12 @@ fn people(out: Out, event: &TurnEvent) {
                 call.tool_id,
                 Value::Object(call.arguments.clone())
             ));
+        }
+        TurnEvent::Chat(ChatEvent::ModelAnswered { model_id }) => {
+            let model = model_id
+                .as_ref()
+                .map_or("one without a valid name", ModelId::as_str);
+            out.note(format!("warning: another model answers: {model}"));
         }
         TurnEvent::Chat(ChatEvent::Finished { finish_reason, .. }) => {
             out.text("\n");

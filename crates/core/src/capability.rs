@@ -1,7 +1,7 @@
 //! What a model can do, as far as anybody knows, and who said so.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Deref,
     sync::{Arc, OnceLock},
 };
@@ -229,6 +229,9 @@ pub struct CapabilitySnapshot {
     pub residence: Residence,
     /// Whether a person enabled the model. Newly found cloud models are not.
     pub enabled: bool,
+    /// Names under which a person expects the provider to answer for it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub answers_as: BTreeSet<ModelId>,
     /// When this was found out. Not part of the hash.
     pub fetched_at: UtcTime,
 }

@@ -50,6 +50,10 @@ pub struct ReplySpec {
     pub dialect: Token,
     /// The model's family.
     pub family: Option<Token>,
+    /// Whether an answer that names another model goes on, told by [`ChatEvent::ModelAnswered`], and is no error: it was
+    /// made elsewhere, what was asked is gone, and a person is to hear of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub model_may_differ: bool,
     /// Whether the answer's own bytes are wanted beside its events: the client speaks the provider's shape.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub raw: bool,
@@ -71,10 +75,34 @@ impl ReplySpec {
             reasoning: ReasoningPolicy::Channel,
             dialect,
             family: None,
+            model_may_differ: false,
             raw: false,
             call_seed: [0; 16],
         }
     }
+}
+
+/// Whether a model that is named in an answer is the one that was asked for: the same name, or the same with a date or a
+/// version behind it, letter case and the vendor's prefix aside.
+#[must_use]
+pub fn is_same_model(asked: &str, answered: &str) -> bool {
+    let plain = |name: &str| {
+        let name = name.rsplit('/').next().unwrap_or(name);
+        name.to_ascii_lowercase()
+    };
+    let (asked, answered) = (plain(asked), plain(answered));
+    if answered.is_empty() {
+        return false;
+    }
+    let base = asked.strip_suffix("-latest").unwrap_or(&asked);
+    asked == answered
+        || answered.strip_prefix(base).is_some_and(|rest| {
+            rest.is_empty()
+                || rest.strip_prefix(['-', '@']).is_some_and(|version| {
+                    version.starts_with(|c: char| c.is_ascii_digit())
+                        && version.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+                })
+        })
 }
 
 /// The response head, reduced to what decoding needs.
@@ -111,4 +139,38 @@ pub trait ReplyDecoder: Send {
     /// back. What stands behind the frame that finished the answer, or in a frame that failed, was not looked at and
     /// never counts; after a `finish` without an error everything pushed does.
     fn complete(&self) -> usize;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rt_b11_a_date_makes_no_other_model_and_a_word_does() {
+        for (asked, answered) in [
+            ("gpt-4o", "gpt-4o"),
+            ("gpt-4o", "gpt-4o-2024-08-06"),
+            ("gpt-4o", "GPT-4o"),
+            ("openai/gpt-4o", "gpt-4o-2024-08-06"),
+            ("gpt-4o", "openai/gpt-4o"),
+            ("mistral-small-latest", "mistral-small-2506"),
+            ("mistral-small-latest", "mistral-small"),
+            ("claude-x", "claude-x@20250101"),
+        ] {
+            assert!(is_same_model(asked, answered), "{asked} {answered}");
+        }
+        for (asked, answered) in [
+            ("gpt-4o", "gpt-4o-mini"),
+            ("gpt-4o", "gpt-4o-mini-2024-07-18"),
+            ("gpt-4o", "gpt-4"),
+            ("gpt-4o", "gpt-4o-"),
+            ("gpt-4o", "gpt-4o2024"),
+            ("gpt-4o-2024-08-06", "gpt-4o"),
+            ("a", "b"),
+            ("a", ""),
+            ("-latest", "anything"),
+        ] {
+            assert!(!is_same_model(asked, answered), "{asked} {answered}");
+        }
+    }
 }

@@ -19,9 +19,10 @@ use crate::{metrics, running::Running};
 pub(crate) const TRACE: HeaderName = HeaderName::from_static("x-handshake-trace");
 const TIER: HeaderName = HeaderName::from_static("x-handshake-tier");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-handshake-overhead-us");
+const ANSWERED: HeaderName = HeaderName::from_static("x-handshake-model-answered");
 pub(crate) const ADJUSTED: HeaderName = HeaderName::from_static("x-handshake-adjusted");
 
-/// Our headers. `whole`: the call is over, so that its overhead is known.
+/// Our headers. `whole`: the call is over, so that its overhead is known, and which model answered.
 pub(crate) fn marks(response: &mut Response, running: &Running, whole: bool) {
     let headers = response.headers_mut();
     if let Ok(trace) = HeaderValue::from_str(&running.trace.to_string()) {
@@ -32,6 +33,14 @@ pub(crate) fn marks(response: &mut Response, running: &Running, whole: bool) {
     }
     if whole {
         headers.insert(OVERHEAD, micros(running.overhead()));
+        another_model(headers, running);
+    }
+}
+
+/// Names the model that answered where it is another one than was asked for.
+fn another_model(headers: &mut HeaderMap, running: &Running) {
+    if let Some(Ok(model)) = running.answered().map(HeaderValue::from_str) {
+        headers.insert(ANSWERED, model);
     }
 }
 
@@ -51,15 +60,15 @@ pub(crate) fn takes_trailers(request: &HeaderMap) -> bool {
 
 /// Says that a trailer comes.
 pub(crate) fn announce(response: &mut Response) {
-    response
-        .headers_mut()
-        .insert(header::TRAILER, HeaderValue::from_name(OVERHEAD));
+    let both = HeaderValue::from_static("x-handshake-overhead-us, x-handshake-model-answered");
+    response.headers_mut().insert(header::TRAILER, both);
 }
 
 /// The trailer of a stream.
 pub(crate) fn trailer(running: &Running) -> Frame<Bytes> {
-    let mut trailers = HeaderMap::with_capacity(1);
+    let mut trailers = HeaderMap::with_capacity(2);
     trailers.insert(OVERHEAD, micros(running.overhead()));
+    another_model(&mut trailers, running);
     Frame::trailers(trailers)
 }
 

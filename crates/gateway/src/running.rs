@@ -3,10 +3,10 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use handshake_core::{
-    chat::TurnEvent,
+    chat::{ChatEvent, TurnEvent},
     code::{ErrorCode, Phase},
     error::CallError,
-    ids::{ProviderId, TraceId},
+    ids::{ModelId, ProviderId, TraceId},
     ports::{AnswerHead, Batch},
     tier::ModelTier,
 };
@@ -47,6 +47,8 @@ pub(crate) struct Running {
     waiting: Option<OwnedSemaphorePermit>,
     provider: Option<ProviderId>,
     tier: Option<ModelTier>,
+    /// Another model than the one that was asked for, that answers.
+    answered: Option<String>,
     /// When the request came, by the clock of this run.
     began: Duration,
     /// How long its body took to arrive.
@@ -84,6 +86,7 @@ impl Running {
             waiting: None,
             provider,
             tier: None,
+            answered: None,
             began: arrived.at,
             body: arrived.body,
             asked: false,
@@ -96,6 +99,11 @@ impl Running {
     /// The effective tier, once it is known.
     pub(crate) fn tier(&self) -> Option<ModelTier> {
         self.tier
+    }
+
+    /// Another model than the one that was asked for, that answers.
+    pub(crate) fn answered(&self) -> Option<&str> {
+        self.answered.as_deref()
     }
 
     /// The time in this process so far, less what was waited for: the client's body, a person, the upstream.
@@ -180,7 +188,10 @@ impl Running {
     async fn step(&mut self) -> Result<Option<Next>, Stop> {
         match self.handle.deliver().await {
             Some(Ok(Delivery::Head(head))) => Ok(Some(Next::Head(head))),
-            Some(Ok(Delivery::Batch(batch))) => Ok(Some(Next::Batch(batch))),
+            Some(Ok(Delivery::Batch(batch))) => {
+                self.look(&batch);
+                Ok(Some(Next::Batch(batch)))
+            }
             Some(Ok(Delivery::Event(event))) => self.event(event).map(|()| None),
             Some(Err(error)) => {
                 self.end(Some(error.code));
@@ -190,6 +201,15 @@ impl Running {
                 self.end(Some(ErrorCode::StreamTruncated));
                 let error = CallError::new(ErrorCode::StreamTruncated, Phase::Stream);
                 Err(Stop::Failed(error))
+            }
+        }
+    }
+
+    fn look(&mut self, batch: &Batch) {
+        for event in &batch.events {
+            if let ChatEvent::ModelAnswered { model_id } = event {
+                let name = model_id.as_ref().map_or("unknown", ModelId::as_str);
+                self.answered = Some(name.to_owned());
             }
         }
     }

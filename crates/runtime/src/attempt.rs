@@ -68,6 +68,8 @@ struct Progress {
     tier: ModelTier,
     turn_told: bool,
     start_told: bool,
+    /// Whether another model that answers was recorded.
+    alarmed: bool,
 }
 
 impl Attempts<'_> {
@@ -79,6 +81,7 @@ impl Attempts<'_> {
             tier: request.record.tier,
             turn_told: false,
             start_told: false,
+            alarmed: false,
         };
         let seed = u64::from_be_bytes(self.ports.entropy.bytes());
         loop {

@@ -195,6 +195,7 @@ fn ready(
             max_tokens: admitted.max_tokens(),
             schema,
             tool_choice: request.tool_choice.clone(),
+            answers_as: routed.route.snapshot.answers_as.clone(),
         },
     })
 }

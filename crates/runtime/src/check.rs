@@ -6,7 +6,7 @@ use handshake_core::{
     chat::{ChatEvent, FinishReason, TokenUsage, ToolChoice},
     code::{ErrorCode, Phase},
     error::CallError,
-    ids::ToolCallId,
+    ids::{ModelId, ToolCallId},
 };
 
 /// Bytes of text for one token, where the provider reports nothing: a low estimate, so that a bound is not
@@ -24,6 +24,8 @@ pub struct Promises {
     pub schema: Option<Arc<jsonschema::Validator>>,
     /// Whether a call was required.
     pub tool_choice: Option<ToolChoice>,
+    /// Other models than the one that was asked for, that a person expects to answer.
+    pub answers_as: BTreeSet<ModelId>,
 }
 
 /// Checks the events of one call as they pass.
@@ -92,6 +94,17 @@ impl Check {
             usage: TokenUsage::default(),
             started: false,
             finished: false,
+        }
+    }
+
+    /// Whether an event tells of another model than one that was asked for or is expected.
+    #[must_use]
+    pub fn is_unexpected(&self, event: &ChatEvent) -> bool {
+        match event {
+            ChatEvent::ModelAnswered { model_id } => !model_id
+                .as_ref()
+                .is_some_and(|model| self.promises.answers_as.contains(model)),
+            _ => false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The registry service: what models there are, whether they are there, what they can do.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use handshake_core::{
     capability::{Capabilities, CapabilitySnapshot, Claims, Provenance},
@@ -260,6 +260,24 @@ pub(crate) async fn refresh_model(
     store(ports, record, listing, known.get(model), server).await
 }
 
+/// What a person says about a model.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    /// What it can do.
+    pub claims: Claims,
+    /// Names under which the provider may answer for it.
+    pub answers_as: BTreeSet<ModelId>,
+}
+
+impl From<Claims> for Declared {
+    fn from(claims: Claims) -> Self {
+        Self {
+            claims,
+            ..Self::default()
+        }
+    }
+}
+
 /// Makes a snapshot from profiles and declarations alone, for a cloud model that a person enables by name.
 ///
 /// # Errors
@@ -268,8 +286,9 @@ pub async fn enable(
     ports: &Ports,
     record: &Arc<ProviderRecord>,
     model: &ModelId,
-    declared: Claims,
+    declared: impl Into<Declared>,
 ) -> Result<CapabilitySnapshot, CallError> {
+    let declared = declared.into();
     let known = known(ports, record).await?;
     let mut snapshot = match known.get(model) {
         Some(before) if before.provider_revision == record.revision => before.clone(),
@@ -289,10 +308,11 @@ pub async fn enable(
         }
     };
     snapshot.enabled = true;
-    if declared != Claims::default() {
+    snapshot.answers_as.extend(declared.answers_as);
+    if declared.claims != Claims::default() {
         let others = claims_of(&snapshot.capabilities, |from| from != Provenance::Operator);
         let mut sources = others;
-        sources.push((Provenance::Operator, declared));
+        sources.push((Provenance::Operator, declared.claims));
         snapshot.capabilities = Capabilities::merge(&sources);
     }
     put(ports, record, &snapshot).await?;

@@ -89,6 +89,7 @@ pub fn snapshot(record: &ProviderRecord, model: &str, claims: Claims) -> SharedS
         digest: None,
         server_version: None,
         server: None,
+        answers_as: Default::default(),
         profile_version: 1,
         capabilities: Capabilities::merge(&[(Provenance::Operator, claims)]),
         residence: match record.tier {

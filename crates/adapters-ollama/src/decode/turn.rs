@@ -4,6 +4,7 @@ use handshake_core::{
     chat::{ChatEvent, FinishReason, TokenUsage, ToolChoice},
     code::{ErrorCode, Phase},
     error::CallError,
+    ids::ModelId,
     reply::{ReplySpec, ResponseHead},
 };
 use handshake_transport::{Scrubber, adapter::Text};
@@ -22,6 +23,8 @@ pub(super) struct Turn {
     scrubber: Scrubber,
     calls: Calls,
     started: bool,
+    /// Whether it was told that another model answers.
+    told: bool,
     /// Whether any text but white space came.
     spoke: bool,
 }
@@ -32,6 +35,7 @@ impl Turn {
             scrubber: Scrubber::new(spec.reasoning),
             calls: Calls::default(),
             started: false,
+            told: false,
             spoke: false,
             spec,
             head,
@@ -58,7 +62,7 @@ impl Turn {
         {
             return Err(failure::streamed(error));
         }
-        self.origin(&line)?;
+        let another = self.origin(&line)?;
         let done = line.done == Some(true);
         if line.message.is_none() && !done {
             return Err(protocol("message"));
@@ -66,6 +70,9 @@ impl Turn {
         if !self.started {
             self.started = true;
             events.push(ChatEvent::Started);
+        }
+        if another.is_some() && !std::mem::replace(&mut self.told, true) {
+            events.extend(another);
         }
         if let Some(Object(message)) = line.message {
             self.message(message, events)?;
@@ -81,8 +88,9 @@ impl Turn {
         Ok(())
     }
 
-    /// Who answered. Checked before anything of the line is passed on.
-    fn origin(&self, line: &Line<'_>) -> Result<(), CallError> {
+    /// Who answered. Checked before anything of the line is passed on; another model is an error, or told, as the call
+    /// has it.
+    fn origin(&self, line: &Line<'_>) -> Result<Option<ChatEvent>, CallError> {
         let said =
             |name: &Option<Text<'_>>| name.as_ref().is_some_and(|text| !text.trim().is_empty());
         let forwarded = said(&line.remote_host) || said(&line.remote_model);
@@ -92,9 +100,13 @@ impl Turn {
         }
         match (&self.spec.requested_model, line.model.as_deref()) {
             (Some(asked), Some(answered)) if !same_model(asked.as_str(), answered) => {
-                Err(protocol("model"))
+                let model_id = ModelId::new(answered).ok();
+                match self.spec.model_may_differ {
+                    true => Ok(Some(ChatEvent::ModelAnswered { model_id })),
+                    false => Err(protocol("model")),
+                }
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 

@@ -217,6 +217,16 @@ fn q150_another_models_answer_is_refused() {
             (0, ErrorCode::Protocol, Some("model"))
         );
     }
+    // Elsewhere it is too late for that: it is told.
+    let elsewhere = ReplySpec {
+        model_may_differ: true,
+        ..asking_for("qwen3")
+    };
+    assert_eq!(read(&elsewhere, &line("qwen3")).len(), 3);
+    assert_eq!(
+        read(&elsewhere, &line("llama3")),
+        ["started", "model:llama3", "text:a", "end:Stop"]
+    );
 }
 
 #[test]

@@ -75,6 +75,7 @@ impl Home {
         let snapshot = CapabilitySnapshot {
             server_version: Some("0.20.5".to_owned()),
             server: None,
+            answers_as: Default::default(),
             capabilities: Capabilities::merge(&[(Provenance::Server, claims)]),
             ..(*fixture::snapshot(&self.record, model, Claims::default())).clone()
         };

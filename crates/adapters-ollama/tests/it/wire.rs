@@ -108,6 +108,10 @@ pub(crate) fn words(events: &[ChatEvent]) -> Vec<String> {
                     number(usage.completion_tokens)
                 )
             }
+            ChatEvent::ModelAnswered { model_id } => {
+                let model = model_id.as_ref().map_or("?", ModelId::as_str);
+                format!("model:{model}")
+            }
             ChatEvent::Finished { finish_reason, .. } => format!("end:{finish_reason:?}"),
             other => panic!("{other:?}"),
         })

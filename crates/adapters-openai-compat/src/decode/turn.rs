@@ -10,7 +10,8 @@ use handshake_core::{
     chat::{ChatEvent, TokenUsage},
     code::{ErrorCode, Phase},
     error::CallError,
-    reply::ReplySpec,
+    ids::ModelId,
+    reply::{ReplySpec, is_same_model},
 };
 use handshake_transport::Scrubber;
 use serde_json::{Value, value::RawValue};
@@ -22,7 +23,7 @@ use super::{
     usage,
 };
 use crate::{
-    dialect::{Dialect, Finish, NATIVE_CUT, ReasoningField},
+    dialect::{Dialect, Echo, Finish, NATIVE_CUT, ReasoningField},
     wire::reply::{Choice, Chunk, Delta, Loose},
 };
 
@@ -47,6 +48,8 @@ pub(super) struct Turn {
     pub(super) timings: Option<TokenUsage>,
     pub(super) refused: bool,
     started: bool,
+    /// The model that the answer named last.
+    named: String,
     /// The text as the server sent it so far; kept only where it is needed to compare.
     text: Cumulative,
 }
@@ -63,6 +66,7 @@ impl Turn {
             timings: None,
             refused: false,
             started: false,
+            named: String::new(),
             text: Cumulative::default(),
             spec,
         }
@@ -75,7 +79,7 @@ impl Turn {
         form: Form,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), CallError> {
-        self.check_model(chunk.model.as_ref())?;
+        let another = self.another_model(chunk.model.as_ref())?;
         let empty = match &chunk.choices {
             Some(choices) => choices.first.is_none(),
             None if form == Form::Stream && is_bookkeeping(chunk) => true,
@@ -88,6 +92,7 @@ impl Turn {
             self.started = true;
             events.push(ChatEvent::Started);
         }
+        events.extend(another);
         let finished = self.finish.is_some();
         let mut nested = None;
         if let Some(choices) = &mut chunk.choices {
@@ -109,16 +114,39 @@ impl Turn {
         Ok(())
     }
 
-    /// A model that is not the one that was asked for is another model's answer (Q150).
-    fn check_model(&self, answered: Option<&Loose<'_>>) -> Result<(), CallError> {
+    /// A model that is not the one that was asked for is another model's answer (Q150): an error, or told once, as the
+    /// call has it.
+    fn another_model(
+        &mut self,
+        answered: Option<&Loose<'_>>,
+    ) -> Result<Option<ChatEvent>, CallError> {
         let (Some(requested), Some(answered)) = (&self.spec.requested_model, answered) else {
-            return Ok(());
+            return Ok(None);
         };
-        let fits = match answered {
-            Loose::Text(name) => self.dialect.echoes(requested.as_str(), name),
+        let requested = requested.as_str();
+        let echoes = match answered {
+            Loose::Text(name) if self.spec.model_may_differ => {
+                if **name == *self.named || **name == *requested || name.is_empty() {
+                    return Ok(None);
+                }
+                (**name).clone_into(&mut self.named);
+                let checked = self.dialect.echo != Echo::Unchecked;
+                if (checked && self.dialect.echoes(requested, name))
+                    || is_same_model(requested, name)
+                {
+                    return Ok(None);
+                }
+                let model_id = ModelId::new(&**name).ok();
+                return Ok(Some(ChatEvent::ModelAnswered { model_id }));
+            }
+            Loose::Text(name) => self.dialect.echoes(requested, name),
             Loose::Other(value) => value.is_null(),
         };
-        if fits { Ok(()) } else { Err(protocol("model")) }
+        if echoes {
+            Ok(None)
+        } else {
+            Err(protocol("model"))
+        }
     }
 
     fn choice(

@@ -160,6 +160,7 @@ fn admitted_with(
         digest: None,
         server_version: None,
         server: None,
+        answers_as: Default::default(),
         profile_version: 1,
         capabilities: Capabilities::merge(&[(Provenance::Operator, claims)]),
         residence: Residence::Forwarded,

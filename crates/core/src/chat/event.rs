@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ids::{ProviderCallId, ToolCallId, ToolName};
+use crate::ids::{ModelId, ProviderCallId, ToolCallId, ToolName};
 
 /// Why an answer ended. Deliberately exhaustive: a new reason must break its readers.
 #[derive(
@@ -135,6 +135,12 @@ pub enum ChatEvent {
     ToolCall(ToolCall),
     /// Token counts so far.
     Usage(TokenUsage),
+    /// The provider says that another model answers than the one that was asked for.
+    ModelAnswered {
+        /// Which, where the name is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model_id: Option<ModelId>,
+    },
     /// Opaque state to be replayed with this answer.
     ProviderState {
         /// The bytes.
@@ -162,6 +168,8 @@ impl std::fmt::Debug for ChatEvent {
             Self::Refusal { text } => write!(f, "Refusal({} bytes)", text.len()),
             Self::ToolCall(call) => call.fmt(f),
             Self::Usage(usage) => usage.fmt(f),
+            // A provider's word.
+            Self::ModelAnswered { .. } => f.write_str("ModelAnswered(..)"),
             Self::ProviderState { bytes } => write!(f, "ProviderState({} bytes)", bytes.len()),
             Self::Finished { finish_reason, .. } => write!(f, "Finished({finish_reason:?})"),
         }

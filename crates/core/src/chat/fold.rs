@@ -162,6 +162,7 @@ impl Fold {
                 self.calls.push(call);
             }
             ChatEvent::Usage(usage) => self.usage = usage,
+            ChatEvent::ModelAnswered { .. } => {}
             ChatEvent::ProviderState { bytes } => self.provider_state = Some(bytes),
             ChatEvent::Finished {
                 finish_reason: FinishReason::Error,

@@ -100,6 +100,7 @@ fn snapshot(
         digest: None,
         server_version: None,
         server: None,
+        answers_as: Default::default(),
         profile_version: 1,
         capabilities: Capabilities::merge(&[(Provenance::Server, claims)]),
         residence,

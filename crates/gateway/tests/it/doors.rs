@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use handshake_core::{
-    ids::ModelRef,
+    ids::{ModelId, ModelRef},
     tier::{Reach, Residence},
 };
 use handshake_testkit::{capture::Capture, fixture};
 
-use super::home::Home;
+use super::{
+    home::{Home, ask},
+    upstream::{Upstream, say},
+};
 
 fn of(name: &str) -> ModelRef {
     name.parse().expect("a model")
@@ -120,4 +123,94 @@ async fn s38_every_answer_of_a_gateway_says_that_it_is_one() {
             "{path}"
         );
     }
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+
+fn object(model: &str) -> String {
+    format!(
+        r#"{{"id":"c","object":"chat.completion","created":1,"model":"{model}","choices":[{{"index":0,"message":{{"role":"assistant","content":"x"}},"finish_reason":"stop"}}]}}"#
+    )
+}
+
+fn alarms(home: &Home) -> usize {
+    let events = home.world.memory.event_ids();
+    events
+        .iter()
+        .filter(|id| **id == "FR-EVT-EGRESS-006")
+        .count()
+}
+
+/// A person cleared one model. Another one that answers is in the log, and named to the client.
+#[tokio::test(flavor = "multi_thread")]
+async fn rt_b11_another_model_that_answers_is_an_alarm_and_named() {
+    for (answered, alarm) in [
+        ("m", 0),
+        ("m-2025-01-01", 0),
+        ("vendor/m", 0),
+        ("m-mini", 1),
+        ("other", 1),
+    ] {
+        let upstream = Upstream::whole(HEAD, &object(answered)).await;
+        let home = Home::new().await;
+        home.provider("far", "openai_compat", &upstream.url(), Reach::Relay)
+            .await;
+        let body = ask("far", false, "");
+        let (answer, ()) = tokio::join!(home.post("", &body), home.approve());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(
+            answer.text(),
+            object(answered),
+            "the answer itself is untouched"
+        );
+        assert_eq!(alarms(&home), alarm, "{answered}");
+        let named = answer.header("x-handshake-model-answered");
+        assert_eq!(named.as_deref(), (alarm > 0).then_some(answered));
+    }
+    // A stream has begun by then: a trailer, once.
+    let chunk = |text: &str, finish: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"other\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let pieces = [
+        chunk("one", "null"),
+        chunk("two", "\"stop\""),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let upstream = Upstream::stream(pieces.iter().map(say).collect()).await;
+    let home = Home::new().await;
+    home.provider("far", "openai_compat", &upstream.url(), Reach::Relay)
+        .await;
+    let body = ask("far", true, "");
+    let (answer, ()) = tokio::join!(home.post("te: trailers\r\n", &body), home.approve());
+    assert_eq!(answer.text(), pieces.concat());
+    assert!(
+        answer
+            .trailers
+            .contains("x-handshake-model-answered: other"),
+        "{}",
+        answer.trailers
+    );
+    assert_eq!(alarms(&home), 1);
+}
+
+/// The name that a person expects besides is no news.
+#[tokio::test(flavor = "multi_thread")]
+async fn rt_b11_a_name_that_a_person_expects_is_no_alarm() {
+    let upstream = Upstream::whole(HEAD, &object("other")).await;
+    let home = Home::new().await;
+    home.provider("far", "openai_compat", &upstream.url(), Reach::Relay)
+        .await;
+    home.change(|view| {
+        for known in view.snapshots.values_mut() {
+            let expected = ModelId::new("other").expect("a model");
+            Arc::make_mut(known).answers_as.insert(expected);
+        }
+    });
+    let body = ask("far", false, "");
+    let (answer, ()) = tokio::join!(home.post("", &body), home.approve());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-handshake-model-answered"), None);
+    assert_eq!(alarms(&home), 0);
 }

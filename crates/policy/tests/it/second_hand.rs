@@ -506,6 +506,37 @@ async fn s29_at_the_gate_it_is_refused_or_asked_for_each_time() {
     };
 }
 
+/// An empty object switches a search on, and a list of models lets another one answer.
+#[tokio::test]
+async fn rt_b11_at_the_gate_what_is_there_is_refused() {
+    let record = Arc::new(fixture::relay());
+    for (name, value) in [
+        ("web_search_options", json!({})),
+        ("models", json!(["m", "other"])),
+        ("models", json!([])),
+        ("fallbacks", json!([])),
+        ("route", json!("fallback")),
+        ("plugins", json!([])),
+        ("previous_response_id", json!("")),
+    ] {
+        let validator = SecondHandValidator::new(SecondHand::Refuse);
+        let world = World::with_validators(1, vec![Arc::new(validator)]);
+        world.register(&record).await;
+        let body = with_field(name, value.clone()).to_string().into_bytes();
+        let request = world.egress(&record, fixture::prepared_body(&record, "m", body));
+        let Authorization::Denied(denied) = world.gate.clear(request).await else {
+            panic!("not denied: {name} {value}")
+        };
+        assert_eq!(
+            denied.error.code,
+            ErrorCode::LeakageBlocked,
+            "{name} {value}"
+        );
+        let events = world.memory.event_ids();
+        assert_eq!(events, ["FR-EVT-EGRESS-002", "FR-EVT-CLOUD-003"]);
+    }
+}
+
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

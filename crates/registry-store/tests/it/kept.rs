@@ -28,6 +28,7 @@ fn snapshot(name: &str, enabled: bool) -> CapabilitySnapshot {
         digest: Some("sha256:1".to_owned()),
         server_version: None,
         server: None,
+        answers_as: Default::default(),
         profile_version: 1,
         capabilities: Capabilities::default(),
         residence: Residence::Forwarded,

@@ -93,8 +93,13 @@ impl Attempts<'_> {
                     batch.events.clear();
                 }
             }
-            let content =
-                |event: &ChatEvent| !matches!(event, ChatEvent::Started | ChatEvent::Usage(_));
+            self.other_models(&check, &mut batch, progress);
+            let content = |event: &ChatEvent| {
+                !matches!(
+                    event,
+                    ChatEvent::Started | ChatEvent::Usage(_) | ChatEvent::ModelAnswered { .. }
+                )
+            };
             if !*seen && batch.events.iter().any(content) {
                 *seen = true;
                 self.close(tier, request.use_id).await?;
@@ -129,6 +134,23 @@ impl Attempts<'_> {
             if let Some((_, error)) = failure {
                 return Err(error);
             }
+        }
+    }
+
+    /// A model that answers instead of the one that was cleared: an alarm, once, unless a person expects it; then it is
+    /// nobody's news.
+    fn other_models(&self, check: &Check, batch: &mut Batch, progress: &mut Progress) {
+        let told = |event: &ChatEvent| matches!(event, ChatEvent::ModelAnswered { .. });
+        if !batch.events.iter().any(told) {
+            return;
+        }
+        batch
+            .events
+            .retain(|event| !told(event) || check.is_unexpected(event));
+        if batch.events.iter().any(told) && !std::mem::replace(&mut progress.alarmed, true) {
+            self.log.submit(Body::IntegrityAlarm {
+                code: ErrorCode::CloudConsentMismatch,
+            });
         }
     }
 

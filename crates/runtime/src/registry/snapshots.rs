@@ -1,6 +1,9 @@
 //! What is known about a model: from its listing, its profile, and what a person declared before.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use handshake_core::{
     capability::{Capabilities, CapabilitySnapshot, Claims, Provenance},
@@ -127,6 +130,7 @@ pub(super) fn snapshot(
         },
         // A newly found cloud model is disabled until a person enables it; a local one needs no enabling.
         enabled: same.map_or(record.tier == ModelTier::Local, |before| before.enabled),
+        answers_as: same.map_or_else(BTreeSet::new, |before| before.answers_as.clone()),
         fetched_at: ports.clock.now(),
     })
 }

@@ -445,6 +445,56 @@ fn q150_another_model_s_answer_is_an_error() {
     assert_eq!(run("openrouter", "other").text(), "x");
 }
 
+/// Of a provider elsewhere: what was asked is gone, and who answered is told.
+#[test]
+fn rt_b11_another_model_elsewhere_is_told_once_and_its_answer_goes_on() {
+    let run = |dialect: &str, models: &[&str]| {
+        let chunk = |model: &&str| {
+            format!(r#"{{"model":{model},"choices":[{{"index":0,"delta":{{"content":"x"}}}}]}}"#)
+        };
+        let mut chunks: Vec<String> = models.iter().map(chunk).collect();
+        chunks.push(finish("stop"));
+        let body = sse(&chunks.iter().map(String::as_str).collect::<Vec<_>>());
+        let spec = ReplySpec {
+            model_may_differ: true,
+            ..declared(dialect, true)
+        };
+        let got = decode(&spec, &head(200, "text/event-stream"), body.as_bytes(), 7);
+        assert_eq!(got.code(), None, "{dialect} {models:?}");
+        assert_eq!(got.text(), "x".repeat(models.len()));
+        assert!(matches!(got.events[0], ChatEvent::Started));
+        let told = got.events.iter().filter_map(|event| match event {
+            ChatEvent::ModelAnswered { model_id } => {
+                Some(model_id.as_ref().map_or("?", ModelId::as_str).to_owned())
+            }
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    for dialect in ["generic", "openai", "vllm", "openrouter"] {
+        for same in [
+            r#""m""#,
+            r#""m-2024-08-06""#,
+            r#""vendor/M""#,
+            r#""""#,
+            "null",
+        ] {
+            assert!(run(dialect, &[same, same]).is_empty(), "{dialect} {same}");
+        }
+        let other = r#""other""#;
+        assert_eq!(
+            run(dialect, &[other, other, r#""m""#]),
+            ["other"],
+            "{dialect}"
+        );
+        assert_eq!(
+            run(dialect, &[r#""m""#, other, r#""third""#]),
+            ["other", "third"]
+        );
+        assert_eq!(run(dialect, &[r#""not a name""#]), ["?"]);
+    }
+}
+
 #[test]
 fn a_failure_status_is_a_failure_whatever_its_type() {
     let got = decode(

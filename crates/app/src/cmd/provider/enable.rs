@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Longest answer in tokens.
     #[arg(long, value_name = "TOKENS")]
     max_output: Option<u64>,
+    /// Accept answers of the provider that name this model instead (repeatable).
+    #[arg(long, value_name = "MODEL")]
+    answers_as: Vec<String>,
 }
 
 /// Disable a model.
@@ -116,14 +119,18 @@ fn capability(pair: &str) -> Result<(Feature, bool)> {
 
 pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let model = named(&args.id, &args.model)?;
-    let claims = args.claims()?;
+    let names = args.answers_as.iter().map(|name| ModelId::new(name));
+    let declared = registry::Declared {
+        claims: args.claims()?,
+        answers_as: names.collect::<std::result::Result<_, _>>()?,
+    };
     let app = cx.app().await?;
     let record = Arc::new(find(&app, &model.provider).await?);
     match record.tier {
-        ModelTier::Cloud => consent(&app, &record, &model, &claims).await?,
+        ModelTier::Cloud => consent(&app, &record, &model, &declared).await?,
         ModelTier::Local => listed(&app, &record, &model).await?,
     }
-    let snapshot = registry::enable(app.runtime.ports(), &record, &model.model, claims).await?;
+    let snapshot = registry::enable(app.runtime.ports(), &record, &model.model, declared).await?;
     app.finish().await?;
     cx.out.object(&json!({
         "provider_id": model.provider, "model_id": model.model, "enabled": true,
@@ -141,14 +148,16 @@ async fn consent(
     app: &App,
     record: &ProviderRecord,
     model: &ModelRef,
-    claims: &Claims,
+    declared: &registry::Declared,
 ) -> Result<()> {
     let known = app.store.snapshots(&model.provider).await?;
     let before = known.iter().find(|known| known.model_id == model.model);
     let before =
         before.map(|before| json!({ "enabled": before.enabled, "snapshot": before.hash() }));
-    let after =
-        json!({ "enabled": true, "model": model, "revision": record.revision, "claims": claims });
+    let after = json!({
+        "enabled": true, "model": model, "revision": record.revision, "claims": declared.claims,
+        "answers_as": declared.answers_as,
+    });
     let words = format!("enable the cloud model {model}");
     let scope = about_model(&model.provider, &model.model);
     widen(

@@ -54,6 +54,7 @@ fn snapshot(sources: &[(Provenance, &[(Feature, bool)])]) -> CapabilitySnapshot 
         digest: None,
         server_version: None,
         server: None,
+        answers_as: Default::default(),
         profile_version: 1,
         capabilities: Capabilities::merge(&sources),
         residence: Residence::Local,
