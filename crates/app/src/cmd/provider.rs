@@ -1,9 +1,10 @@
 //! `handshake provider`: the registry.
 
 use handshake_core::{
-    base_url::Origin,
+    base_url::{BaseUrl, Host, Origin},
     code::{ErrorCode, Phase},
     ids::ProviderId,
+    net::AddressClass,
     policy::Governance,
     ports::{ProfileStore, ProviderStore, SecretError, SecretStore, SecretUse},
     provider::ProviderRecord,
@@ -137,6 +138,14 @@ pub(crate) fn secret_state(app: &App, record: &ProviderRecord) -> Option<&'stati
         Err(SecretError::Locked) => "locked",
         Err(SecretError::Unusable) => "unusable",
     })
+}
+
+/// How a person allows a host in a private network.
+const HOW_TO_ALLOW_A_HOST: &str = "add the host to private_hosts in policy.toml, then run `handshake init` at a terminal to confirm it";
+
+/// Whether a URL itself leads into a private network. Of a name only the resolver can say.
+fn is_private(url: &BaseUrl) -> bool {
+    matches!(url.host(), Host::Ip(ip) if AddressClass::of(*ip) == AddressClass::Private)
 }
 
 /// How a person binds a reference to an origin.

@@ -59,6 +59,24 @@ fn a15_check_url_answers_line_by_line_and_opens_no_home() {
             "HSK-400-INVALID-CONFIG",
         ),
         (json!({ "id": 9 }), "refused", "", "HSK-400-INVALID-REQUEST"),
+        (
+            json!({ "id": 10, "url": "https://kubernetes.default.svc" }),
+            "refused",
+            "",
+            "HSK-403-SSRF-BLOCKED",
+        ),
+        (
+            json!({ "id": 11, "url": "https://intranet" }),
+            "refused",
+            "",
+            "HSK-400-INVALID-BASE-URL",
+        ),
+        (
+            json!({ "id": 12, "url": "https://10.0.0.7/v1", "tier": "cloud" }),
+            "ok",
+            "cloud",
+            "",
+        ),
     ];
     let mut input: String = asked.iter().map(|(line, ..)| format!("{line}\n")).collect();
     input.push_str("\nnot json\n");
@@ -105,6 +123,9 @@ fn a15_check_url_answers_line_by_line_and_opens_no_home() {
             "{line}"
         );
         assert_eq!(answer["code"].as_str().unwrap_or(""), *code, "{line}");
+        let private = line["id"] == 12;
+        let needs = private.then(|| json!(["allow_host"])).unwrap_or_default();
+        assert_eq!(answer["needs"], needs, "{line}");
     }
     assert_eq!(
         answers.last().expect("one")["code"],
@@ -142,16 +163,28 @@ fn a15_check_url_says_why_and_exits_by_the_verdict() {
         "http://127.0.0.1:11434",
     ]);
     assert_eq!((code, &lines[0]["addresses"]), (0, &json!(["loopback"])));
-    let (code, lines) = machine.json(&[
-        "provider",
-        "check-url",
-        "--resolve",
-        "https://192.168.1.20:8443",
-    ]);
-    assert_eq!(
-        (code, &lines[0]["code"]),
-        (1, &json!("HSK-403-SSRF-BLOCKED"))
-    );
+    // A host in a private network is no reason to refuse, and a person has to allow it.
+    for resolve in [&["--resolve"][..], &[]] {
+        for url in [
+            "https://192.168.1.20:8443",
+            "https://10.0.0.1",
+            "https://100.64.0.1",
+            "https://[fd12::1]",
+        ] {
+            let check = [&["provider", "check-url", url], resolve].concat();
+            let (code, lines) = machine.json(&check);
+            assert_eq!(
+                (code, &lines[0]["verdict"], &lines[0]["needs"]),
+                (0, &json!("ok"), &json!(["allow_host"])),
+                "{url}"
+            );
+            let told = machine.run(&check);
+            let told = String::from_utf8_lossy(&told.stderr).into_owned();
+            assert!(told.contains("private_hosts"), "{told}");
+        }
+    }
+    let (_, lines) = machine.json(&["provider", "check-url", "https://8.8.8.8"]);
+    assert_eq!(lines[0]["needs"], json!(null));
     let (code, lines) = machine.json(&["provider", "check-url"]);
     assert_eq!(
         (code, &lines[0]["error"]["code"]),

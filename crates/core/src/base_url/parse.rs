@@ -8,17 +8,23 @@ use crate::net::AddressClass;
 /// The longest URL, in bytes.
 const MAX_LENGTH: usize = 2048;
 
-/// Suffixes that are no public names: RFC 6761 and its followers, ICANN's collision list, and what routers
-/// and clouds use inside their networks.
+/// Suffixes that are no public names: RFC 6761 and its followers, ICANN's collision list, and what routers, clouds and
+/// clusters use inside their networks.
 const SPECIAL_USE: &[&str] = &[
     "alt",
     "arpa",
+    "cluster",
+    "consul",
     "corp",
+    "default",
+    "docker",
+    "domain",
     "example",
     "home",
     "internal",
     "intranet",
     "invalid",
+    "kube",
     "lan",
     "local",
     "localdomain",
@@ -26,7 +32,9 @@ const SPECIAL_USE: &[&str] = &[
     "mail",
     "onion",
     "private",
+    "svc",
     "test",
+    "workgroup",
 ];
 
 type Parsed<T> = Result<T, InvalidBaseUrl>;

@@ -96,14 +96,16 @@ impl Gate {
         }
     }
 
-    /// Whether an address is one of our own listeners, in whatever form it is written.
+    /// Whether an address is one of our own listeners, in whatever form it is written. Every address of this machine
+    /// counts as one: which of them reach a listener is for its system to say.
     pub(super) fn is_own_listener(&self, peer: SocketAddr) -> bool {
         let here = peer.ip().to_canonical();
+        let on_this_machine = |ip| AddressClass::of(ip) == AddressClass::Loopback;
         self.ports.own_listeners.iter().any(|own| {
             let ip = own.ip().to_canonical();
             own.port() == peer.port()
                 && (ip == here
-                    || (ip.is_unspecified() && AddressClass::of(here) == AddressClass::Loopback))
+                    || ((ip.is_unspecified() || on_this_machine(ip)) && on_this_machine(here)))
         })
     }
 

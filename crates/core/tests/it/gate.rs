@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use handshake_core::{
+    base_url::BaseUrl,
     code::ErrorCode,
     consent::Assurance,
     control::ControlCall,
@@ -16,6 +17,7 @@ use handshake_core::{
     gate::{Authorization, ControlRequest, EgressRequest, Outcome, StepName},
     ids::{ArtifactRef, ModelId, UseId},
     label::{Label, Sensitivity},
+    net::AddressClass,
     policy::{AutomationLevel, Governance},
     ports::{ArtifactStore, EntropyExt, ResolveError},
     provider::ProviderRecord,
@@ -202,9 +204,7 @@ async fn a15_rt_ssr_001_nothing_is_looked_up_after_a_denial() {
         }),
         (ErrorCode::InvalidBaseUrl, |_, request| {
             envelope(request, |e| {
-                e.base_url =
-                    handshake_core::base_url::BaseUrl::parse("https://evil.example.org/v1")
-                        .expect("url");
+                e.base_url = BaseUrl::parse("https://evil.example.org/v1").expect("url");
             });
         }),
         (ErrorCode::InvalidBaseUrl, |_, request| {
@@ -303,7 +303,7 @@ async fn a15_rt_ssr_001_every_address_is_classified_before_anything_else() {
 }
 
 #[tokio::test]
-async fn a15_rt_ssr_001_a_private_host_is_dialled_only_where_a_person_allowed_it() {
+async fn s42_a_private_host_is_dialled_only_where_a_person_allowed_it() {
     let private = || Arc::new(Resolves(Ok(vec![at([10, 0, 0, 7])])));
     let world = World::wired(1, |ports, _| ports.peers = private());
     world.policy.set(|posture| {
@@ -334,6 +334,10 @@ async fn a15_rt_ssr_001_our_own_listener_is_never_dialled() {
         ("[::1]:4001", "[::1]:4001"),
         ("0.0.0.0:4001", "127.0.0.1:4001"),
         ("[::]:4001", "[::1]:4001"),
+        ("127.0.0.1:4001", "127.0.0.2:4001"),
+        ("127.0.0.1:4001", "[::1]:4001"),
+        ("[::1]:4001", "127.0.0.1:4001"),
+        ("127.0.0.1:4001", "[::ffff:127.8.8.8]:4001"),
     ] {
         let peer: SocketAddr = peer.parse().expect("an address");
         let world = World::wired(1, |ports, _| {
@@ -349,6 +353,86 @@ async fn a15_rt_ssr_001_our_own_listener_is_never_dialled() {
     });
     let request = call(&world, &relay(), "hello").await;
     let _asks = awaiting(world.gate.clear(request).await);
+}
+
+/// Through every name of it that a base URL takes; the others are no base URLs.
+#[tokio::test]
+async fn s44_our_own_listener_has_no_other_name() {
+    for url in [
+        "http://127.0.0.1:4477",
+        "http://localhost:4477",
+        "http://[::1]:4477",
+        "http://127.0.0.2:4477",
+        "http://127.255.255.254:4477",
+    ] {
+        let world = World::wired(1, |ports, _| {
+            ports.own_listeners = vec!["127.0.0.1:4477".parse().expect("an address")];
+        });
+        for reach in [Reach::Direct, Reach::Relay] {
+            let record = fixture::record(
+                &format!("own-{reach:?}").to_lowercase(),
+                "simulated",
+                url,
+                reach,
+            );
+            let request = call(&world, &record, "hello").await;
+            let refused = denied(world.gate.clear(request).await, ErrorCode::SsrfBlocked);
+            assert_eq!(refused.error.subject, Some("address"), "{url}");
+        }
+        assert_eq!(
+            recorded(&world, "FR-EVT-EGRESS"),
+            ["FR-EVT-EGRESS-004", "FR-EVT-EGRESS-004"]
+        );
+    }
+    for url in [
+        "http://127.1:4477",
+        "http://2130706433:4477",
+        "http://[::ffff:127.0.0.1]:4477",
+        "http://0.0.0.0:4477",
+    ] {
+        assert!(BaseUrl::parse(url).is_err(), "{url}");
+    }
+}
+
+/// What a resolver may answer for a public name: an address that wraps another one is the stricter of both.
+#[tokio::test]
+async fn s44_an_answer_that_wraps_another_address_is_never_dialled() {
+    let public: IpAddr = "93.184.215.14".parse().expect("an address");
+    for wrapped in [
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "::7f00:1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b::808:808",
+        "64:ff9b:1::a9fe:a9fe",
+        "2002:7f00:1::1",
+        "2002:a9fe:a9fe::1",
+        "2002:808:808::1",
+        "2001:0:a9fe:a9fe::1",
+        "2001:0:808:808::5601:5601",
+        "2606:4700::5efe:7f00:1",
+        "2606:4700::5efe:a9fe:a9fe",
+        "fe80::5efe:a9fe:a9fe",
+        "fd00:ec2::254",
+        "ff02::1",
+        "::",
+        "100::1",
+    ] {
+        let wrapped: IpAddr = wrapped.parse().expect("an address");
+        for answer in [vec![wrapped], vec![public, wrapped], vec![wrapped, public]] {
+            let peers = answer.iter().map(|ip| at(*ip)).collect();
+            let world = World::wired(1, |ports, _| ports.peers = Arc::new(Resolves(Ok(peers))));
+            let request = call(&world, &named(), "hello").await;
+            let code = match AddressClass::of(wrapped) {
+                AddressClass::Loopback => ErrorCode::TierMismatch,
+                _ => ErrorCode::SsrfBlocked,
+            };
+            denied(world.gate.clear(request).await, code);
+            assert_denial_recorded(&world, true);
+        }
+    }
 }
 
 #[tokio::test]

@@ -262,6 +262,9 @@ pub(super) fn hints(cx: &Context, app: &App, record: &ProviderRecord) {
             super::how_to_bind(secret_ref, &record.base_url.origin())
         ));
     }
+    if super::is_private(&record.base_url) {
+        cx.out.note(format!("help: {}", super::HOW_TO_ALLOW_A_HOST));
+    }
     match record.tier {
         ModelTier::Local => cx
             .out

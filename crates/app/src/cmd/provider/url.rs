@@ -44,7 +44,7 @@ pub(crate) struct Args {
     /// Look up the host name and check every address too.
     #[arg(long)]
     resolve: bool,
-    /// Read {id,url,tier} per line and answer {id,verdict,derived_tier?,code?} per line.
+    /// Read {id,url,tier} per line and answer {id,verdict,derived_tier?,needs?,code?} per line.
     #[arg(long)]
     jsonl: bool,
 }
@@ -62,6 +62,8 @@ struct Question<'a> {
 struct Answer {
     derived: Option<ModelTier>,
     refused: Option<(ErrorCode, String)>,
+    /// Whether a person must allow the host before it is called.
+    needs_host: bool,
     classes: Vec<AddressClass>,
 }
 
@@ -83,6 +85,9 @@ impl Answer {
         );
         if let Some(tier) = self.derived {
             object.insert("derived_tier".into(), json!(tier));
+        }
+        if self.needs_host && self.refused.is_none() {
+            object.insert("needs".into(), json!(["allow_host"]));
         }
         if let Some((code, _)) = &self.refused {
             object.insert("code".into(), json!(code));
@@ -118,7 +123,13 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     cx.out.object(&object);
     let derived = answer.derived.map_or("", ModelTier::as_str);
     match &answer.refused {
-        None => cx.out.mark(true, format!("accepted; tier: {derived}")),
+        None => {
+            cx.out.mark(true, format!("accepted; tier: {derived}"));
+            if answer.needs_host {
+                cx.out
+                    .note(format!("     help: {}", super::HOW_TO_ALLOW_A_HOST));
+            }
+        }
         Some((code, reason)) => {
             cx.out.mark(false, format!("{reason} [{code}]"));
             if *code == ErrorCode::TierMismatch {
@@ -244,6 +255,7 @@ async fn judge(asked: &Question<'_>) -> Answer {
     };
     let answer = Answer {
         derived: Some(derived),
+        needs_host: super::is_private(&url),
         ..Answer::default()
     };
     if asked.tier.is_some_and(|declared| declared != derived) {
@@ -260,7 +272,8 @@ async fn judge(asked: &Question<'_>) -> Answer {
     }
 }
 
-/// Looks the name up and judges what it finds, as the gate would in a home whose policy allows no private host.
+/// Looks the name up and judges what it finds, as the gate would in a home whose policy allows the host where it is
+/// private.
 async fn resolved(url: &BaseUrl, reach: Reach, mut answer: Answer) -> Answer {
     let addresses = match url.host() {
         Host::Ip(ip) => vec![*ip],
@@ -277,13 +290,11 @@ async fn resolved(url: &BaseUrl, reach: Reach, mut answer: Answer) -> Answer {
             "the host has an address to which connections are never allowed",
         );
     }
-    if answer.classes.contains(&AddressClass::Private) {
-        let reason = "the host has a private address, which is allowed only if policy.toml lists the host in private_hosts";
-        return answer.refuse(ErrorCode::SsrfBlocked, reason);
-    }
+    answer.needs_host = answer.classes.contains(&AddressClass::Private);
     let derived = answer.derived;
     // Loopback behind a public name: a name that somebody else may point anywhere tomorrow.
-    if derived == Some(ModelTier::Cloud) && effective == ModelTier::Local {
+    let here = answer.classes.contains(&AddressClass::Loopback);
+    if derived == Some(ModelTier::Cloud) && reach == Reach::Direct && here {
         return answer.refuse(
             ErrorCode::TierMismatch,
             "the host name resolves to this machine",

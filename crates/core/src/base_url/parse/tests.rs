@@ -203,6 +203,14 @@ const FORBIDDEN: &[&str] = &[
     "https://wiki.intranet",
     "https://box.localdomain",
     "https://vault.private",
+    // Inside a cluster.
+    "https://kubernetes.default",
+    "https://kubernetes.default.svc",
+    "https://kubernetes.default.svc.cluster.local",
+    "https://model.team.svc.cluster",
+    "https://model.service.consul",
+    "https://host.docker.internal",
+    "https://gateway.docker",
 ];
 
 /// Accepted, and where they lead as far as the URL tells.
@@ -248,6 +256,54 @@ fn a15_rt_ssr_001_forbidden_destinations_are_refused_as_such() {
     for text in FORBIDDEN {
         let refused = parse(text).expect_err(text);
         assert!(refused.ssrf, "{text}: {refused}");
+    }
+}
+
+/// Every way to write a socket of this machine that is not its address and port.
+#[test]
+fn s41_a_socket_file_is_no_base_url() {
+    for text in [
+        "unix:/run/x.sock",
+        "unix:///run/x.sock",
+        "http+unix://%2Frun%2Fx.sock",
+        "http://unix:/run/x.sock:/v1",
+        "npipe:////./pipe/x",
+        "/run/x.sock",
+    ] {
+        assert!(parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn s42_nothing_is_sent_in_plain_text_to_another_machine() {
+    for host in [
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.5",
+        "100.64.0.1",
+        "169.254.1.1",
+        "[fd12::1]",
+        "[fe80::1]",
+        "8.8.8.8",
+        "api.example.com",
+    ] {
+        let refused = parse(&format!("http://{host}:8080")).expect_err(host);
+        assert!(refused.ssrf, "{host}");
+        assert!(parse(&format!("https://{host}:8443")).is_ok(), "{host}");
+    }
+}
+
+/// A name that one network knows is another host in the next.
+#[test]
+fn s44_names_of_one_network_are_refused() {
+    for suffix in SPECIAL_USE {
+        for name in [format!("a.{suffix}"), format!("a.b.{suffix}")] {
+            let refused = parse(&format!("https://{name}")).expect_err(&name);
+            assert!(refused.ssrf, "{name}");
+        }
+        assert!(parse(&format!("https://{suffix}")).is_err() || *suffix == "localhost");
+        let public = format!("https://{suffix}.example.com");
+        assert!(parse(&public).is_ok(), "{public}");
     }
 }
 
