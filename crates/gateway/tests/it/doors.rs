@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use handshake_core::{
+    code::ErrorCode,
+    event::Body,
     ids::{ModelId, ModelRef},
     tier::{Reach, Residence},
 };
@@ -213,4 +215,67 @@ async fn rt_b11_a_name_that_a_person_expects_is_no_alarm() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-handshake-model-answered"), None);
     assert_eq!(alarms(&home), 0);
+}
+
+/// Where a server may want to send us. None of it is gone to, whatever the status.
+#[tokio::test(flavor = "multi_thread")]
+async fn s20_no_redirect_is_followed_wherever_it_leads() {
+    let target = Capture::start(b"").await;
+    let home = Home::new().await;
+    let port = target.address().port();
+    let targets = [
+        format!("{}/v1/chat/completions", target.url()),
+        format!("//127.0.0.1:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("http://127.1:{port}/"),
+        format!("http://2130706433:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        format!("http://127.0.0.2:{port}/"),
+        format!("http://user:key@127.0.0.1:{port}/"),
+        format!("HTTP://127.0.0.1:{port}\\@evil.example.org/"),
+        // Ourselves.
+        format!("http://{}/v1/chat/completions", home.address),
+        "http://169.254.169.254/latest/meta-data/".to_owned(),
+        "http://metadata.google.internal/".to_owned(),
+        "http://[fd00:ec2::254]/".to_owned(),
+        "http://10.0.0.1/".to_owned(),
+        "http://[fe80::1]/".to_owned(),
+        "http://0.0.0.0/".to_owned(),
+        "https://evil.example.org/".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "gopher://127.0.0.1:1/_x".to_owned(),
+        "javascript:alert(1)".to_owned(),
+        "/v1/elsewhere".to_owned(),
+        "?again".to_owned(),
+    ];
+    assert!(targets.len() >= 20);
+    for (n, location) in targets.iter().enumerate() {
+        for status in [300, 301, 302, 303, 305, 307, 308] {
+            let head = format!(
+                "HTTP/1.1 {status} Elsewhere\r\nlocation: {location}\r\nrefresh: 0;url={location}\r\n"
+            );
+            let upstream = Upstream::whole(&head, "").await;
+            let id = format!("at-{n}-{status}");
+            home.provider(&id, "openai_compat", &upstream.url(), Reach::Direct)
+                .await;
+            let answer = home.post("", &ask(&id, n % 2 == 0, "")).await;
+            assert!(answer.status >= 300, "{location}");
+            assert_eq!(
+                answer.header("location"),
+                None,
+                "nor is the client sent there"
+            );
+            assert_eq!(answer.header("refresh"), None);
+            assert_eq!(upstream.bodies().len(), 1, "{status} {location}");
+        }
+    }
+    target.assert_untouched();
+    let failed = home.world.memory.events().into_iter();
+    let codes = failed.filter_map(|event| match event.body {
+        Body::CallFailed { code, .. } => Some(code),
+        _ => None,
+    });
+    let codes: Vec<_> = codes.collect();
+    assert_eq!(codes.len(), targets.len() * 7);
+    assert!(codes.iter().all(|code| *code == ErrorCode::Protocol));
 }
