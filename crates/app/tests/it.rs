@@ -7,6 +7,7 @@
 
 mod it {
     mod check_url;
+    mod cut;
     mod doctor;
     mod factor;
     mod gateway;

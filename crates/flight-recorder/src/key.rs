@@ -121,6 +121,9 @@ pub fn framed(domain: &str, message: &[u8]) -> Vec<u8> {
 /// The domain of checkpoints.
 pub const CHECKPOINT_DOMAIN: &str = "hsk.checkpoint.v1";
 
+/// The domain of consent receipts, which the approval key signs.
+pub const RECEIPT_DOMAIN: &str = "hsk.consent_receipt.v1";
+
 /// The domain of seams.
 pub const SEAM_DOMAIN: &str = "hsk.log_seam.v1";
 

@@ -13,6 +13,7 @@ mod policy_file;
 mod strength;
 mod tools;
 mod trust;
+mod verify;
 mod wire;
 
 pub use handshake_core::{

@@ -6,7 +6,7 @@
 
 pub use handshake_policy::rules::{InvalidRules, Rules};
 pub use handshake_registry_store::{
-    ExportFailed, Loss, NewToken, OpenError, Retention, Segment, Store,
+    ExportFailed, LogReport, LogTrust, Loss, NewToken, OpenError, Retention, Segment, Store,
 };
 pub use handshake_runtime as runtime;
 pub use handshake_transport::SystemResolver;
@@ -19,6 +19,7 @@ pub use crate::{
     strength::weakness,
     tools::{Builtins, builtins},
     trust::config_dir,
+    verify::verify_log,
     wire::{Parts, Wiring, adapters},
 };
 
