@@ -11,6 +11,7 @@ mod it {
     mod doctor;
     mod factor;
     mod gateway;
+    mod hardening;
     mod input;
     mod log;
     mod machine;
@@ -18,5 +19,6 @@ mod it {
     mod provider;
     mod rules;
     mod terminal;
+    mod tls;
     mod token;
 }

@@ -156,6 +156,16 @@ pub(crate) fn sign(
     }
 }
 
+/// Reads a time in the one form that is written.
+pub(crate) fn utc_time<'de, D: serde::Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let text = String::deserialize(input)?;
+    if is_utc_time(&text) {
+        Ok(text)
+    } else {
+        Err(serde::de::Error::custom("not a time"))
+    }
+}
+
 /// Whether a text has the form `YYYY-MM-DDThh:mm:ss[.fraction]Z`. Nothing is decided by these times, so
 /// days per month are not checked.
 pub(crate) fn is_utc_time(text: &str) -> bool {

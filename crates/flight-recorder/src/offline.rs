@@ -153,7 +153,11 @@ pub fn verify_parts<R: BufRead>(
     ];
     let any = malformed.iter().any(|(bad, ..)| *bad);
     for (_, after, by) in malformed.into_iter().filter(|(bad, ..)| *bad) {
-        verifier.note(Tampering::vague(TamperKind::Malformed, after + 1, by));
+        verifier.note(Tampering::vague(
+            TamperKind::Malformed,
+            after.saturating_add(1),
+            by,
+        ));
     }
     if let Some(manifest) = manifest {
         let promised = [
@@ -172,7 +176,11 @@ pub fn verify_parts<R: BufRead>(
             } else {
                 TamperKind::Inserted
             };
-            verifier.note(Tampering::vague(kind, signed_to + 1, Evidence::Manifest));
+            verifier.note(Tampering::vague(
+                kind,
+                signed_to.saturating_add(1),
+                Evidence::Manifest,
+            ));
         }
         compare_manifest(&manifest, &mut verifier);
     }
@@ -215,8 +223,8 @@ fn compare_manifest(manifest: &Manifest, verifier: &mut Verifier) {
     }
     let size = verifier.size();
     let (kind, first) = match manifest.size.cmp(&size) {
-        std::cmp::Ordering::Greater => (TamperKind::Truncated, size + 1),
-        std::cmp::Ordering::Less => (TamperKind::Inserted, manifest.size + 1),
+        std::cmp::Ordering::Greater => (TamperKind::Truncated, size.saturating_add(1)),
+        std::cmp::Ordering::Less => (TamperKind::Inserted, manifest.size.saturating_add(1)),
         std::cmp::Ordering::Equal if verifier.head() != Some(manifest.head) => {
             (TamperKind::Rewritten, size.max(1))
         }

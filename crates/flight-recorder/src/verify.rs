@@ -205,7 +205,7 @@ impl Verifier {
         }
         self.tampering.extend(rewritten.map(|(_, fault)| fault));
         if self.signed_to < self.signed_at_least && self.tampering.is_empty() {
-            let after = self.signed_to + 1;
+            let after = self.signed_to.saturating_add(1);
             let fault = Tampering::vague(TamperKind::Removed, after, Evidence::Use);
             self.tampering.push(fault);
         }

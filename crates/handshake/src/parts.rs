@@ -15,6 +15,7 @@ pub use handshake_vault::{ApprovalSigner, KdfParams, Vault, VaultError};
 pub use crate::{
     clock::{OsEntropy, SystemClock},
     facade::account,
+    harden::{HOSTILE_VARIABLES, Hardening, harden, hardening},
     home::{Home, Making, default_path},
     strength::weakness,
     tools::{Builtins, builtins},

@@ -47,7 +47,11 @@ pub fn init(machine: &Machine) {
 /// Enrols a simulator that plays the cloud, with its key.
 pub fn enrol_cloud(machine: &Machine, cloud: &Simulator, key: &str) {
     let origin = format!("http://{}", cloud.addr());
-    let url = cloud.openai_url();
+    enrol_relay(machine, &origin, &cloud.openai_url(), key);
+}
+
+/// Enrols what listens at this URL as the cloud, with its key.
+pub fn enrol_relay(machine: &Machine, origin: &str, url: &str, key: &str) {
     let (code, screen) = with_factor(
         machine,
         &[
@@ -59,7 +63,7 @@ pub fn enrol_cloud(machine: &Machine, cloud: &Simulator, key: &str) {
             "--dialect",
             "generic",
             "--base-url",
-            &url,
+            url,
             "--reach",
             "relay",
             "--secret-ref",
@@ -67,10 +71,7 @@ pub fn enrol_cloud(machine: &Machine, cloud: &Simulator, key: &str) {
         ],
     );
     assert_eq!(code, 0, "{screen}");
-    let mut terminal = Terminal::run(
-        machine,
-        &["secret", "set", "cloud-key", "--origin", &origin],
-    );
+    let mut terminal = Terminal::run(machine, &["secret", "set", "cloud-key", "--origin", origin]);
     // The value and the factor are asked for in whatever order; the value once more is not echoed.
     let until = Instant::now() + Duration::from_secs(60);
     let mut answered = 0;

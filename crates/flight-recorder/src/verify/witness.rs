@@ -227,7 +227,7 @@ impl Verifier {
                 Says::Reached => (true, 0),
             };
             if !agrees {
-                let first = (self.confirmed + 1).min(size.max(1));
+                let first = self.confirmed.saturating_add(1).min(size.max(1));
                 let (kind, exact) = (TamperKind::Rewritten, first == size);
                 let fault = Tampering {
                     kind,

@@ -27,7 +27,7 @@ fn verify(log: &Sample, size: usize, approvers: Vec<PublicKey>, more: Records) -
     let trust = Trust {
         roots: vec![log.root],
         approvers,
-        anchors: Vec::new(),
+        ..Trust::default()
     };
     let within = |at: u64| at <= size as u64;
     let records = Records {
@@ -209,7 +209,7 @@ fn rt_b12_an_export_carries_its_receipts() {
         let trust = Trust {
             roots: vec![log.root],
             approvers,
-            anchors: Vec::new(),
+            ..Trust::default()
         };
         verify_export(folder.path(), trust).expect("reads")
     };
