@@ -208,16 +208,13 @@ impl Verifier {
 
     /// Asks every witness of the present size.
     pub(super) fn meet_witnesses(&mut self) {
-        let size = self.chain.size();
-        let Some(head) = self.chain.head() else {
-            return;
-        };
+        let (size, head) = (self.chain.size(), self.chain.head());
         while let Some(witness) = self.witnesses.get(self.next).filter(|w| w.size <= size) {
             self.next += 1;
-            if witness.size < size {
-                // Only size 0 of a log whose identity is unknown: there was no head to compare with.
+            // At size 0 of a log whose identity is unknown there is nothing to agree with.
+            let Some(head) = head.filter(|_| witness.size == size) else {
                 continue;
-            }
+            };
             let (agrees, bits) = match witness.says {
                 Says::Hash(hash) => (hash == head, 256),
                 Says::Anchor(index) => (

@@ -183,6 +183,14 @@ fn sound(corpus: &mut Corpus) {
         intact(2, 2),
     );
     let alone = Files::from([("log.jsonl", log.files()["log.jsonl"].clone())]);
+    let nothing = Files::from([("log.jsonl", Vec::new())]);
+    let at_nothing = anchor(&log, 0);
+    corpus.add(
+        "leaves-alone-and-none-of-them",
+        nothing,
+        &[at_nothing],
+        Answer::SelfConsistentOnly { size: 0 },
+    );
     corpus.add("leaves-alone", alone, &[anchor(&log, 5)], intact(12, 5));
 }
 

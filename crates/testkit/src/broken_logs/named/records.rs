@@ -51,6 +51,19 @@ pub(super) fn signed(corpus: &mut Corpus) {
     corpus.changed("malleable-signature", &plain(), 12, |log| {
         add_order(&mut log.checkpoints[3].signature);
     });
+    // S = H(R, A, M)·a for R of order 1: the equation holds, and the strict rules refuse it.
+    corpus.changed("signature-of-small-order", &plain(), 12, |log| {
+        let made = &mut log.checkpoints[3].signature;
+        *made = [0; 64];
+        made[0] = 1;
+        made[32..].copy_from_slice(&SMALL_ORDER_S);
+    });
+    corpus.changed("checkpoint-that-shrinks", &plain(), 12, |log| {
+        let mut made = log.checkpoints[0].clone();
+        made.prev = log.checkpoints[3].hash();
+        made.signature = key(1).sign(&made.signed()).to_bytes();
+        log.checkpoints.push(made);
+    });
     let none = Answer::SelfConsistentOnly { size: 12 };
     let mut unsigned = plain();
     unsigned.checkpoints.clear();
@@ -59,6 +72,27 @@ pub(super) fn signed(corpus: &mut Corpus) {
         log.checkpoints.pop();
         log.signer = 1;
         log.checkpoint();
+    });
+    corpus.changed("early-key", &epochs(), 12, |log| {
+        log.checkpoints.truncate(1);
+        let mut made = log.checkpoints[0].clone();
+        made.key = public(2);
+        made.signature = key(2).sign(&made.signed()).to_bytes();
+        log.checkpoints[0] = made;
+    });
+    corpus.changed("handover-to-an-earlier-key", &epochs(), 12, |log| {
+        log.hand_over();
+        let mut made = log.handovers.pop().expect("there");
+        made.to = public(1);
+        made.signature = key(3).sign(&made.signed()).to_bytes();
+        log.handovers.push(made);
+    });
+    corpus.changed("handover-that-goes-back", &epochs(), 12, |log| {
+        log.hand_over();
+        let mut made = log.handovers.pop().expect("there");
+        (made.at_size, made.at_head) = (6, log.head(6));
+        made.signature = key(3).sign(&made.signed()).to_bytes();
+        log.handovers.push(made);
     });
     corpus.changed("forged-handover", &epochs(), 12, |log| {
         log.handovers[1].to = public(9);
@@ -79,6 +113,12 @@ pub(super) fn signed(corpus: &mut Corpus) {
         log.handovers.push(made);
     });
 }
+
+/// Of the last checkpoint of the plain log, under its key.
+const SMALL_ORDER_S: [u8; 32] = [
+    0x6d, 0xaf, 0x77, 0x1e, 0x70, 0x7c, 0xa3, 0x08, 0x3d, 0xf1, 0x75, 0x2a, 0xbf, 0x94, 0xb6, 0xd0,
+    0xc3, 0xb8, 0x45, 0x28, 0x29, 0xbc, 0x6a, 0x47, 0xbb, 0x9b, 0x68, 0x56, 0xb5, 0xbf, 0x3e, 0x09,
+];
 
 /// Adds the group's order to the second half of a signature.
 fn add_order(signature: &mut [u8; 64]) {
@@ -110,6 +150,17 @@ pub(super) fn seams(corpus: &mut Corpus) {
         log.seams.remove(0);
     });
     corpus.changed("edited-seam", &log(), 4, |log| log.seams[1].size = 8);
+    corpus.changed("seam-that-skips", &log(), 4, |log| {
+        log.seams[1].first = 6;
+        log.seams[1].signature = key(2).sign(&log.seams[1].signed()).to_bytes();
+    });
+    corpus.changed("seam-of-an-earlier-time", &log(), 4, |log| {
+        // Signed at 5, when the first one had been signed at 6 already.
+        let mut made = log.seams.pop().expect("there");
+        (made.size, made.head, made.at_size) = (5, log.leaves[0].prev, 5);
+        made.signature = key(2).sign(&made.signed()).to_bytes();
+        log.seams.push(made);
+    });
     corpus.changed("seam-over-another-log", &log(), 7, |log| {
         let mut made = log.seams.pop().expect("there");
         made.head = [9; 32];
@@ -153,6 +204,11 @@ pub(super) fn receipts(corpus: &mut Corpus) {
         other.approve();
         log.receipts.append(&mut other.receipts);
     });
+    corpus.changed("receipt-that-names-more", &log(), 12, |log| {
+        let payload = br#"{"recorder_checkpoint":null }"#;
+        log.approve_as(payload.to_vec());
+    });
+    corpus.approver();
     corpus.changed("receipt-that-names-two-heads", &log(), 12, |log| {
         let twice = br#"{"recorder_checkpoint":null,"ext":{"recorder_checkpoint":null}}"#;
         log.approve_as(twice.to_vec());
@@ -192,6 +248,16 @@ pub(super) fn spelling(corpus: &mut Corpus) {
     corpus.text("manifest-edited", "manifest.json", 12, |text| {
         text.replacen("\"size\":12", "\"size\":11", 1)
     });
+    corpus.text("manifest-head-edited", "manifest.json", 12, |text| {
+        let at = text.find("\"head\":\"").expect("there") + 8;
+        format!("{}{}{}", &text[..at], "0".repeat(64), &text[at + 64..])
+    });
+    corpus.text(
+        "manifest-that-counts-nothing",
+        "manifest.json",
+        12,
+        |text| text.replacen("}", ",\"seams\":0}", 1),
+    );
     corpus.text("manifest-twice", "manifest.json", 12, |text| {
         format!("{text}{text}")
     });
