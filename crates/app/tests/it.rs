@@ -10,6 +10,7 @@ mod it {
     mod cut;
     mod doctor;
     mod factor;
+    mod flood;
     mod gateway;
     mod hardening;
     mod input;
