@@ -124,7 +124,7 @@ impl Home {
         Ok((walls, Strace::run(&self.command(&list), &self.around)))
     }
 
-    /// What it holds while nothing runs on it. Reading the log also folds the journal into the database.
+    /// What it holds while nothing runs on it.
     pub(crate) fn kept(&self) -> Result<Kept, String> {
         let output = self
             .command(&["log", "verify"])

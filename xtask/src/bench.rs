@@ -60,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, rest: &[String]) -> CheckResult {
 }
 
 /// Builds one target and returns where it lies.
-fn built(cargo: &Cargo, args: &[&str], target: &str) -> Result<PathBuf, CannotRun> {
+pub(crate) fn built(cargo: &Cargo, args: &[&str], target: &str) -> Result<PathBuf, CannotRun> {
     let mut args = args.to_vec();
     args.push("--message-format=json-render-diagnostics");
     executable(&cargo.output(&args)?, target)

@@ -1,6 +1,8 @@
 //! `ci`: what has to hold before a change lands, the cheap steps first.
 
-use crate::{codes, generated, layers, permits, real, schema, steps::Step, test, tidy};
+use crate::{
+    codes, generated, layers, permits, real, schema, steps::Step, test, tidy, verify_diff,
+};
 
 /// The format of the sources.
 pub(crate) const FMT: Step = Step::cargo("fmt", &["fmt", "--all", "--check"], "cargo fmt --all");
@@ -31,6 +33,9 @@ pub(crate) const STEPS: &[Step] = &[
         "cargo clippy --workspace --all-targets, and mend what it names",
     ),
     Step::check("test", test::run),
+    Step::check("verify-diff", |workspace| {
+        verify_diff::run(workspace, false)
+    }),
     Step::cargo(
         "doc",
         &["doc", "--no-deps", "--workspace", "--locked"],

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Isolate,
     /// The program against real model servers.
     Real,
+    /// The verifiers of logs against each other.
+    VerifyDiff,
     /// What a call costs.
     Bench,
     /// The list of commands.
@@ -82,6 +84,11 @@ pub(crate) const COMMANDS: &[(Command, &str, &str)] = &[
         "the program against a llama.cpp server and an Ollama daemon on this machine",
     ),
     (
+        Command::VerifyDiff,
+        "verify-diff",
+        "two verifiers of logs agree on broken logs and random edits (--all: 100,000 of them)",
+    ),
+    (
         Command::Bench,
         "bench",
         "what a call costs, next to a proxy that only passes bytes on (bench --help)",
@@ -112,6 +119,8 @@ pub(crate) struct Cli {
     pub(crate) json: bool,
     /// Write the generated files instead of comparing them.
     pub(crate) write: bool,
+    /// All cases instead of the short form.
+    pub(crate) all: bool,
     /// What stands after `bench`, for the program that measures.
     pub(crate) rest: Vec<String>,
 }
@@ -119,13 +128,14 @@ pub(crate) struct Cli {
 impl Cli {
     /// Reads the arguments after the program's name. The error is a message for a person.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let (mut command, mut json, mut write) = (None, false, false);
+        let (mut command, mut json, mut write, mut all) = (None, false, false, false);
         let mut rest = Vec::new();
         for arg in args {
             match arg.as_str() {
                 _ if command == Some(Command::Bench) => rest.push(arg),
                 "--json" => json = true,
                 "--write" => write = true,
+                "--all" => all = true,
                 "--help" | "-h" => command = command.or(Some(Command::Help)),
                 flag if flag.starts_with('-') => return Err(format!("unknown switch `{flag}`")),
                 word if command.is_some() => {
@@ -144,10 +154,17 @@ impl Cli {
                 command.name()
             ));
         }
+        if all && command != Command::VerifyDiff {
+            return Err(format!(
+                "`{}` has one form, `--all` belongs to `verify-diff`",
+                command.name()
+            ));
+        }
         Ok(Self {
             command,
             json,
             write,
+            all,
             rest,
         })
     }
@@ -178,6 +195,7 @@ mod tests {
                 command: Command::Schema,
                 json: true,
                 write: true,
+                all: false,
                 rest: Vec::new(),
             }
         );
@@ -200,6 +218,7 @@ mod tests {
             "layers tidy",
             "layers --fix",
             "layers --write",
+            "layers --all",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -7,10 +7,10 @@ use crate::cli::COMMANDS;
 /// The list of commands, switches and exit codes.
 pub(crate) fn text() -> String {
     let mut text = String::from(
-        "usage: cargo xtask <command> [--json] [--write]\n       cargo xtask bench [--help | options]\n\n",
+        "usage: cargo xtask <command> [--json] [--write]\n       cargo xtask verify-diff [--all]\n       cargo xtask bench [--help | options]\n\n",
     );
     for (_, name, what) in COMMANDS {
-        let _infallible = writeln!(text, "  {name:<9}{what}");
+        let _infallible = writeln!(text, "  {name:<12}{what}");
     }
     text.push_str(
         "\nexit codes: 0 all well, 1 something was found, 2 usage, or the check could not run\n",

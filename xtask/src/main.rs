@@ -28,6 +28,7 @@ mod source;
 mod steps;
 mod test;
 mod tidy;
+mod verify_diff;
 mod workspace;
 
 use std::process::ExitCode;
@@ -71,6 +72,7 @@ fn run(cli: &Cli, workspace: &Workspace) -> CheckResult {
         Command::Schema => generated::run(workspace, &schema::ARTEFACT, cli.write),
         Command::Isolate => isolate::run(workspace),
         Command::Real => real::check(workspace),
+        Command::VerifyDiff => verify_diff::run(workspace, cli.all),
         Command::Bench => bench::run(workspace, &cli.rest),
     }
 }

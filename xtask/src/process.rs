@@ -113,6 +113,26 @@ impl Cargo {
             .map_err(|_| failed(program, args, "its output is not UTF-8"))
     }
 
+    /// Runs a program to its end and returns its exit code and what it printed; `Ok(None)` where there is no such
+    /// program.
+    pub(crate) fn answer(
+        &self,
+        program: &Path,
+        args: &[&str],
+    ) -> Result<Option<(i32, String)>, CannotRun> {
+        let output = match self.command(program, args).stdin(Stdio::null()).output() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|e| failed(program, args, &e.to_string()))?,
+        };
+        let code = output
+            .status
+            .code()
+            .ok_or_else(|| failed(program, args, &output.status.to_string()))?;
+        let text = String::from_utf8(output.stdout)
+            .map_err(|_| failed(program, args, "its output is not UTF-8"))?;
+        Ok(Some((code, text)))
+    }
+
     fn command(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(&self.root);

@@ -36,6 +36,11 @@ pub(crate) enum Exit {
     Unverified = 5,
 }
 
+impl Exit {
+    /// Verified, but without an anchor. Shares its number with waiting: something is still wanted from outside.
+    pub(crate) const UNANCHORED: Self = Self::Waiting;
+}
+
 pub(crate) type Result<T> = std::result::Result<T, AppError>;
 
 impl AppError {

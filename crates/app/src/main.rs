@@ -11,6 +11,7 @@ mod out;
 mod preview;
 mod record;
 mod serve;
+mod start;
 mod stream;
 mod trace;
 mod widen;
@@ -31,6 +32,10 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    if let Err(error) = start::begin() {
+        let json = std::env::args_os().any(|arg| arg == "--json");
+        return ExitCode::from(Out::new(json).fail(&error) as u8);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => return usage_error(&usage),

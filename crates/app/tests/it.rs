@@ -7,9 +7,12 @@
 
 mod it {
     mod check_url;
+    mod cut;
     mod doctor;
     mod factor;
+    mod flood;
     mod gateway;
+    mod hardening;
     mod input;
     mod log;
     mod machine;
@@ -18,5 +21,6 @@ mod it {
     mod rules;
     mod servers;
     mod terminal;
+    mod tls;
     mod token;
 }

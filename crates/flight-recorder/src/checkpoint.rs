@@ -20,6 +20,7 @@ pub struct Checkpoint {
     /// The hash of its last leaf.
     pub head: LogHash,
     /// When, RFC 3339 in UTC. Informative: no check depends on a clock.
+    #[serde(deserialize_with = "key::utc_time")]
     pub time: String,
     /// The epoch key that signed.
     pub key_id: KeyId,

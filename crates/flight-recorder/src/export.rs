@@ -14,6 +14,7 @@ use crate::{
     handover::EpochHandover,
     hash::LogHash,
     leaf::{Leaf, LogHead, LogId},
+    receipt::Receipt,
     seam::Seam,
 };
 
@@ -21,17 +22,20 @@ pub(crate) const LOG: &str = "log.jsonl";
 pub(crate) const CHECKPOINTS: &str = "checkpoints.jsonl";
 pub(crate) const HANDOVERS: &str = "handovers.jsonl";
 pub(crate) const SEAMS: &str = "seams.jsonl";
+pub(crate) const RECEIPTS: &str = "receipts.jsonl";
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const SCHEMA: &str = "hsk.log_export@0.1";
 /// Of a log that was pruned, which a reader of the first form must not take for a whole one.
 pub(crate) const PRUNED_SCHEMA: &str = "hsk.log_export@0.2";
+/// With receipts of consent, with seams or without.
+pub(crate) const RECEIPTS_SCHEMA: &str = "hsk.log_export@0.3";
 
 /// `manifest.json`: one line, like the others. It is not signed; everything in it is checked against the
 /// rest.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// `hsk.log_export@0.1`; `hsk.log_export@0.2` of a log that was pruned, which has seams.
+    /// `hsk.log_export@0.1`; `@0.2` with seams, of a log that was pruned; `@0.3` with receipts, whether pruned or not.
     pub schema: String,
     /// The log.
     pub log_id: LogId,
@@ -46,6 +50,20 @@ pub struct Manifest {
     /// How many seams were written.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub seams: u64,
+    /// How many receipts were written.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub receipts: u64,
+}
+
+impl Manifest {
+    /// The form that an export with these files has, so that a reader of an older one refuses it.
+    pub(crate) fn form(&self) -> &'static str {
+        match (self.seams, self.receipts) {
+            (0, 0) => SCHEMA,
+            (_, 0) => PRUNED_SCHEMA,
+            _ => RECEIPTS_SCHEMA,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -80,6 +98,7 @@ pub struct ExportWriter {
     checkpoints: BufWriter<File>,
     handovers: BufWriter<File>,
     seams: Option<BufWriter<File>>,
+    receipts: Option<BufWriter<File>>,
     manifest: Manifest,
 }
 
@@ -96,6 +115,7 @@ impl ExportWriter {
             checkpoints: BufWriter::new(new_file(directory, CHECKPOINTS)?),
             handovers: BufWriter::new(new_file(directory, HANDOVERS)?),
             seams: None,
+            receipts: None,
             directory: directory.to_owned(),
             manifest: Manifest {
                 schema: SCHEMA.to_owned(),
@@ -105,6 +125,7 @@ impl ExportWriter {
                 handovers: 0,
                 checkpoints: 0,
                 seams: 0,
+                receipts: 0,
             },
         })
     }
@@ -114,12 +135,8 @@ impl ExportWriter {
     /// # Errors
     /// [`ExportError::Io`].
     pub fn seam(&mut self, seam: &Seam) -> Result<(), ExportError> {
-        let to = match &mut self.seams {
-            Some(to) => to,
-            none => none.insert(BufWriter::new(new_file(&self.directory, SEAMS)?)),
-        };
+        let to = opened(&mut self.seams, &self.directory, SEAMS)?;
         write_record(to, SEAMS, seam)?;
-        PRUNED_SCHEMA.clone_into(&mut self.manifest.schema);
         self.manifest.seams += 1;
         self.manifest.size = seam.size;
         self.manifest.head = seam.head;
@@ -157,11 +174,23 @@ impl ExportWriter {
         Ok(())
     }
 
+    /// Writes the next receipt, in the order in which they were stored.
+    ///
+    /// # Errors
+    /// [`ExportError::Io`].
+    pub fn receipt(&mut self, receipt: &Receipt) -> Result<(), ExportError> {
+        let to = opened(&mut self.receipts, &self.directory, RECEIPTS)?;
+        write_line(to, RECEIPTS, receipt.to_line())?;
+        self.manifest.receipts += 1;
+        Ok(())
+    }
+
     /// Writes the manifest and makes all of it durable.
     ///
     /// # Errors
     /// [`ExportError::Io`].
-    pub fn finish(self) -> Result<Manifest, ExportError> {
+    pub fn finish(mut self) -> Result<Manifest, ExportError> {
+        self.manifest.schema = self.manifest.form().to_owned();
         let mut manifest = BufWriter::new(new_file(&self.directory, MANIFEST)?);
         write_record(&mut manifest, MANIFEST, &self.manifest)?;
         let files = [
@@ -171,7 +200,8 @@ impl ExportWriter {
             (MANIFEST, manifest),
         ];
         let seams = self.seams.map(|writer| (SEAMS, writer));
-        for (file, writer) in files.into_iter().chain(seams) {
+        let receipts = self.receipts.map(|writer| (RECEIPTS, writer));
+        for (file, writer) in files.into_iter().chain(seams).chain(receipts) {
             let inner = writer
                 .into_inner()
                 .map_err(|e| io_error(file)(e.into_error()))?;
@@ -179,6 +209,18 @@ impl ExportWriter {
         }
         Ok(self.manifest)
     }
+}
+
+/// A file that only some exports have: made with its first record.
+fn opened<'a>(
+    writer: &'a mut Option<BufWriter<File>>,
+    directory: &Path,
+    file: &'static str,
+) -> Result<&'a mut BufWriter<File>, ExportError> {
+    Ok(match writer {
+        Some(writer) => writer,
+        none => none.insert(BufWriter::new(new_file(directory, file)?)),
+    })
 }
 
 fn make_directory(directory: &Path) -> Result<(), ExportError> {

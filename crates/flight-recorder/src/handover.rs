@@ -158,6 +158,12 @@ impl Epochs {
         );
     }
 
+    /// Whether this key is one that nothing took over from.
+    pub(crate) fn end_with(&self, key: &PublicKey) -> bool {
+        let epoch = self.0.get(&key.id());
+        epoch.is_some_and(|epoch| epoch.key == *key && epoch.to_size == u64::MAX)
+    }
+
     /// How many keys there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

@@ -121,6 +121,9 @@ pub fn framed(domain: &str, message: &[u8]) -> Vec<u8> {
 /// The domain of checkpoints.
 pub const CHECKPOINT_DOMAIN: &str = "hsk.checkpoint.v1";
 
+/// The domain of consent receipts, which the approval key signs.
+pub const RECEIPT_DOMAIN: &str = "hsk.consent_receipt.v1";
+
 /// The domain of seams.
 pub const SEAM_DOMAIN: &str = "hsk.log_seam.v1";
 
@@ -150,6 +153,16 @@ pub(crate) fn sign(
         Ok(signature)
     } else {
         Err(SignError::WrongSigner)
+    }
+}
+
+/// Reads a time in the one form that is written.
+pub(crate) fn utc_time<'de, D: serde::Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    let text = String::deserialize(input)?;
+    if is_utc_time(&text) {
+        Ok(text)
+    } else {
+        Err(serde::de::Error::custom("not a time"))
     }
 }
 

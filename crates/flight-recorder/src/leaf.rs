@@ -10,6 +10,9 @@ use crate::hash::LogHash;
 /// [`MAX_LINE`](crate::MAX_LINE).
 pub const MAX_PAYLOAD: usize = crate::MAX_LINE - 1024;
 
+/// The deepest nesting of a payload. Readers of JSON differ in how deep they go, and a verdict may not.
+pub const MAX_DEPTH: usize = 128;
+
 /// The identity of one log, normally derived from the install id: `[A-Za-z0-9._:/-]{1,128}`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -105,7 +108,8 @@ pub enum AppendError {
     /// Larger than [`MAX_PAYLOAD`].
     #[error("payload larger than {MAX_PAYLOAD} bytes")]
     TooLarge,
-    /// Not one JSON object without raw line breaks, so an export could not hold its exact bytes.
+    /// Not one JSON object without raw line breaks, so an export could not hold its exact bytes; or nested deeper than
+    /// [`MAX_DEPTH`].
     #[error("payload is not one JSON object on one line")]
     NotOneObject,
     /// The sequence numbers are used up.
@@ -162,8 +166,8 @@ pub(crate) fn check_payload(payload: &[u8]) -> Result<(), AppendError> {
     check_frame(payload)?;
     let text = std::str::from_utf8(payload).map_err(|_| AppendError::NotOneObject)?;
     match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(AppendError::NotOneObject),
+        Ok(_) if is_shallow(payload) => Ok(()),
+        _ => Err(AppendError::NotOneObject),
     }
 }
 
@@ -177,6 +181,28 @@ fn check_frame(payload: &[u8]) -> Result<(), AppendError> {
     } else {
         Err(AppendError::NotOneObject)
     }
+}
+
+/// Whether no more than [`MAX_DEPTH`] brackets are open at once, outside of strings.
+fn is_shallow(payload: &[u8]) -> bool {
+    let (mut depth, mut string, mut escaped) = (0_usize, false, false);
+    for byte in payload {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if string => escaped = true,
+            b'"' => string = !string,
+            _ if string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return false;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
 }
 
 /// The length prefix of a variable part. Every caller bounds its parts far below 4 GiB.
@@ -225,6 +251,16 @@ mod tests {
                 AppendError::NotOneObject
             );
         }
+        let nested = |deep: usize| {
+            format!("{{\"a\":{}{}}}", "[".repeat(deep), "]".repeat(deep)).into_bytes()
+        };
+        append(&genesis, nested(MAX_DEPTH - 1)).expect("appends");
+        let brackets = format!("{{\"a\":\"\\\"{}\"}}", "[".repeat(1000)).into_bytes();
+        append(&genesis, brackets).expect("text is no nesting");
+        assert_eq!(
+            append(&genesis, nested(MAX_DEPTH)).expect_err("refused"),
+            AppendError::NotOneObject
+        );
         let large = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_PAYLOAD)).into_bytes();
         assert_eq!(
             append(&genesis, large).expect_err("refused"),

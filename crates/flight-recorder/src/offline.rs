@@ -10,14 +10,18 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     checkpoint::Checkpoint,
-    export::{CHECKPOINTS, HANDOVERS, LOG, MANIFEST, Manifest, PRUNED_SCHEMA, SCHEMA, SEAMS},
-    format,
+    export::{
+        CHECKPOINTS, HANDOVERS, LOG, MANIFEST, Manifest, PRUNED_SCHEMA, RECEIPTS, RECEIPTS_SCHEMA,
+        SCHEMA, SEAMS,
+    },
+    format::{self, MalformedLine},
     handover::EpochHandover,
     leaf::Leaf,
     lines::{Line, Lines},
+    receipt::Receipt,
     seam::Seam,
     verdict::{Evidence, TamperKind, Tampering, Verdict},
-    verify::{Trust, Verifier},
+    verify::{Records, Trust, Verifier},
 };
 
 /// The most checkpoints or handovers that are read: they are held in memory.
@@ -36,6 +40,9 @@ pub enum VerifyError {
         #[source]
         source: io::Error,
     },
+    /// What was given is neither a directory nor a regular file.
+    #[error("the export is neither a directory nor a regular file")]
+    NoExport,
     /// The export names a format that this program does not know.
     #[error("unknown export format")]
     UnknownFormat,
@@ -58,8 +65,27 @@ pub struct ExportParts<R> {
     pub checkpoints: R,
     /// `seams.jsonl`, which only the export of a pruned log has.
     pub seams: Option<R>,
+    /// `receipts.jsonl`, which only an export with receipts has.
+    pub receipts: Option<R>,
     /// `log.jsonl`.
     pub log: R,
+}
+
+/// Verifies what is there: an export directory, or its `log.jsonl` alone.
+///
+/// # Errors
+/// As [`verify_export`] and [`verify_leaves`].
+pub fn verify_path(path: &Path, trust: Trust) -> Result<Verdict, VerifyError> {
+    const FILE: &str = "the export";
+    let meta = path.metadata().map_err(unreadable(FILE))?;
+    if meta.is_dir() {
+        return verify_export(path, trust);
+    }
+    if !meta.is_file() {
+        return Err(VerifyError::NoExport);
+    }
+    let file = File::open(path).map_err(unreadable(FILE))?;
+    verify_leaves(BufReader::new(file), trust)
 }
 
 /// Verifies an export directory, as [`ExportWriter`](crate::ExportWriter) writes it.
@@ -71,10 +97,8 @@ pub fn verify_export(directory: &Path, trust: Trust) -> Result<Verdict, VerifyEr
         manifest: open(directory, MANIFEST)?,
         handovers: open(directory, HANDOVERS)?,
         checkpoints: open(directory, CHECKPOINTS)?,
-        seams: match directory.join(SEAMS).symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            _ => Some(open(directory, SEAMS)?),
-        },
+        seams: open_if_there(directory, SEAMS)?,
+        receipts: open_if_there(directory, RECEIPTS)?,
         log: open(directory, LOG)?,
     };
     verify_parts(parts, trust)
@@ -95,12 +119,29 @@ pub fn verify_parts<R: BufRead>(
         Some(seams) => read_records::<Seam>(seams, SEAMS)?,
         None => (Vec::new(), false),
     };
-    let counts = [handovers.len(), checkpoints.len(), seams.len()].map(|count| count as u64);
+    let (receipts, bad_receipt) = match parts.receipts {
+        Some(receipts) => read_lines(receipts, RECEIPTS, Receipt::from_line)?,
+        None => (Vec::new(), false),
+    };
+    let counts = [
+        handovers.len(),
+        checkpoints.len(),
+        seams.len(),
+        receipts.len(),
+    ]
+    .map(|count| count as u64);
     let signed_to = checkpoints.last().map_or(0, |checkpoint| checkpoint.size);
     let log_id = manifest.as_ref().map(|m| m.log_id.clone());
     let log_id = log_id.or_else(|| checkpoints.first().map(|c| c.log_id.clone()));
 
-    let mut verifier = Verifier::pruned(trust, log_id, &handovers, checkpoints, &seams);
+    let records = Records {
+        handovers,
+        checkpoints,
+        seams,
+        receipts,
+        uses: Vec::new(),
+    };
+    let mut verifier = Verifier::over(trust, log_id, records);
     read_leaves(parts.log, LOG, &mut verifier)?;
 
     let malformed = [
@@ -108,23 +149,38 @@ pub fn verify_parts<R: BufRead>(
         (bad_handover, signed_to, Evidence::Handover),
         (bad_checkpoint, signed_to, Evidence::Checkpoint),
         (bad_seam, 0, Evidence::Seam),
+        (bad_receipt, 0, Evidence::Receipt),
     ];
+    let any = malformed.iter().any(|(bad, ..)| *bad);
     for (_, after, by) in malformed.into_iter().filter(|(bad, ..)| *bad) {
-        verifier.note(Tampering::vague(TamperKind::Malformed, after + 1, by));
+        verifier.note(Tampering::vague(
+            TamperKind::Malformed,
+            after.saturating_add(1),
+            by,
+        ));
     }
     if let Some(manifest) = manifest {
-        let promised = [manifest.handovers, manifest.checkpoints, manifest.seams];
+        let promised = [
+            manifest.handovers,
+            manifest.checkpoints,
+            manifest.seams,
+            manifest.receipts,
+        ];
         let short = promised
             .iter()
             .zip(&counts)
             .any(|(promised, found)| promised > found);
-        if !bad_handover && !bad_checkpoint && !bad_seam && promised != counts {
+        if !any && promised != counts {
             let kind = if short {
                 TamperKind::Removed
             } else {
                 TamperKind::Inserted
             };
-            verifier.note(Tampering::vague(kind, signed_to + 1, Evidence::Manifest));
+            verifier.note(Tampering::vague(
+                kind,
+                signed_to.saturating_add(1),
+                Evidence::Manifest,
+            ));
         }
         compare_manifest(&manifest, &mut verifier);
     }
@@ -167,8 +223,8 @@ fn compare_manifest(manifest: &Manifest, verifier: &mut Verifier) {
     }
     let size = verifier.size();
     let (kind, first) = match manifest.size.cmp(&size) {
-        std::cmp::Ordering::Greater => (TamperKind::Truncated, size + 1),
-        std::cmp::Ordering::Less => (TamperKind::Inserted, manifest.size + 1),
+        std::cmp::Ordering::Greater => (TamperKind::Truncated, size.saturating_add(1)),
+        std::cmp::Ordering::Less => (TamperKind::Inserted, manifest.size.saturating_add(1)),
         std::cmp::Ordering::Equal if verifier.head() != Some(manifest.head) => {
             (TamperKind::Rewritten, size.max(1))
         }
@@ -182,7 +238,7 @@ fn read_manifest(input: impl BufRead) -> Result<Option<Manifest>, VerifyError> {
     let (manifests, bad) = read_records::<Manifest>(input, MANIFEST)?;
     let mut manifests = manifests.into_iter();
     match (manifests.next(), manifests.next()) {
-        (Some(manifest), None) if !bad && is_ours(&manifest) => Ok(Some(manifest)),
+        (Some(manifest), None) if !bad && manifest.schema == manifest.form() => Ok(Some(manifest)),
         (Some(manifest), None) if !bad && is_other_version(&manifest.schema) => {
             Err(VerifyError::UnknownFormat)
         }
@@ -190,21 +246,11 @@ fn read_manifest(input: impl BufRead) -> Result<Option<Manifest>, VerifyError> {
     }
 }
 
-/// The form without seams, or the one with them.
-fn is_ours(manifest: &Manifest) -> bool {
-    let schema = if manifest.seams == 0 {
-        SCHEMA
-    } else {
-        PRUNED_SCHEMA
-    };
-    manifest.schema == schema
-}
-
-/// Whether a schema id is ours with another version, rather than a damaged one. The version with seams is another
-/// one where there are none.
+/// Whether a schema id is ours with a version that is not known here. A known one on the wrong form is damage.
 fn is_other_version(schema: &str) -> bool {
+    let known = [SCHEMA, PRUNED_SCHEMA, RECEIPTS_SCHEMA].contains(&schema);
     let version = schema.strip_prefix("hsk.log_export@");
-    schema != SCHEMA
+    !known
         && version.is_some_and(|version| {
             !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'.')
         })
@@ -215,19 +261,38 @@ fn read_records<T: Serialize + DeserializeOwned>(
     input: impl BufRead,
     file: &'static str,
 ) -> Result<(Vec<T>, bool), VerifyError> {
+    read_lines(input, file, format::from_line)
+}
+
+fn read_lines<T>(
+    input: impl BufRead,
+    file: &'static str,
+    read: impl Fn(&[u8]) -> Result<T, MalformedLine>,
+) -> Result<(Vec<T>, bool), VerifyError> {
     let mut lines = Lines::new(input);
     let mut records = Vec::new();
     while let Some(line) = lines.next_line().map_err(unreadable(file))? {
         let Line::Whole(bytes) = line else {
             return Ok((records, true));
         };
-        match format::from_line(bytes) {
+        match read(bytes) {
             Ok(record) if records.len() < MAX_RECORDS => records.push(record),
             Ok(_) => return Err(VerifyError::TooMany { file }),
             Err(_) => return Ok((records, true)),
         }
     }
     Ok((records, false))
+}
+
+/// `None` where the export has no such file.
+fn open_if_there(
+    directory: &Path,
+    file: &'static str,
+) -> Result<Option<BufReader<File>>, VerifyError> {
+    match directory.join(file).symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        _ => open(directory, file).map(Some),
+    }
 }
 
 /// Opens a regular file. A link, a pipe or a device in an export is refused: it could be endless.

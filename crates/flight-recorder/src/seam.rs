@@ -25,6 +25,7 @@ pub struct Seam {
     /// The hash of the last of them.
     pub at_head: LogHash,
     /// When, RFC 3339 in UTC. Informative: no check depends on a clock.
+    #[serde(deserialize_with = "key::utc_time")]
     pub time: String,
     /// The epoch key that signed.
     pub key_id: KeyId,

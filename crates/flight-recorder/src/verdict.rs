@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{hash::LogHash, leaf::LogId};
+use crate::{hash::LogHash, key::PublicKey, leaf::LogId};
 
 /// In which way a log was altered.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -11,15 +11,15 @@ use crate::{hash::LogHash, leaf::LogId};
 pub enum TamperKind {
     /// A leaf's own bytes do not give its hash, or the leaf after it names another one.
     Modified,
-    /// A leaf is missing.
+    /// A leaf is missing, or a checkpoint that has to be there.
     Removed,
     /// A leaf is there that does not belong, or is there twice.
     Inserted,
     /// The leaves are in another order.
     Reordered,
-    /// The log ends before a size that an anchor, a checkpoint, a handover or the manifest names.
+    /// The log ends before a size that an anchor, a receipt, a use, a checkpoint, a handover or the manifest names.
     Truncated,
-    /// The leaves agree among themselves but not with an anchor, a checkpoint, a handover or the manifest.
+    /// The leaves agree among themselves but not with an anchor, a receipt, a checkpoint, a handover or the manifest.
     Rewritten,
     /// A line is not in the one format that the writer produces.
     Malformed,
@@ -68,6 +68,10 @@ pub enum Evidence {
     Checkpoint,
     /// A handover between epoch keys.
     Handover,
+    /// Something that was sent under a receipt.
+    Use,
+    /// A receipt of consent.
+    Receipt,
     /// An anchor that the caller gave.
     Anchor,
 }
@@ -82,6 +86,8 @@ impl Evidence {
             Self::Seam => "seam",
             Self::Checkpoint => "checkpoint",
             Self::Handover => "handover",
+            Self::Use => "use",
+            Self::Receipt => "receipt",
             Self::Anchor => "anchor",
         }
     }
@@ -138,7 +144,10 @@ pub enum Status {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Verdict {
     /// The outcome in one word.
+    #[serde(rename = "verdict")]
     pub status: Status,
+    /// The caller's root with which the log began, as far as that is known.
+    pub root: Option<PublicKey>,
     /// The log's identity; `None` when leaves alone were checked.
     pub log_id: Option<LogId>,
     /// How many leaves hold, from the first on; those that were pruned count.
@@ -148,8 +157,11 @@ pub struct Verdict {
     pub pruned: Option<u64>,
     /// The hash of the last leaf that holds. `None` only when leaves alone were checked and there is none.
     pub head: Option<LogHash>,
-    /// The largest size that an outside anchor confirms.
+    /// The largest size that an outside anchor, or a receipt of the caller's approver, confirms.
+    #[serde(rename = "anchored_at")]
     pub anchored_size: Option<u64>,
+    /// Which of the two it was.
+    pub anchored_by: Option<Evidence>,
     /// How many bits of the hash that anchor holds.
     pub anchor_bits: Option<u32>,
     /// The largest size that a checkpoint signed by a key of the roots confirms.
@@ -163,12 +175,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The exit code of `handshake-verify`: 0 intact and anchored, 1 self-consistent only, 5 tampered.
+    /// The exit code of `handshake-verify` and of `handshake log verify`: 0 intact and anchored, 4 self-consistent only,
+    /// 5 tampered.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.status {
             Status::Intact => 0,
-            Status::SelfConsistentOnly => 1,
+            Status::SelfConsistentOnly => 4,
             Status::Tampered => 5,
         }
     }

@@ -3,40 +3,50 @@
 use crate::{
     anchor::Anchor,
     checkpoint::Checkpoint,
-    handover::{EpochHandover, Epochs},
+    handover::EpochHandover,
     hash::LogHash,
-    key::{self, PublicKey},
+    key::PublicKey,
     leaf::{Leaf, LogHead, LogId},
+    receipt::Receipt,
     seam::Seam,
     verdict::{Evidence, Status, TamperKind, Tampering, Verdict},
 };
 
 mod chain;
+mod witness;
 
 use chain::Chain;
+use witness::Witness;
 
 /// What the caller trusts. Never taken from the log under test.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     /// Public keys with which the log may have begun. Without one, every checkpoint is by a wrong key.
     pub roots: Vec<PublicKey>,
-    /// What was noted outside. Without one, the best verdict is *self-consistent only*.
+    /// The key that signs now, for whoever holds the vault: the handovers have to lead to it.
+    pub present: Option<PublicKey>,
+    /// Public keys with which a person approves. A receipt that one of them signed counts as an anchor, and one that
+    /// none of them signed as tampering. Without a key, receipts can only contradict.
+    pub approvers: Vec<PublicKey>,
+    /// What was noted outside. Without one, and without a receipt that counts as one, the best verdict is
+    /// *self-consistent only*.
     pub anchors: Vec<Anchor>,
 }
 
-/// Something that says which hash the log has at a size.
-#[derive(Debug)]
-struct Witness {
-    size: u64,
-    by: Evidence,
-    says: Says,
-}
-
-#[derive(Debug)]
-enum Says {
-    Hash(LogHash),
-    /// The anchor with this index.
-    Anchor(usize),
+/// What is kept about a log beside its leaves, each in the order in which it was made.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    /// From each epoch key to the next.
+    pub handovers: Vec<EpochHandover>,
+    /// Signed heads.
+    pub checkpoints: Vec<Checkpoint>,
+    /// What was pruned. A seam that does not hold is not gone by, so the leaves that it speaks of are missing then.
+    pub seams: Vec<Seam>,
+    /// Receipts of consent: each names the head of its time.
+    pub receipts: Vec<Receipt>,
+    /// Sizes at which something was sent under a receipt. The log had that size then, and a checkpoint signed it
+    /// before the send.
+    pub uses: Vec<u64>,
 }
 
 /// Checks a log leaf by leaf, in constant memory per leaf.
@@ -49,7 +59,7 @@ enum Says {
 /// let (leaf, head) = append(&genesis, br#"{"type":"provider_registered"}"#.to_vec())?;
 ///
 /// // The head was written down elsewhere.
-/// let trust = Trust { roots: vec![], anchors: vec![head.short_anchor().parse()?] };
+/// let trust = Trust { anchors: vec![head.short_anchor().parse()?], ..Trust::default() };
 /// let mut verifier = Verifier::new(trust, Some(log_id), &[], vec![]);
 /// verifier.push(&leaf);
 /// assert_eq!(verifier.finish().status, Status::Intact);
@@ -68,8 +78,14 @@ pub struct Verifier {
     epoch_keys: usize,
     /// The largest size that a signed or outside witness confirmed.
     confirmed: u64,
-    anchored: Option<(u64, u32)>,
+    anchored: Option<(u64, u32, Evidence)>,
     checkpointed: Option<u64>,
+    /// The largest size of a checkpoint that was taken, pruned leaves included.
+    signed_to: u64,
+    /// A checkpoint has to be there for this size.
+    signed_at_least: u64,
+    /// The root that signed.
+    root: Option<PublicKey>,
     /// The first disagreement with a witness, and the size at which it showed.
     rewritten: Option<(u64, Tampering)>,
     tampering: Vec<Tampering>,
@@ -86,167 +102,39 @@ impl Verifier {
         handovers: &[EpochHandover],
         checkpoints: Vec<Checkpoint>,
     ) -> Self {
-        Self::pruned(trust, log_id, handovers, checkpoints, &[])
+        let records = Records {
+            handovers: handovers.to_vec(),
+            checkpoints,
+            ..Records::default()
+        };
+        Self::over(trust, log_id, records)
     }
 
-    /// The same for a log whose oldest leaves may have been removed on purpose: the leaves begin after the last
-    /// of the seams. A seam that does not hold is not gone by, so the leaves that it speaks of are missing then.
+    /// The same with everything that is kept about a log. After a seam that holds, the leaves begin behind it.
     #[must_use]
-    pub fn pruned(
-        trust: Trust,
-        log_id: Option<LogId>,
-        handovers: &[EpochHandover],
-        checkpoints: Vec<Checkpoint>,
-        seams: &[Seam],
-    ) -> Self {
+    pub fn over(mut trust: Trust, log_id: Option<LogId>, records: Records) -> Self {
         let genesis = log_id.as_ref().map(|id| LogHead::genesis(id).hash);
         let mut this = Self {
             chain: Chain::new(0, genesis),
             pruned: 0,
-            anchors: trust.anchors,
+            anchors: std::mem::take(&mut trust.anchors),
             witnesses: Vec::new(),
             next: 0,
             epoch_keys: 0,
             confirmed: 0,
             anchored: None,
             checkpointed: None,
+            signed_to: 0,
+            signed_at_least: 0,
+            root: None,
             rewritten: None,
             tampering: Vec::new(),
             log_id,
         };
-        this.take_signed(&trust.roots, handovers, checkpoints, seams);
-        this.witnesses.sort_by_key(|witness| witness.size);
+        this.take(&trust, records);
         this.pass_the_pruned();
         this.meet_witnesses();
         this
-    }
-
-    fn take_signed(
-        &mut self,
-        roots: &[PublicKey],
-        handovers: &[EpochHandover],
-        checkpoints: Vec<Checkpoint>,
-        seams: &[Seam],
-    ) {
-        let (epochs, fault) = Epochs::follow(self.log_id.as_ref(), roots, handovers);
-        self.epoch_keys = epochs.len();
-        self.tampering.extend(fault);
-        if fault.is_none() {
-            self.witnesses
-                .extend(handovers.iter().map(|handover| Witness {
-                    size: handover.at_size,
-                    by: Evidence::Handover,
-                    says: Says::Hash(handover.at_head),
-                }));
-        }
-        self.take_checkpoints(&epochs, checkpoints);
-        self.take_seams(&epochs, seams);
-        for (index, anchor) in self.anchors.iter().enumerate() {
-            let fault = match anchor {
-                Anchor::Checkpoint(kept)
-                    if self.log_id.as_ref().is_some_and(|id| *id != kept.log_id) =>
-                {
-                    Some(TamperKind::CheckpointChain)
-                }
-                Anchor::Checkpoint(kept) => epochs.judge(kept).err(),
-                Anchor::Head(_) | Anchor::Short { .. } => None,
-            };
-            match fault {
-                Some(kind) => {
-                    self.tampering
-                        .push(Tampering::vague(kind, anchor.size(), Evidence::Anchor))
-                }
-                None => self.witnesses.push(Witness {
-                    size: anchor.size(),
-                    by: Evidence::Anchor,
-                    says: Says::Anchor(index),
-                }),
-            }
-        }
-    }
-
-    fn take_checkpoints(&mut self, epochs: &Epochs, checkpoints: Vec<Checkpoint>) {
-        let mut before: Option<(u64, LogHash)> = None;
-        for checkpoint in checkpoints {
-            let follows = match (&before, &self.log_id) {
-                (Some((size, hash)), _) => {
-                    checkpoint.size >= *size && checkpoint.prev_checkpoint_hash == *hash
-                }
-                (None, Some(id)) => checkpoint.prev_checkpoint_hash == LogHead::genesis(id).hash,
-                (None, None) => true,
-            };
-            let ours = self
-                .log_id
-                .as_ref()
-                .is_none_or(|id| *id == checkpoint.log_id);
-            // The signature first: a checkpoint that nobody signed says nothing about its place.
-            let fault = epochs.judge(&checkpoint).err().or_else(|| {
-                (!follows || !ours || !key::is_utc_time(&checkpoint.time))
-                    .then_some(TamperKind::CheckpointChain)
-            });
-            if let Some(kind) = fault {
-                self.tampering.push(Tampering::vague(
-                    kind,
-                    checkpoint.size,
-                    Evidence::Checkpoint,
-                ));
-                return;
-            }
-            before = Some((checkpoint.size, checkpoint.hash()));
-            let says = Says::Hash(checkpoint.head);
-            self.witnesses.push(Witness {
-                size: checkpoint.size,
-                by: Evidence::Checkpoint,
-                says,
-            });
-        }
-    }
-
-    fn take_seams(&mut self, epochs: &Epochs, seams: &[Seam]) {
-        let mut before: Option<&Seam> = None;
-        for seam in seams {
-            let follows = seam.follows(before, self.log_id.as_ref());
-            let fault = epochs.judge_seam(seam).err();
-            if let Some(kind) = fault.or((!follows).then_some(TamperKind::SeamChain)) {
-                self.tampering
-                    .push(Tampering::vague(kind, seam.size, Evidence::Seam));
-                break;
-            }
-            for (size, hash) in [(seam.size, seam.head), (seam.at_size, seam.at_head)] {
-                self.witnesses.push(Witness {
-                    size,
-                    by: Evidence::Seam,
-                    says: Says::Hash(hash),
-                });
-            }
-            before = Some(seam);
-        }
-        if let Some(last) = before {
-            self.pruned = last.size;
-            self.chain = Chain::new(last.size, Some(last.head));
-        }
-    }
-
-    /// Witnesses of leaves that were pruned can only be held against each other.
-    fn pass_the_pruned(&mut self) {
-        let behind = self.witnesses.partition_point(|w| w.size < self.pruned);
-        for pair in self.witnesses[..behind].chunk_by(|a, b| a.size == b.size) {
-            let known = pair.iter().find_map(|witness| match witness.says {
-                Says::Hash(hash) => Some(hash),
-                Says::Anchor(_) => None,
-            });
-            let Some(known) = known else { continue };
-            let liar = pair.iter().find(|witness| match witness.says {
-                Says::Hash(hash) => hash != known,
-                Says::Anchor(index) => !self.anchors[index].matches(&known),
-            });
-            if let Some(liar) = liar {
-                let fault = Tampering::vague(TamperKind::Rewritten, liar.size, liar.by);
-                self.rewritten.get_or_insert((liar.size, fault));
-            }
-        }
-        self.next = behind;
-        self.confirmed = self.pruned;
     }
 
     /// Takes the next leaf, in the order of the log.
@@ -259,6 +147,11 @@ impl Verifier {
     /// Takes a line that could not be read as a leaf.
     pub fn push_malformed(&mut self) {
         self.chain.push_malformed();
+    }
+
+    /// Takes note of a record beside the leaves that could not be read.
+    pub fn malformed(&mut self, by: Evidence) {
+        self.note(Tampering::vague(TamperKind::Malformed, 1, by));
     }
 
     /// Adds something that was found outside the leaves.
@@ -277,52 +170,6 @@ impl Verifier {
 
     pub(crate) fn is_broken(&self) -> bool {
         self.chain.is_broken()
-    }
-
-    /// Asks every witness of the present size.
-    fn meet_witnesses(&mut self) {
-        let size = self.chain.size();
-        let Some(head) = self.chain.head() else {
-            return;
-        };
-        while let Some(witness) = self.witnesses.get(self.next).filter(|w| w.size <= size) {
-            if witness.size < size {
-                // Only size 0 of a log whose identity is unknown: there was no head to compare with.
-                self.next += 1;
-                continue;
-            }
-            let (agrees, bits) = match witness.says {
-                Says::Hash(hash) => (hash == head, 0),
-                Says::Anchor(index) => (
-                    self.anchors[index].matches(&head),
-                    self.anchors[index].bits(),
-                ),
-            };
-            self.next += 1;
-            if !agrees {
-                let first = (self.confirmed + 1).min(size.max(1));
-                let (kind, exact) = (TamperKind::Rewritten, first == size);
-                let fault = Tampering {
-                    kind,
-                    first_bad_seq: first,
-                    exact,
-                    shown_by: witness.by,
-                };
-                self.rewritten.get_or_insert((size, fault));
-                continue;
-            }
-            match witness.by {
-                Evidence::Anchor => {
-                    // At one size the anchor with more bits counts.
-                    self.anchored = self.anchored.max(Some((size, bits)));
-                }
-                Evidence::Checkpoint => self.checkpointed = Some(size),
-                _ => {}
-            }
-            if self.rewritten.is_none() {
-                self.confirmed = size;
-            }
-        }
     }
 
     /// The verdict over all that was taken.
@@ -357,23 +204,30 @@ impl Verifier {
             }
         }
         self.tampering.extend(rewritten.map(|(_, fault)| fault));
+        if self.signed_to < self.signed_at_least && self.tampering.is_empty() {
+            let after = self.signed_to.saturating_add(1);
+            let fault = Tampering::vague(TamperKind::Removed, after, Evidence::Use);
+            self.tampering.push(fault);
+        }
         self.tampering
             .sort_by_key(|t| (!t.exact, t.first_bad_seq, t.kind, t.shown_by));
         let status = match self.anchored {
             _ if !self.tampering.is_empty() => Status::Tampered,
-            Some((anchored, _)) if anchored > 0 || size == 0 => Status::Intact,
+            Some((anchored, ..)) if anchored > 0 || size == 0 => Status::Intact,
             _ => Status::SelfConsistentOnly,
         };
         Verdict {
             status,
+            root: self.root,
             log_id: self.log_id,
             size,
             pruned: (self.pruned > 0).then_some(self.pruned),
             head: self.chain.head(),
-            anchored_size: self.anchored.map(|(size, _)| size),
-            anchor_bits: self.anchored.map(|(_, bits)| bits),
+            anchored_size: self.anchored.map(|(size, ..)| size),
+            anchored_by: self.anchored.map(|(_, _, by)| by),
+            anchor_bits: self.anchored.map(|(_, bits, _)| bits),
             checkpointed_size: self.checkpointed,
-            unanchored: size - self.anchored.map_or(0, |(size, _)| size),
+            unanchored: size - self.anchored.map_or(0, |(size, ..)| size),
             epoch_keys: self.epoch_keys,
             tampering: self.tampering,
         }

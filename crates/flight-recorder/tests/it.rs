@@ -10,6 +10,8 @@ mod keys;
 mod leaves;
 #[path = "it/mutations.rs"]
 mod mutations;
+#[path = "it/receipts.rs"]
+mod receipts;
 #[path = "it/sample.rs"]
 mod sample;
 #[path = "it/seams.rs"]

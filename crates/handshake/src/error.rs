@@ -132,7 +132,11 @@ impl From<VaultError> for Error {
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
-        Self::new(error.code(), Phase::Storage, error.to_string())
+        let made = Self::new(error.code(), Phase::Storage, error.to_string());
+        match error {
+            OpenError::Log => made.next("run `handshake log verify`"),
+            _ => made,
+        }
     }
 }
 

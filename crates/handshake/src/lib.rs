@@ -7,12 +7,14 @@ mod clock;
 mod connections;
 mod error;
 mod facade;
+mod harden;
 mod home;
 pub mod parts;
 mod policy_file;
 mod strength;
 mod tools;
 mod trust;
+mod verify;
 mod wire;
 
 pub use handshake_core::{

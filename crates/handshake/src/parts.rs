@@ -6,7 +6,7 @@
 
 pub use handshake_policy::rules::{InvalidRules, Rules};
 pub use handshake_registry_store::{
-    ExportFailed, Loss, NewToken, OpenError, Retention, Segment, Store,
+    ExportFailed, LogReport, LogTrust, Loss, NewToken, OpenError, Retention, Segment, Store,
 };
 pub use handshake_runtime as runtime;
 pub use handshake_transport::SystemResolver;
@@ -15,10 +15,12 @@ pub use handshake_vault::{ApprovalSigner, KdfParams, Vault, VaultError};
 pub use crate::{
     clock::{OsEntropy, SystemClock},
     facade::account,
+    harden::{HOSTILE_VARIABLES, Hardening, harden, hardening},
     home::{Home, Making, default_path},
     strength::weakness,
     tools::{Builtins, builtins},
     trust::config_dir,
+    verify::verify_log,
     wire::{Parts, Wiring, adapters},
 };
 

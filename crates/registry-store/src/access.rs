@@ -45,6 +45,15 @@ pub(crate) fn prepare(path: &Path) -> Result<(PathBuf, bool), OpenError> {
     Ok((path, made))
 }
 
+/// The database that is there, without links in its path. Makes nothing.
+pub(crate) fn existing(path: &Path) -> Result<PathBuf, OpenError> {
+    match path.symlink_metadata() {
+        Ok(_) => prepare(path).map(|(path, _)| path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Missing),
+        Err(error) => Err(failed(DATABASE)(error)),
+    }
+}
+
 /// A directory for its owner only; made where it is missing.
 pub(crate) fn check_directory(directory: &Path) -> Result<(), OpenError> {
     match directory.symlink_metadata() {

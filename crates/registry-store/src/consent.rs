@@ -326,6 +326,16 @@ pub(crate) fn insert(
     Ok(stored == 1)
 }
 
+/// Every receipt as it was signed, in the order in which they were stored; an error for one that is no signed receipt
+/// any more. Nothing is verified here.
+pub(crate) fn all_signed(
+    conn: &Connection,
+) -> Result<Vec<std::result::Result<SignedReceipt, StoreError>>> {
+    let mut select = conn.prepare(&format!("{SELECT} ORDER BY stored_at, receipt_id"))?;
+    let rows = select.query_map([], Stored::read)?;
+    rows.map(|row| Ok(row?.signed())).collect()
+}
+
 /// Revokes one receipt. Its request, or `None` when there is no such receipt.
 pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<SignedReceipt>> {
     let id = receipt.to_string();

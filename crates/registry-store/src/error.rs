@@ -41,9 +41,23 @@ pub enum OpenError {
         /// The newest version that is known here.
         known: u32,
     },
+    /// There is none.
+    #[error("there is no database")]
+    Missing,
+    /// An older version of this program wrote it. Opening the store migrates it.
+    #[error("the database is of version {found} and has to be migrated to version {known}")]
+    Older {
+        /// Its version.
+        found: u32,
+        /// The newest version that is known here.
+        known: u32,
+    },
     /// It is damaged.
     #[error("the database is damaged")]
     Damaged,
+    /// The log ends before a size that its last checkpoint signs, or its last leaf was altered.
+    #[error("the log was cut or altered: it does not reach what was signed")]
+    Log,
     /// It belongs to another install.
     #[error("the database belongs to another installation")]
     OtherInstall,

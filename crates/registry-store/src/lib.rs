@@ -34,7 +34,7 @@ pub use consent::ReceiptRecord;
 pub use epochs::Epoch;
 pub use error::{ExportFailed, OpenError};
 pub use handshake_core::client::ClientToken;
-pub use log::{Loss, Retention, Segment, SegmentState};
+pub use log::{LogReader, LogReport, LogTrust, Loss, Retention, Segment, SegmentState};
 pub use options::StoreOptions;
 pub use queue::Refusal;
 pub use store::Store;

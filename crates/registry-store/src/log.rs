@@ -1,6 +1,7 @@
 //! The log: the flight recorder's algebra over rows of the database and sealed segments beside it.
 
 mod archive;
+mod check;
 mod loss;
 mod recorder;
 pub(crate) mod segment;
@@ -11,12 +12,13 @@ use handshake_flight_recorder::{Leaf, LogHash, LogHead, LogId, advance};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 pub use self::{
+    check::{LogReader, LogReport, LogTrust},
     loss::Loss,
     segment::{Retention, Segment, SegmentState},
 };
 pub(crate) use self::{
     loss::record_loss,
-    signed::{bind, checkpoint, is_bound, signed_size},
+    signed::{bind, checkpoint, is_bound, log_id_of, signed_size},
 };
 use crate::{codec, error::Fail, writer::Tx};
 

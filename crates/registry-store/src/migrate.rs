@@ -58,7 +58,7 @@ fn is_sound(conn: &Connection) -> Result<bool, OpenError> {
 }
 
 /// The version of a database of ours; 0 for an empty one.
-fn identify(conn: &Connection, known: u32) -> Result<u32, OpenError> {
+pub(crate) fn identify(conn: &Connection, known: u32) -> Result<u32, OpenError> {
     let id: i32 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

@@ -14,7 +14,7 @@ use crate::{connection, error::Fail};
 /// Readers at a time; more wait.
 const CONNECTIONS: usize = 4;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Readers {
     path: Arc<PathBuf>,
     idle: Arc<Mutex<Vec<Connection>>>,

@@ -148,9 +148,7 @@ impl Store {
         migrate::bring_up(&mut conn, &path, options.clock.now(), STEPS)?;
 
         let shared = Arc::new(Shared {
-            log_id: format!("hsk.local/{}", options.install_id)
-                .parse()
-                .map_err(|_| OpenError::OtherInstall)?,
+            log_id: log::log_id_of(&options.install_id)?,
             segments: path.with_file_name(log::segment::FOLDER),
             path: path.clone(),
             instance: options.entropy.bytes(),

@@ -11,6 +11,8 @@ mod conformance;
 mod content;
 #[path = "it/crash.rs"]
 mod crash;
+#[path = "it/cut.rs"]
+mod cut;
 #[path = "it/events.rs"]
 mod events;
 #[path = "it/feed.rs"]

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+pub mod broken_logs;
 pub mod canary;
 pub mod capture;
 pub mod fixture;

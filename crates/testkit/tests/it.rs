@@ -2,6 +2,7 @@
 
 mod it {
     mod adapter;
+    mod broken_logs;
     mod canary;
     mod capture;
     mod memory;

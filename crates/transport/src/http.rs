@@ -62,7 +62,7 @@ pub enum TransportError {
 /// belong to the tokio runtime that dialled them.
 ///
 /// TLS roots are the platform's, read once, when the first certificate is to be verified. On Unix the root loader obeys
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR`: a composition root removes them (and `SSLKEYLOGFILE`) before. Where the
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR`: a program removes them (and `SSLKEYLOGFILE`) from its environment before. Where the
 /// platform has no roots at all, every `https` peer is refused and loopback still works.
 ///
 /// # Cancellation

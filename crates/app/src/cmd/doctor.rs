@@ -9,9 +9,9 @@ use handshake_core::{
     provider::ProviderRecord,
     tier::ModelTier,
 };
-use handshake_llm::parts::{ApprovalSigner, Home, policy_file, runtime::registry};
+use handshake_llm::parts::{ApprovalSigner, Home, Vault, policy_file, runtime::registry};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     cmd::{init::differing, provider},
@@ -21,6 +21,7 @@ use crate::{
     wire::{App, Wiring},
 };
 
+mod log;
 mod machine;
 
 /// How one thing is.
@@ -41,6 +42,9 @@ struct Check {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_step: Option<String>,
+    /// What was not recorded, each with its place in the log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<Value>,
 }
 
 /// What was found so far.
@@ -54,6 +58,7 @@ impl Findings {
             state,
             message: message.into(),
             next_step: None,
+            gaps: Vec::new(),
         });
         self
     }
@@ -110,10 +115,12 @@ pub(crate) async fn run(cx: &Context) -> Result<Exit> {
             cx.out.line(format!("       help: {step}"));
         }
     }
-    cx.out.line(if ok {
-        "\nNo problems found."
-    } else {
-        "\nProblems found."
+    let remarks = findings.0.iter();
+    let remarks = remarks.filter(|check| check.state == State::Remark).count();
+    cx.out.line(match (ok, remarks) {
+        (false, _) => "\nProblems found.".to_owned(),
+        (true, 0) => "\nNo problems found.".to_owned(),
+        (true, remarks) => format!("\nNo problems found. Remarks, marked --: {remarks}"),
     });
     Ok(if ok { Exit::Done } else { Exit::Failed })
 }
@@ -143,11 +150,21 @@ async fn inside(findings: &mut Findings, path: &Path) {
             "this home has no approval passphrase, so cloud calls cannot be approved",
         );
     }
-    if !vault(findings, &home) {
+    let Some(vault) = vault(findings, &home) else {
+        return;
+    };
+    // Before anything is opened: a database that is missing would be made anew, and its log would be empty.
+    let looked = log::look(findings, &home, &vault);
+    if looked == log::Looked::Missing {
         return;
     }
     match App::wire(home, Wiring::default()).await {
-        Ok(app) => open(findings, &app).await,
+        Ok(app) => {
+            if looked == log::Looked::Older {
+                log::look(findings, &app.home, &vault);
+            }
+            open(findings, &app).await;
+        }
         Err(error) => {
             let damaged = error.code == ErrorCode::Storage;
             findings.failed("database", error);
@@ -185,7 +202,7 @@ fn permissions(findings: &mut Findings, home: &Path) {
     }
 }
 
-fn vault(findings: &mut Findings, home: &Home) -> bool {
+fn vault(findings: &mut Findings, home: &Home) -> Option<Arc<Vault>> {
     let vault = match home::vault(home) {
         Ok(vault) => vault,
         Err(error) => {
@@ -198,7 +215,7 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
                     file.display()
                 ));
             }
-            return false;
+            return None;
         }
     };
     findings.ok("vault", "the vault opens");
@@ -238,12 +255,11 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
         }
         Err(error) => findings.failed("policy", error.into()),
     }
-    true
+    Some(vault)
 }
 
 async fn open(findings: &mut Findings, app: &App) {
     findings.ok("database", "the database opens");
-    log(findings, app).await;
     let rules = app.engine.rules().len();
     let enrolled = app.enrolment.current().len();
     if rules == 0 {
@@ -273,46 +289,6 @@ async fn open(findings: &mut Findings, app: &App) {
     }
     if let Err(error) = app.finish().await {
         findings.failed("log", error.into());
-    }
-}
-
-async fn log(findings: &mut Findings, app: &App) {
-    match app.store.verify_log(Vec::new()).await {
-        Ok(verdict) if verdict.tampering.is_empty() => {
-            findings.ok("log", format!("intact; events: {}", verdict.size));
-        }
-        Ok(verdict) => {
-            findings
-                .wrong("log", format!("altered after event {}", verdict.size))
-                .next("run `handshake log verify`");
-        }
-        Err(error) => findings.failed("log", error.into()),
-    }
-    match app.store.log_segments().await {
-        Ok(segments) => {
-            for segment in segments.iter().filter(|segment| segment.state.is_faulty()) {
-                findings
-                    .wrong(
-                        "log",
-                        format!("log/{} is {}", segment.file(), segment.state.as_str()),
-                    )
-                    .next("run `handshake log verify`");
-            }
-        }
-        Err(error) => findings.failed("log", error.into()),
-    }
-    match app.store.log_losses().await {
-        Ok(losses) if !losses.is_empty() => {
-            findings.remark(
-                "log",
-                format!(
-                    "events were lost to a crash, to overload or to a storage failure, each time recorded: {}",
-                    losses.len()
-                ),
-            );
-        }
-        Ok(_) => {}
-        Err(error) => findings.failed("log", error.into()),
     }
 }
 

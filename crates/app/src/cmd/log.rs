@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, path::PathBuf};
 use handshake_core::{
     code::{ErrorCode, Phase},
     event::RecordedEvent,
-    ports::{FlightRecorder, SinkFilter},
+    ports::{FlightRecorder, Signer, SinkFilter},
 };
-use handshake_flight_recorder::{Anchor, PublicKey, Status, Trust, Verdict, verify_export};
 use handshake_leakage::SinkGuard;
 use serde_json::{Value, json};
 
+pub(crate) mod gaps;
 mod segments;
+pub(crate) mod verify;
 
 use crate::{
     context::Context,
@@ -22,17 +23,20 @@ use crate::{
 /// Read, verify and export the log.
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Examples:\n  handshake log tail\n  handshake log verify\n  handshake log export /tmp/log && handshake-verify --root KEY /tmp/log"
+    after_help = "Examples:\n  handshake log tail\n  handshake log verify\n  handshake log export /tmp/log && handshake-verify --root KEY --approver KEY /tmp/log"
 )]
 pub(crate) enum Command {
     /// Show the latest events.
     Tail(TailArgs),
     /// Verify the log of this home, or an export.
-    Verify(VerifyArgs),
+    Verify(verify::Args),
     /// Export the log with its checkpoints and keys to a new directory.
     Export(ExportArgs),
     /// Sign the head of the log.
     Checkpoint,
+    /// List what was not recorded: after a crash, under overload, at a storage failure.
+    #[command(after_help = "Examples:\n  handshake log gaps\n  handshake log gaps --json")]
+    Gaps,
     /// List the segments of the log outside the database.
     #[command(after_help = "Examples:\n  handshake log segments\n  handshake log segments --json")]
     Segments,
@@ -54,19 +58,6 @@ pub(crate) struct TailArgs {
     follow: bool,
 }
 
-/// What to verify.
-#[derive(Debug, clap::Args)]
-pub(crate) struct VerifyArgs {
-    /// Directory of the export to verify [default: the log of this home].
-    export: Option<PathBuf>,
-    /// Compare with an anchor that was written down elsewhere (twelve characters of the hash are enough).
-    #[arg(long, value_name = "SIZE:HASH")]
-    anchor: Vec<String>,
-    /// Public key that the log began with, 64 hex digits; required for an export.
-    #[arg(long, value_name = "KEY")]
-    root: Vec<String>,
-}
-
 /// Where to write.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
@@ -77,7 +68,7 @@ pub(crate) struct ExportArgs {
 pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     match command {
         Command::Tail(args) => tail(cx, &args).await,
-        Command::Verify(args) => verify(cx, args).await,
+        Command::Verify(args) => verify::run(cx, args).await,
         Command::Export(args) => {
             let app = cx.app().await?;
             app.store.log_checkpoint().await?;
@@ -90,15 +81,15 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
                 .await
                 .map_err(failed)?;
             let root = hex(app.store.log_root().await?.as_bytes());
+            let approver = hex(&app.signer().public_key().to_bytes());
             let head = app.store.log_head().await?;
-            cx.out.object(
-                &json!({ "manifest": manifest, "root": root, "anchor": head.short_anchor() }),
-            );
-            cx.out
-                .line(format!("Exported the log to {}.", args.directory.display()));
+            cx.out.object(&json!({
+                "manifest": manifest, "root": root, "approver": approver, "anchor": head.short_anchor(),
+            }));
+            let to = args.directory.display();
+            cx.out.line(format!("Exported the log to {to}."));
             cx.out.line(format!(
-                "  verify it: handshake-verify --root {root} {}",
-                args.directory.display()
+                "  verify it: handshake-verify --root {root} --approver {approver} {to}"
             ));
             cx.out.line(format!("  anchor:    {}", head.short_anchor()));
             Ok(Exit::Done)
@@ -116,6 +107,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             ));
             Ok(Exit::Done)
         }
+        Command::Gaps => gaps::list(cx).await,
         Command::Segments => segments::list(cx).await,
         Command::Seal => segments::seal(cx).await,
         Command::Prune(args) => segments::prune(cx, &args).await,
@@ -212,95 +204,6 @@ pub(crate) fn line(recorded: &RecordedEvent) -> String {
     )
 }
 
-async fn verify(cx: &Context, args: VerifyArgs) -> Result<Exit> {
-    let bad = |text: &str| AppError::usage(ErrorCode::InvalidRequest, text);
-    let anchors: Vec<Anchor> = args
-        .anchor
-        .iter()
-        .map(|text| {
-            text.parse()
-                .map_err(|_| bad("invalid --anchor: expected SIZE:HASH"))
-        })
-        .collect::<Result<_>>()?;
-    let verdict = match args.export {
-        None => {
-            let app = cx.app().await?;
-            app.store.flush().await?;
-            let verdict = app.store.verify_log(anchors).await?;
-            let segments = app.store.log_segments().await?;
-            let losses = app.store.log_losses().await?;
-            return Ok(segments::report(cx.out, &verdict, &segments, &losses));
-        }
-        Some(directory) => {
-            if args.root.is_empty() {
-                return Err(
-                    bad("--root KEY is required: an export cannot vouch for itself")
-                        .next("use the key that `handshake log export` printed"),
-                );
-            }
-            let roots = args
-                .root
-                .iter()
-                .map(|text| {
-                    let bytes =
-                        unhex(text).ok_or_else(|| bad("invalid --root: expected 64 hex digits"))?;
-                    PublicKey::from_bytes(bytes)
-                        .map_err(|_| bad("invalid --root: not a public key"))
-                })
-                .collect::<Result<_>>()?;
-            verify_export(&directory, Trust { roots, anchors }).map_err(|error| {
-                AppError::new(ErrorCode::Storage, Phase::Storage, error.to_string())
-                    .exit(Exit::Unverified)
-            })?
-        }
-    };
-    Ok(report(cx.out, &verdict))
-}
-
-/// Says what a verification found.
-pub(crate) fn report(out: Out, verdict: &Verdict) -> Exit {
-    out.object(verdict);
-    for_people(out, verdict)
-}
-
-fn for_people(out: Out, verdict: &Verdict) -> Exit {
-    let anchored = match verdict.anchored_size {
-        Some(size) => format!("anchored up to event {size}"),
-        None => "self-consistent only: no anchor was compared".to_owned(),
-    };
-    match verdict.status {
-        Status::Tampered => {
-            out.mark(false, "the log has been tampered with");
-            for found in &verdict.tampering {
-                out.line(format!(
-                    "     {} at event {}",
-                    found.kind.as_str(),
-                    found.first_bad_seq
-                ));
-            }
-            Exit::Unverified
-        }
-        Status::Intact | Status::SelfConsistentOnly => {
-            if let Some(pruned) = verdict.pruned {
-                out.mark(true, format!("pruned up to event {pruned}, signed"));
-            }
-            out.mark(
-                true,
-                format!(
-                    "the log is in order and unaltered; events: {} ({anchored})",
-                    verdict.size - verdict.pruned.unwrap_or(0)
-                ),
-            );
-            Exit::Done
-        }
-    }
-}
-
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digest: handshake_core::digest::Digest = text.parse().ok()?;
-    Some(*digest.as_bytes())
 }

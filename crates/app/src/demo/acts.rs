@@ -277,6 +277,7 @@ pub(super) async fn five(stage: &mut Stage) -> Result<()> {
         Ok(Trust {
             roots: vec![root],
             anchors: vec![anchor],
+            ..Trust::default()
         })
     };
     let whole = verify_export(&folder, trust()?);

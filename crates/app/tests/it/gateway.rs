@@ -13,17 +13,17 @@ use crate::it::{
     mission::{runtime, simulator},
 };
 
-struct Gateway {
+pub struct Gateway {
     machine: Machine,
-    address: String,
-    token: String,
-    running: Running,
+    pub address: String,
+    pub token: String,
+    pub running: Running,
 }
 
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     head: String,
-    body: String,
+    pub body: String,
 }
 
 impl Answer {
@@ -32,7 +32,7 @@ impl Answer {
     }
 }
 
-fn gateway(setup: &[Vec<String>]) -> Gateway {
+pub fn gateway(setup: &[Vec<String>]) -> Gateway {
     let machine = Machine::new();
     for args in setup {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -85,7 +85,7 @@ impl Gateway {
         }
     }
 
-    fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    pub fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         self.raw(&format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
             self.address,
@@ -93,7 +93,7 @@ impl Gateway {
         ))
     }
 
-    fn post(&self, body: &str, more: &str) -> Answer {
+    pub fn post(&self, body: &str, more: &str) -> Answer {
         let headers = format!("authorization: Bearer {}\r\n{more}", self.token);
         self.request("POST", "/v1/chat/completions", &headers, body)
     }
@@ -112,17 +112,17 @@ fn dechunk(body: &str) -> String {
     text
 }
 
-fn add(id: &str, kind: &str, url: &str) -> Vec<String> {
+pub fn add(id: &str, kind: &str, url: &str) -> Vec<String> {
     ["provider", "add", id, "--kind", kind, "--base-url", url]
         .map(str::to_owned)
         .to_vec()
 }
 
-fn models(id: &str) -> Vec<String> {
+pub fn models(id: &str) -> Vec<String> {
     ["provider", "models", id].map(str::to_owned).to_vec()
 }
 
-fn script() -> Script {
+pub fn script() -> Script {
     Script::new()
         .model(
             Model::new("small")

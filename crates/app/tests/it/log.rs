@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::it::{machine::Machine, provider::add_local};
 
@@ -24,7 +24,8 @@ fn p9_segments_are_sealed_listed_verified_and_pruned() {
     assert_eq!(segments[0]["first"], 1);
     assert_eq!(segments[0]["state"], "sealed");
     let (code, lines) = machine.json(&["log", "verify"]);
-    assert_eq!((code, lines.len()), (0, 1), "{lines:?}");
+    assert_eq!((code, lines.len()), (4, 1), "nothing anchors it: {lines:?}");
+    assert_eq!(lines[0]["verdict"], "self_consistent_only");
     assert_eq!(lines[0]["faulty_segments"], json!([]));
     assert_eq!(lines[0]["losses"], json!([]));
 
@@ -37,7 +38,7 @@ fn p9_segments_are_sealed_listed_verified_and_pruned() {
     fs::write(&path, altered).expect("writes");
     let (code, lines) = machine.json(&["log", "verify"]);
     assert_eq!(code, 5, "{lines:?}");
-    assert_eq!(lines[0]["status"], "tampered");
+    assert_eq!(lines[0]["verdict"], "tampered");
     assert_eq!(lines[0]["faulty_segments"][0]["file"], file);
     assert_eq!(lines[0]["faulty_segments"][0]["state"], "damaged");
     let (code, lines) = machine.json(&["log", "segments"]);
@@ -47,7 +48,7 @@ fn p9_segments_are_sealed_listed_verified_and_pruned() {
     assert_ne!(code, 0);
     assert!(report[0].to_string().contains(file), "{report:?}");
     fs::write(&path, sound).expect("writes");
-    assert_eq!(machine.json(&["log", "verify"]).0, 0);
+    assert_eq!(machine.json(&["log", "verify"]).0, 4);
 
     // Nothing is removed without a yes.
     let (code, lines) = machine.json(&["log", "prune", "--keep", "1"]);
@@ -66,11 +67,138 @@ fn p9_segments_are_sealed_listed_verified_and_pruned() {
     assert_eq!(&lines[0]["seam"]["size"], last);
     assert!(!path.exists());
     let (code, lines) = machine.json(&["log", "verify"]);
-    assert_eq!((code, &lines[0]["pruned"]), (0, last));
+    assert_eq!((code, &lines[0]["pruned"]), (4, last));
     let text = machine.run(&["log", "verify"]);
     let text = String::from_utf8(text.stdout).expect("text");
     assert!(
         text.contains(&format!("pruned up to event {last}, signed")),
         "{text}"
     );
+}
+
+/// What `log verify` says, and its exit code, with these arguments.
+fn verify(machine: &Machine, args: &[&str]) -> (i32, Value) {
+    let mut all = vec!["log", "verify"];
+    all.extend(args);
+    let (code, lines) = machine.json(&all);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    (code, lines[0].clone())
+}
+
+#[test]
+fn n1_a_root_is_always_read_and_compared() {
+    let machine = Machine::new();
+    assert_eq!(machine.json(&["init"]).0, 0);
+    add_local(&machine, "one", "http://127.0.0.1:9");
+    let export = machine.path("export");
+    let export = export.to_str().expect("UTF-8");
+    let (code, lines) = machine.json(&["log", "export", export]);
+    assert_eq!(code, 0);
+    let text = |name: &str| lines[0][name].as_str().expect("text").to_owned();
+    let (root, approver, anchor) = (text("root"), text("approver"), text("anchor"));
+
+    // Rubbish, nothing, and an unquoted variable that is empty: usage, with an export and without.
+    for args in [
+        &["--root", "garbage"][..],
+        &["--root", ""],
+        &["--root="],
+        &["--root", export],
+        &["--root", "", export],
+        &["--root", &root, "--root", "", export],
+        &["--root", "garbage", export],
+        &["--root", &root, "--approver", "", export],
+        &["--anchor", "", "--root", &root, export],
+        &["--root", &root.to_uppercase(), export],
+        // What would be ignored is refused.
+        &["--approver", &approver],
+        // An export cannot vouch for itself.
+        &[export],
+    ] {
+        let (code, line) = verify(&machine, args);
+        assert_eq!(
+            (code, &line["error"]["code"]),
+            (2, &json!("HSK-400-INVALID-REQUEST")),
+            "{args:?}"
+        );
+    }
+    // A good key of nobody: compared, with an export and without.
+    for args in [&["--root", &approver][..], &["--root", &approver, export]] {
+        let (code, line) = verify(&machine, args);
+        assert_eq!(
+            (code, &line["tampering"][0]["kind"]),
+            (5, &json!("wrong_key")),
+            "{args:?}"
+        );
+    }
+    let (code, line) = verify(&machine, &["--root", &root]);
+    assert_eq!((code, line["root"].as_str()), (4, Some(&*root)));
+    let (code, line) = verify(&machine, &["--root", &root, "--anchor", &anchor]);
+    assert_eq!(
+        (code, &line["anchored_by"], &line["anchored_at"]),
+        (0, &json!("anchor"), &line["size"])
+    );
+}
+
+#[test]
+fn p11_the_home_and_an_export_come_to_the_same_exit_codes() {
+    let machine = Machine::new();
+    assert_eq!(machine.json(&["init"]).0, 0);
+    add_local(&machine, "one", "http://127.0.0.1:9");
+    let folder = machine.path("export");
+    let export = folder.to_str().expect("UTF-8");
+    let (_, lines) = machine.json(&["log", "export", export]);
+    let text = |name: &str| lines[0][name].as_str().expect("text").to_owned();
+    let (root, anchor) = (text("root"), text("anchor"));
+    let same = |args: &[&str], code: i32, verdict: &str| {
+        let with = |more: &[&'static str]| {
+            let mut all = vec!["--root", &root];
+            all.extend(args);
+            all.extend(more);
+            verify(&machine, &all)
+        };
+        let of_export = {
+            let mut all = vec!["--root", &root];
+            all.extend(args);
+            all.push(export);
+            verify(&machine, &all)
+        };
+        for (found, line) in [with(&[]), of_export] {
+            assert_eq!(
+                (found, line["verdict"].as_str()),
+                (code, Some(verdict)),
+                "{line}"
+            );
+            for member in ["root", "size", "anchored_at"] {
+                assert!(line.get(member).is_some(), "{member} in {line}");
+            }
+        }
+    };
+    same(&[], 4, "self_consistent_only");
+    same(&["--anchor", &anchor], 0, "intact");
+    let size = anchor.split(':').next().expect("a size");
+    same(
+        &["--anchor", &format!("{size}:000000000000")],
+        5,
+        "tampered",
+    );
+    // Nothing there to judge is a failure, and no verdict.
+    let (code, line) = verify(&machine, &["--root", &root, "/nowhere/at/all"]);
+    assert_eq!(
+        (code, &line["error"]["code"]),
+        (1, &json!("HSK-500-STORAGE"))
+    );
+    fs::remove_file(folder.join("checkpoints.jsonl")).expect("removes");
+    let (code, line) = verify(&machine, &["--root", &root, export]);
+    assert_eq!(code, 1, "{line}");
+}
+
+#[test]
+fn p11_verifying_makes_no_home() {
+    let machine = Machine::new();
+    let (code, line) = verify(&machine, &[]);
+    assert_eq!(
+        (code, &line["error"]["code"]),
+        (1, &json!("HSK-400-INVALID-CONFIG"))
+    );
+    assert!(!machine.path("home").exists());
 }

@@ -47,7 +47,11 @@ pub fn init(machine: &Machine) {
 /// Enrols a simulator that plays the cloud, with its key.
 pub fn enrol_cloud(machine: &Machine, cloud: &Simulator, key: &str) {
     let origin = format!("http://{}", cloud.addr());
-    let url = cloud.openai_url();
+    enrol_relay(machine, &origin, &cloud.openai_url(), key);
+}
+
+/// Enrols what listens at this URL as the cloud, with its key.
+pub fn enrol_relay(machine: &Machine, origin: &str, url: &str, key: &str) {
     let (code, screen) = with_factor(
         machine,
         &[
@@ -59,7 +63,7 @@ pub fn enrol_cloud(machine: &Machine, cloud: &Simulator, key: &str) {
             "--dialect",
             "generic",
             "--base-url",
-            &url,
+            url,
             "--reach",
             "relay",
             "--secret-ref",
@@ -67,10 +71,7 @@ pub fn enrol_cloud(machine: &Machine, cloud: &Simulator, key: &str) {
         ],
     );
     assert_eq!(code, 0, "{screen}");
-    let mut terminal = Terminal::run(
-        machine,
-        &["secret", "set", "cloud-key", "--origin", &origin],
-    );
+    let mut terminal = Terminal::run(machine, &["secret", "set", "cloud-key", "--origin", origin]);
     // The value and the factor are asked for in whatever order; the value once more is not echoed.
     let until = Instant::now() + Duration::from_secs(60);
     let mut answered = 0;
@@ -106,7 +107,7 @@ pub fn enrol_cloud(machine: &Machine, cloud: &Simulator, key: &str) {
     assert_eq!(code, 0, "{screen}");
 }
 
-fn cloud_script() -> Script {
+pub fn cloud_script() -> Script {
     Script::new()
         .model(Model::new("sim-large:latest").context_length(32_768))
         .rule(Rule::new(Reply::text("forty-two")))
@@ -118,7 +119,7 @@ fn pending(machine: &Machine) -> Option<String> {
     waits["request"]["request_id"].as_str().map(str::to_owned)
 }
 
-fn wait_for_pending(machine: &Machine) -> String {
+pub fn wait_for_pending(machine: &Machine) -> String {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(id) = pending(machine) {
@@ -249,6 +250,10 @@ fn a16_a_person_approves_and_the_call_is_sent_once_with_its_key() {
     assert_eq!((code, cloud.requests()), (4, 1));
     let (code, lines) = machine.json(&["log", "verify"]);
     assert_eq!(code, 0, "{lines:?}");
+    assert_eq!(
+        lines[0]["anchored_by"], "receipt",
+        "what was approved anchors it"
+    );
 
     // RT-SECRETS-001: the key and the prompt are in no file of the home or the configuration, and no output.
     for folder in ["home", "config"] {

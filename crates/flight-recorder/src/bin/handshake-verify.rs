@@ -2,27 +2,30 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
-    io::{self, BufReader, Write as _},
-    path::{Path, PathBuf},
+    io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
 };
 
-use handshake_flight_recorder::{Status, Trust, Verdict, verify_export, verify_leaves};
+use handshake_flight_recorder::{Evidence, Status, Trust, Verdict, verify_path};
 
 const USAGE: &str = "\
 Verify an exported log offline.
 
-usage: handshake-verify --root KEY [--root KEY]... [--anchor SIZE:HASH]... [--json] DIR_OR_FILE
+usage: handshake-verify --root KEY [--root KEY]... [--approver KEY]... [--anchor SIZE:HASH]...
+                        [--json] DIR_OR_FILE
 
   --root KEY          public key that the log began with, 64 hex digits; from you, never from
                       the export
+  --approver KEY      public key of the person who approves; receipts in the export that it
+                      signed count as anchors
   --anchor SIZE:HASH  anchor written down elsewhere: 12 hex digits, as shown after an approval,
                       or all 64
   --json              print one JSON object
   DIR_OR_FILE         export directory, or its log.jsonl alone
 
-exit codes: 0 intact and anchored, 1 incomplete or self-consistent only, 2 usage, 5 tampered
+exit codes: 0 intact and anchored, 1 cannot be read, 2 usage, 4 self-consistent only: no anchor,
+            5 tampered
 
 example: handshake-verify --root 3b6a...29 --anchor 412:abcdef012345 ./export
 ";
@@ -77,19 +80,24 @@ fn parse(words: Vec<OsString>) -> Result<Parsed, String> {
     let (mut json, mut input, mut options) = (false, None, true);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
+        let (word, attached) = split(word, options);
         let mut value = |name: &str| {
-            let value = words.next().and_then(|value| value.into_string().ok());
+            let next = attached.clone().map(OsString::from);
+            let value = next
+                .or_else(|| words.next())
+                .and_then(|value| value.into_string().ok());
             value.ok_or_else(|| format!("{name} needs a value"))
         };
         match word.to_str() {
             Some("--help" | "-h") if options => return Ok(Parsed::Help),
             Some("--json") if options => json = true,
             Some("--") if options => options = false,
-            Some("--root") if options => {
-                let key = value("--root")?
-                    .parse()
-                    .map_err(|e| format!("--root: {e}"))?;
-                trust.roots.push(key);
+            Some(flag @ ("--root" | "--approver")) if options => {
+                let key = value(flag)?.parse().map_err(|e| format!("{flag}: {e}"))?;
+                match flag {
+                    "--root" => trust.roots.push(key),
+                    _ => trust.approvers.push(key),
+                }
             }
             Some("--anchor") if options => {
                 let anchor = value("--anchor")?
@@ -113,30 +121,30 @@ fn parse(words: Vec<OsString>) -> Result<Parsed, String> {
     Ok(Parsed::Run(Args { trust, json, input }))
 }
 
+/// `--name=value` as its two parts.
+fn split(word: OsString, options: bool) -> (OsString, Option<String>) {
+    let parts = word.to_str().and_then(|text| {
+        let names = ["--root=", "--approver=", "--anchor="];
+        let named = options && names.iter().any(|name| text.starts_with(name));
+        let (name, value) = text.split_once('=').filter(|_| named)?;
+        Some((OsString::from(name), value.to_owned()))
+    });
+    match parts {
+        Some((name, value)) => (name, Some(value)),
+        None => (word, None),
+    }
+}
+
 /// The text for stdout and the exit code; `u8::MAX` when the text says why there is no verdict.
 fn run(args: Args) -> (String, u8) {
-    match verify(&args.input, args.trust) {
-        Err(message) => (message, u8::MAX),
+    match verify_path(&args.input, args.trust) {
+        Err(error) => (error.to_string(), u8::MAX),
         Ok(verdict) if args.json => match to_json(&verdict) {
             Some(text) => (text, verdict.exit_code()),
             None => ("cannot write the verdict as JSON".to_owned(), u8::MAX),
         },
         Ok(verdict) => (to_text(&verdict), verdict.exit_code()),
     }
-}
-
-fn verify(input: &Path, trust: Trust) -> Result<Verdict, String> {
-    let meta = input
-        .metadata()
-        .map_err(|e| format!("cannot read the export: {}", e.kind()))?;
-    if meta.is_dir() {
-        return verify_export(input, trust).map_err(|e| e.to_string());
-    }
-    if !meta.is_file() {
-        return Err("the export is neither a directory nor a regular file".to_owned());
-    }
-    let file = File::open(input).map_err(|e| format!("cannot read the export: {}", e.kind()))?;
-    verify_leaves(BufReader::new(file), trust).map_err(|e| e.to_string())
 }
 
 fn to_json(verdict: &Verdict) -> Option<String> {
@@ -174,10 +182,13 @@ fn to_text(verdict: &Verdict) -> String {
         ),
         None => "signed      nothing".to_owned(),
     });
-    lines.push(match (verdict.anchored_size, verdict.anchor_bits) {
-        (Some(size), Some(bits)) => {
+    let anchored = verdict.anchored_size.zip(verdict.anchored_by);
+    lines.push(match (anchored, verdict.anchor_bits) {
+        (Some((size, by)), Some(bits)) => {
             format!(
-                "anchored    up to {size} ({bits} bits); the last {} unanchored",
+                "anchored    up to {size} by {} {} ({bits} bits); the last {} unanchored",
+                if by == Evidence::Receipt { "a" } else { "an" },
+                by.as_str(),
                 verdict.unanchored
             )
         }
@@ -196,7 +207,7 @@ fn to_text(verdict: &Verdict) -> String {
         match verdict.status {
             Status::Intact => "intact, as far as it is anchored",
             Status::SelfConsistentOnly =>
-                "self-consistent only: give an --anchor written down elsewhere",
+                "self-consistent only: give an --anchor written down elsewhere, or the --approver",
             Status::Tampered => "TAMPERED",
         }
     ));

@@ -37,7 +37,7 @@ fn p9_exit_codes_tell_the_verdicts_apart() {
     insta::assert_snapshot!("intact", out);
 
     let (code, out, _) = run(&["--root", &root, dir]);
-    assert_eq!(code, 1);
+    assert_eq!(code, 4, "a verdict without an anchor is not a success");
     assert!(
         out.contains("self-consistent only") && out.contains("all 12 unanchored"),
         "{out}"
@@ -57,7 +57,12 @@ fn p9_exit_codes_tell_the_verdicts_apart() {
     ]);
     assert_eq!(code, 5);
     let value: serde_json::Value = serde_json::from_str(&out).expect("JSON");
-    assert_eq!(value["status"], "tampered");
+    assert_eq!(value["verdict"], "tampered");
+    assert_eq!(value["root"], root);
+    assert_eq!(
+        (&value["size"], &value["anchored_at"]),
+        (&12.into(), &serde_json::Value::Null)
+    );
     assert_eq!(value["tampering"][0]["kind"], "rewritten");
     assert_eq!(value["tampering"][0]["shown_by"], "anchor");
 
@@ -75,7 +80,14 @@ fn p9_exit_codes_tell_the_verdicts_apart() {
 #[test]
 fn p9_wrong_usage_is_2_and_says_what_is_missing() {
     let root = public(1).to_string();
-    let cases: [&[&str]; 8] = [
+    let cases: [&[&str]; 14] = [
+        // A variable that is empty, and one that is not quoted: the directory is never taken as the key.
+        &["--root", "", "somewhere"],
+        &["--root=", "somewhere"],
+        &["--root", "somewhere"],
+        &["--root", &root, "--root", "", "somewhere"],
+        &["--root", &root, "--approver", "", "somewhere"],
+        &["--root", &root, "--anchor=", "somewhere"],
         &[],
         &["somewhere"],
         &["--root", &root],

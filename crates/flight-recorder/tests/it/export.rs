@@ -136,9 +136,15 @@ fn p9_a_newer_format_is_not_judged() {
     log.export(directory.path());
     let path = directory.path().join("manifest.json");
     let text = fs::read_to_string(&path).expect("reads");
-    fs::write(&path, text.replace("@0.1", "@0.2")).expect("writes");
+    fs::write(&path, text.replace("@0.1", "@0.9")).expect("writes");
     let error = verify_export(directory.path(), log.trust(&[])).expect_err("no verdict");
     assert!(matches!(error, VerifyError::UnknownFormat));
+    // A version that is known, on the wrong form: damage.
+    for known in ["@0.2", "@0.3"] {
+        fs::write(&path, text.replace("@0.1", known)).expect("writes");
+        let verdict = verify_export(directory.path(), log.trust(&[])).expect("a verdict");
+        assert_eq!(verdict.status, Status::Tampered, "{known}");
+    }
 }
 
 #[test]

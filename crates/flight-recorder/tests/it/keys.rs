@@ -124,6 +124,7 @@ fn p9_a_checkpoint_kept_in_a_receipt_is_an_anchor() {
         let trust = Trust {
             roots: vec![log.root],
             anchors: vec![Anchor::Checkpoint(kept)],
+            ..Trust::default()
         };
         log.verify_with(&log.leaves, trust, log.checkpoints.clone())
     };

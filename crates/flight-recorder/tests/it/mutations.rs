@@ -45,6 +45,7 @@ impl Export {
             handovers: part("handovers.jsonl"),
             checkpoints: part("checkpoints.jsonl"),
             seams: None,
+            receipts: None,
             log: part("log.jsonl"),
         };
         verify_parts(parts, self.log.trust(&[anchor]))

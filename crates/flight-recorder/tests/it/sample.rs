@@ -101,6 +101,7 @@ impl Sample {
         Trust {
             roots: vec![self.root],
             anchors,
+            ..Trust::default()
         }
     }
 

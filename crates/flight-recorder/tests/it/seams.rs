@@ -1,8 +1,8 @@
 //! Logs whose oldest leaves were removed on purpose.
 
 use handshake_flight_recorder::{
-    Anchor, PublicKey, SEAM_DOMAIN, Seam, SignError, Status, TamperKind, Trust, Verdict, Verifier,
-    framed,
+    Anchor, PublicKey, Records, SEAM_DOMAIN, Seam, SignError, Status, TamperKind, Trust, Verdict,
+    Verifier, framed,
 };
 
 use crate::sample::{Sample, public, sample, secret};
@@ -22,14 +22,15 @@ fn verify(log: &Sample, from: usize, seams: &[Seam], anchors: Vec<Anchor>) -> Ve
     let trust = Trust {
         roots: vec![log.root],
         anchors,
+        ..Trust::default()
     };
-    let mut verifier = Verifier::pruned(
-        trust,
-        Some(log.log_id.clone()),
-        &log.handovers,
-        log.checkpoints.clone(),
-        seams,
-    );
+    let records = Records {
+        handovers: log.handovers.clone(),
+        checkpoints: log.checkpoints.clone(),
+        seams: seams.to_vec(),
+        ..Records::default()
+    };
+    let mut verifier = Verifier::over(trust, Some(log.log_id.clone()), records);
     for leaf in &log.leaves[from..] {
         verifier.push(leaf);
     }

@@ -1,22 +1,26 @@
-//! Reading the log: its end, all of it for an export, and its own verification.
+//! Reading the log: its end, and all of it for an export.
 
 use std::{path::Path, sync::Arc};
 
 use handshake_core::{
+    consent::SignedReceipt,
     event::RecordedEvent,
     ports::{Signer, StoreError},
 };
 use handshake_flight_recorder::{
-    Anchor, Checkpoint, EpochHandover, ExportWriter, Leaf, LogHead, LogId, Manifest, PublicKey,
-    Seam, Trust, Verdict, Verifier,
+    Checkpoint, EpochHandover, ExportWriter, Leaf, LogHead, LogId, Manifest, PublicKey, Receipt,
+    Seam,
 };
 use rusqlite::{Connection, params};
-use serde::de::DeserializeOwned;
 
-use super::{Result, Segment, segment};
+use super::{
+    Result,
+    check::{Piece, each_leaf, every},
+    segment,
+};
 use crate::{
-    codec,
-    error::{ExportFailed, Fail, store_error},
+    codec, consent,
+    error::{ExportFailed, Fail},
     store::Store,
 };
 
@@ -122,51 +126,33 @@ impl Store {
         self.read(move |conn| {
             let mut writer =
                 ExportWriter::create(&directory, &log_id).map_err(ExportFailed::Write)?;
-            for seam in seams(conn).map_err(Fail::answer)? {
+            let seams = every::<Seam>(conn, "SELECT record FROM seams ORDER BY number");
+            for seam in seams.map_err(Fail::answer)? {
                 writer.seam(&seam).map_err(ExportFailed::Write)?;
             }
             each_leaf(conn, &folder, |piece| match piece {
                 Piece::Leaf(leaf) => writer.leaf(leaf).map_err(ExportFailed::Write),
+                Piece::Malformed => Err(StoreError::Damaged.into()),
                 Piece::Unreadable(segment) => Err(ExportFailed::Segment(segment.file())),
             })?;
-            for handover in handovers(conn).map_err(Fail::answer)? {
+            let handovers =
+                every::<EpochHandover>(conn, "SELECT record FROM handovers ORDER BY epoch");
+            for handover in handovers.map_err(Fail::answer)? {
                 writer.handover(&handover).map_err(ExportFailed::Write)?;
             }
-            for checkpoint in checkpoints(conn).map_err(Fail::answer)? {
+            let checkpoints =
+                every::<Checkpoint>(conn, "SELECT record FROM checkpoints ORDER BY number");
+            for checkpoint in checkpoints.map_err(Fail::answer)? {
                 writer
                     .checkpoint(&checkpoint)
                     .map_err(ExportFailed::Write)?;
             }
+            for signed in consent::all_signed(conn).map_err(Fail::answer)? {
+                let SignedReceipt { payload, signature } = signed?;
+                let receipt = Receipt::new(payload, signature).map_err(|_| StoreError::Damaged)?;
+                writer.receipt(&receipt).map_err(ExportFailed::Write)?;
+            }
             Ok(writer.finish().map_err(ExportFailed::Write)?)
-        })
-        .await
-    }
-
-    /// Verifies the whole log against its checkpoints, its own root key and the caller's anchors. The root
-    /// key stands in the same file, so only anchors from elsewhere show a log that was replaced as a whole.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it cannot be read; what can be read and is wrong is a verdict.
-    pub async fn verify_log(
-        &self,
-        anchors: Vec<Anchor>,
-    ) -> std::result::Result<Verdict, StoreError> {
-        let (log_id, folder) = (self.log_id().clone(), self.shared().segments.clone());
-        self.read(move |conn| {
-            let roots = super::signed::root_key(conn)?.into_iter().collect();
-            let trust = Trust { roots, anchors };
-            let (handovers, seams) = (handovers(conn)?, seams(conn)?);
-            let mut verifier =
-                Verifier::pruned(trust, Some(log_id), &handovers, checkpoints(conn)?, &seams);
-            each_leaf::<StoreError>(conn, &folder, |piece| {
-                match piece {
-                    Piece::Leaf(leaf) => verifier.push(leaf),
-                    // The chain ends where the segment begins; `log_segments` says which one it is.
-                    Piece::Unreadable(_) => verifier.push_malformed(),
-                }
-                Ok(())
-            })?;
-            Ok(verifier.finish())
         })
         .await
     }
@@ -201,57 +187,4 @@ fn events_after(
     let read = |payload: &Vec<u8>| RecordedEvent::read(payload);
     let events: std::result::Result<_, _> = payloads.iter().map(read).collect();
     Ok(events.map_err(|_| StoreError::Damaged)?)
-}
-
-/// A piece of the log, in its order.
-enum Piece<'a> {
-    Leaf(&'a Leaf),
-    /// The leaves of a segment whose file is missing or damaged.
-    Unreadable(Segment),
-}
-
-/// The log from its first leaf that was not pruned: the segments, then the rows.
-fn each_leaf<E: From<StoreError>>(
-    conn: &Connection,
-    folder: &Path,
-    mut take: impl FnMut(Piece<'_>) -> std::result::Result<(), E>,
-) -> std::result::Result<(), E> {
-    let failed = |error: rusqlite::Error| E::from(store_error(&error));
-    let rows = segment::rows(conn).map_err(|fail| E::from(fail.answer()))?;
-    for row in rows.into_iter().filter(|row| !row.pruned) {
-        match row.leaves(folder) {
-            Ok(leaves) => {
-                for leaf in &leaves {
-                    take(Piece::Leaf(leaf))?;
-                }
-            }
-            Err(state) => take(Piece::Unreadable(row.segment(state)))?,
-        }
-    }
-    let mut select = conn
-        .prepare("SELECT seq, prev, hash, payload FROM events ORDER BY seq")
-        .map_err(failed)?;
-    let rows = select.query_map([], super::columns).map_err(failed)?;
-    for row in rows {
-        take(Piece::Leaf(&super::leaf(row.map_err(failed)?)?))?;
-    }
-    Ok(())
-}
-
-fn seams(conn: &Connection) -> Result<Vec<Seam>> {
-    records(conn, "SELECT record FROM seams ORDER BY number")
-}
-
-fn handovers(conn: &Connection) -> Result<Vec<EpochHandover>> {
-    records(conn, "SELECT record FROM handovers ORDER BY epoch")
-}
-
-fn checkpoints(conn: &Connection) -> Result<Vec<Checkpoint>> {
-    records(conn, "SELECT record FROM checkpoints ORDER BY number")
-}
-
-fn records<T: DeserializeOwned>(conn: &Connection, sql: &str) -> Result<Vec<T>> {
-    let mut select = conn.prepare(sql)?;
-    let rows = select.query_map([], |row| row.get::<_, String>(0))?;
-    rows.map(|record| Ok(codec::from_json(&record?)?)).collect()
 }

@@ -1,5 +1,7 @@
 //! Events that are missing, and what says so.
 
+use std::path::Path;
+
 use handshake_core::{
     event::{Actor, Body, EventScope, LossCause, RecordedEvent},
     ids::EventId,
@@ -43,33 +45,35 @@ impl Store {
     /// [`StoreError`].
     pub async fn log_losses(&self) -> std::result::Result<Vec<Loss>, StoreError> {
         let folder = self.shared().segments.clone();
-        self.read(move |conn| {
-            let mut losses = before_there_was_an_event(conn)?;
-            for row in segment::rows(conn)? {
-                if row.losses == 0 || row.pruned {
-                    continue;
-                }
-                // What cannot be read is named where the log is verified.
-                for leaf in row.leaves(&folder).unwrap_or_default() {
-                    if segment::reports_loss(&leaf.payload) {
-                        losses.extend(loss(&leaf.payload)?);
-                    }
-                }
-            }
-            // A hint where to look; what is found is read strictly.
-            let mut select = conn.prepare(
-                "SELECT payload FROM events WHERE instr(payload, CAST('\"type\":\"events_lost\"' AS BLOB))
-                 ORDER BY seq",
-            )?;
-            let rows = select.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
-            for payload in rows {
-                losses.extend(loss(&payload?)?);
-            }
-            losses.sort_by_key(|loss| loss.at_size);
-            Ok(losses)
-        })
-        .await
+        self.read(move |conn| all(conn, &folder)).await
     }
+}
+
+/// Every loss, oldest first.
+pub(super) fn all(conn: &Connection, folder: &Path) -> Result<Vec<Loss>> {
+    let mut losses = before_there_was_an_event(conn)?;
+    for row in segment::rows(conn)? {
+        if row.losses == 0 || row.pruned {
+            continue;
+        }
+        // What cannot be read is named where the log is verified.
+        for leaf in row.leaves(folder).unwrap_or_default() {
+            if segment::reports_loss(&leaf.payload) {
+                losses.extend(loss(&leaf.payload)?);
+            }
+        }
+    }
+    // A hint where to look; what is found is read strictly.
+    let mut select = conn.prepare(
+        "SELECT payload FROM events WHERE instr(payload, CAST('\"type\":\"events_lost\"' AS BLOB))
+         ORDER BY seq",
+    )?;
+    let rows = select.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+    for payload in rows {
+        losses.extend(loss(&payload?)?);
+    }
+    losses.sort_by_key(|loss| loss.at_size);
+    Ok(losses)
 }
 
 /// The loss that an event reports.

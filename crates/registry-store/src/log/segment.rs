@@ -224,10 +224,12 @@ impl Store {
     /// [`StoreError`]; a file that is missing or damaged is a state, not an error.
     pub async fn log_segments(&self) -> std::result::Result<Vec<Segment>, StoreError> {
         let folder = self.shared().segments.clone();
-        self.read(move |conn| {
-            let segment = |row: Row| row.segment(row.state(&folder));
-            Ok(rows(conn)?.into_iter().map(segment).collect())
-        })
-        .await
+        self.read(move |conn| all(conn, &folder)).await
     }
+}
+
+/// Every segment, its file compared.
+pub(super) fn all(conn: &Connection, folder: &Path) -> Result<Vec<Segment>> {
+    let segment = |row: Row| row.segment(row.state(folder));
+    Ok(rows(conn)?.into_iter().map(segment).collect())
 }

@@ -2,9 +2,12 @@
 
 use std::cell::Cell;
 
-use handshake_core::ports::{SignError, Signer, StoreError};
+use handshake_core::{
+    ids::ExternalId,
+    ports::{SignError, Signer, StoreError},
+};
 use handshake_flight_recorder::{
-    Checkpoint, EpochHandover, Leaf, LogHead, PublicKey, Seam, Sign, leaf_hash,
+    Checkpoint, EpochHandover, Leaf, LogHead, LogId, PublicKey, Seam, Sign, leaf_hash,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -152,6 +155,13 @@ fn public_key(signer: &dyn Signer) -> Result<PublicKey> {
     Ok(PublicKey::from_bytes(signer.public_key().to_bytes()).map_err(|_| StoreError::Failed)?)
 }
 
+/// The identity of an install's log.
+pub(crate) fn log_id_of(install_id: &ExternalId) -> std::result::Result<LogId, OpenError> {
+    format!("hsk.local/{install_id}")
+        .parse()
+        .map_err(|_| OpenError::OtherInstall)
+}
+
 /// Whether the database has a log already.
 pub(crate) fn is_bound(conn: &Connection) -> rusqlite::Result<bool> {
     conn.prepare("SELECT 1 FROM meta WHERE name = 'log_id'")?
@@ -181,7 +191,10 @@ pub(crate) fn bind(tx: &Tx<'_>) -> std::result::Result<(), OpenError> {
     if current_key(tx.conn).map_err(Fail::answer)? != Some(key) {
         return Err(OpenError::RecorderKey);
     }
-    check_end(tx).map_err(|fail| fail.answer().into())
+    check_end(tx).map_err(|fail| match fail.answer() {
+        StoreError::Damaged => OpenError::Log,
+        other => other.into(),
+    })
 }
 
 /// Checks the last leaf, and that the log reaches as far as its last checkpoint says.

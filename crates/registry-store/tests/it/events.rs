@@ -166,6 +166,7 @@ async fn p9_an_export_verifies_without_the_database() {
     let trust = |anchors| Trust {
         roots: vec![root],
         anchors,
+        ..Trust::default()
     };
     let anchor: Anchor = head.short_anchor().parse().expect("anchor");
     let verdict =

@@ -159,7 +159,7 @@ async fn s33_a_log_whose_end_was_cut_or_changed_does_not_open() {
         let home = world.closed();
         raw(home.path()).execute_batch(damage).expect("damages");
         assert!(
-            matches!(refused(&db(home.path())), OpenError::Damaged),
+            matches!(refused(&db(home.path())), OpenError::Log),
             "{damage}"
         );
     }

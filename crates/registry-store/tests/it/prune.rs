@@ -57,6 +57,7 @@ async fn p9_what_was_pruned_is_signed_and_the_rest_verifies() {
         let trust = Trust {
             roots: vec![root],
             anchors: vec![Anchor::Head(head)],
+            ..Trust::default()
         };
         verify_export(&export, trust)
     };
@@ -66,7 +67,7 @@ async fn p9_what_was_pruned_is_signed_and_the_rest_verifies() {
     let verdict = check().expect("reads");
     assert_eq!((verdict.status, verdict.pruned), (Status::Tampered, None));
     let manifest = fs::read_to_string(export.join("manifest.json")).expect("reads");
-    let later = manifest.replace("export@0.2", "export@0.3");
+    let later = manifest.replace("export@0.2", "export@0.9");
     fs::write(export.join("manifest.json"), later).expect("writes");
     assert!(matches!(check(), Err(VerifyError::UnknownFormat)));
 }

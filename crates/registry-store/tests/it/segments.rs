@@ -118,6 +118,7 @@ async fn p9_segments_and_rows_are_read_as_one_log() {
     let trust = Trust {
         roots: vec![world.store.log_root().await.expect("root")],
         anchors: vec![Anchor::Head(head)],
+        ..Trust::default()
     };
     let verdict = verify_export(&export, trust).expect("reads");
     assert_eq!((verdict.status, verdict.size), (Status::Intact, 35));

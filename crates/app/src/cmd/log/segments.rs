@@ -7,18 +7,15 @@ use std::{
 
 use handshake_core::{
     code::ErrorCode,
-    event::LossCause,
     ports::{FlightRecorder, StoreError},
 };
-use handshake_flight_recorder::Verdict;
-use handshake_llm::parts::{Loss, Retention, Segment};
+use handshake_llm::parts::{Retention, Segment};
 use serde_json::{Value, json};
 
 use crate::{
     context::Context,
     error::{AppError, Exit, Result},
     factor,
-    out::Out,
 };
 
 /// What to remove.
@@ -80,7 +77,7 @@ pub(super) async fn list(cx: &Context) -> Result<Exit> {
     Ok(exit)
 }
 
-fn described(segment: &Segment) -> Value {
+pub(super) fn described(segment: &Segment) -> Value {
     json!({
         "first": segment.first, "last": segment.last, "events": segment.last - segment.first + 1,
         "bytes": segment.bytes, "state": segment.state.as_str(), "file": segment.file(),
@@ -143,68 +140,6 @@ fn confirmed() -> Result<bool> {
         .and_then(|()| terminal.flush())
         .and_then(|()| std::io::stdin().lock().read_line(&mut answer));
     Ok(read.is_ok() && answer.trim_end() == "yes")
-}
-
-/// What a verification of this home's own log found, with what its files and its losses say.
-pub(super) fn report(out: Out, verdict: &Verdict, segments: &[Segment], losses: &[Loss]) -> Exit {
-    let faulty = || segments.iter().filter(|segment| segment.state.is_faulty());
-    let mut object = json!(verdict);
-    object["faulty_segments"] = faulty().map(described).collect();
-    object["losses"] = losses
-        .iter()
-        .map(|loss| {
-            json!({
-                "at": loss.at_size, "count": loss.lost, "cause": loss.cause, "noticed_at": loss.noticed_at,
-            })
-        })
-        .collect();
-    out.object(&object);
-    let exit = super::for_people(out, verdict);
-    for segment in faulty() {
-        out.mark(
-            false,
-            format!(
-                "log/{} is {}: events {} to {}",
-                segment.file(),
-                segment.state.as_str(),
-                segment.first,
-                segment.last
-            ),
-        );
-    }
-    if !losses.is_empty() {
-        out.line(format!("     {}", lost(losses)));
-    }
-    exit
-}
-
-/// `12 events lost to load, the last 50 ms of 1 crashed process; not tampering`.
-fn lost(losses: &[Loss]) -> String {
-    let of = |cause| {
-        let of = losses.iter().filter(move |loss| loss.cause == cause);
-        (
-            of.clone().count(),
-            of.filter_map(|loss| loss.lost).sum::<u64>(),
-        )
-    };
-    let mut parts = Vec::new();
-    if let (1.., count) = of(LossCause::Overflow) {
-        parts.push(format!("{count} events lost to load"));
-    }
-    if let (1.., count) = of(LossCause::Storage) {
-        parts.push(format!("{count} events lost to a storage failure"));
-    }
-    match of(LossCause::Crash) {
-        (0, _) => {}
-        (1, _) => parts.push("at most the last 50 ms of 1 crashed process lost".to_owned()),
-        (times, _) => parts.push(format!(
-            "at most the last 50 ms of {times} crashed processes lost"
-        )),
-    }
-    format!(
-        "{}; each is recorded, and none is tampering",
-        parts.join(", ")
-    )
 }
 
 #[cfg(test)]

@@ -1,0 +1,109 @@
+//! The very start: the process keeps its memory to itself, and its environment is cleaned of what would reach the
+//! transport.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::process::CommandExt,
+    process::{Command, id},
+};
+
+use handshake_core::code::{ErrorCode, Phase};
+use handshake_llm::parts::{HOSTILE_VARIABLES, harden};
+
+use crate::error::{AppError, Result};
+
+/// What was removed, for `doctor`: the id of the process that removed it, and names. It decides nothing but whether to
+/// try once more.
+const MARK: &str = "HANDSHAKE_REMOVED_VARIABLES";
+
+/// Comes back in a process whose environment is clean: in this one, or after it was replaced by itself.
+///
+/// # Errors
+/// Where the variables cannot be removed. Going on would trust whoever set them.
+pub(crate) fn begin() -> Result<()> {
+    harden();
+    let set: Vec<&str> = HOSTILE_VARIABLES
+        .into_iter()
+        .filter(|name| std::env::var_os(name).is_some())
+        .collect();
+    if set.is_empty() {
+        return Ok(());
+    }
+    // A process keeps its id when it is replaced: whoever finds its own mark was here before.
+    let tried = removed().is_some_and(|(by, _)| by == id());
+    if !tried {
+        let _gone_on = again(&set);
+    }
+    Err(AppError::new(
+        ErrorCode::InvalidConfig,
+        Phase::Input,
+        format!(
+            "the environment sets {}, and it could not be removed",
+            set.join(", ")
+        ),
+    )
+    .next(format!("run `unset {}` first", set.join(" "))))
+}
+
+/// Replaces this process by itself without these variables. Comes back only where that fails.
+fn again(without: &[&str]) -> io::Error {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let mut args = std::env::args_os();
+    let mut command = Command::new(program);
+    if let Some(name) = args.next() {
+        command.arg0(name);
+    }
+    command.args(args);
+    for name in without {
+        command.env_remove(name);
+    }
+    command.env(MARK, mark(id(), without));
+    command.exec()
+}
+
+fn mark(id: u32, names: &[&str]) -> OsString {
+    format!("{id}:{}", names.join(",")).into()
+}
+
+fn read_mark(text: &str) -> Option<(u32, Vec<&'static str>)> {
+    let (id, names) = text.split_once(':')?;
+    let named = |name: &&str| names.split(',').any(|one| one == *name);
+    let known = HOSTILE_VARIABLES.into_iter().filter(named).collect();
+    Some((id.parse().ok()?, known))
+}
+
+fn removed() -> Option<(u32, Vec<&'static str>)> {
+    let text = std::env::var_os(MARK)?;
+    read_mark(text.to_str()?)
+}
+
+/// Names of the variables that this process removed from its environment.
+pub(crate) fn removed_variables() -> Vec<&'static str> {
+    removed()
+        .filter(|(by, _)| *by == id())
+        .map(|(_, names)| names)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s43_a_mark_is_read_back_and_names_nothing_unknown() {
+        let text = mark(7, &["SSL_CERT_DIR", "SSL_CERT_FILE"]);
+        let text = text.to_str().expect("text");
+        assert_eq!(
+            read_mark(text),
+            Some((7, vec!["SSL_CERT_FILE", "SSL_CERT_DIR"]))
+        );
+        assert_eq!(read_mark("7:PATH,\u{1b}[2J"), Some((7, Vec::new())));
+        for bad in ["", "7", "x:SSL_CERT_FILE", ":SSL_CERT_FILE"] {
+            assert_eq!(read_mark(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+module github.com/handshake-llm/handshake/tools/verify-go
+
+go 1.22
