@@ -22,8 +22,8 @@ pub use self::{
     deny::{Awaiting, Denied},
     explain::Explanation,
     facts::{
-        EgressFacts, FindingsFact, LedgerFact, PeerFact, PersonFact, Purpose, ReceiptFact,
-        RulesFact, SecretFact,
+        EgressFacts, FindingsFact, LedgerFact, PauseFact, PeerFact, PersonFact, Purpose,
+        ReceiptFact, RulesFact, SecretFact,
     },
     steps::{Inspected, Located, Scan},
 };
@@ -163,6 +163,8 @@ pub struct CallContext {
     pub reason: EscalationReason,
     /// Local attempts before.
     pub local_attempts: u32,
+    /// Whether the caller waits while Cloud is paused: it is told that the call is held, and asks again.
+    pub waits_for_resume: bool,
 }
 
 impl CallContext {
@@ -185,6 +187,7 @@ impl CallContext {
             residence: Residence::Unknown,
             reason: EscalationReason::default(),
             local_attempts: 0,
+            waits_for_resume: false,
         }
     }
 }

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use handshake_core::{
     consent::{ConsentReceipt, ReceiptEvidence, ReceiptScope, SignedReceipt},
     digest::{Digest, KeyedHash},
-    ids::{ProviderId, ReceiptId, UseId},
-    ports::{ConsentStore, ReceiptQuery, StoreError},
+    event::{Actor, Body, Event, EventScope, Withdrawn},
+    ids::{EventId, ProviderId, ReceiptId, UseId},
+    ports::{ConsentStore, EntropyExt, ReceiptQuery, StoreError},
     time::UtcTime,
 };
 use rusqlite::{Connection, Row, params};
@@ -15,6 +16,7 @@ use rusqlite::{Connection, Row, params};
 use crate::{
     codec,
     error::Fail,
+    log,
     queue::{ABANDONED, presence},
     store::{Shared, Store},
     writer::Tx,
@@ -127,15 +129,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn revoke_all(&self) -> std::result::Result<u64, StoreError> {
-        self.write(|tx| {
-            let now = tx.now().unix_millis();
-            let revoked = tx.conn.execute(
-                "UPDATE receipts SET revoked_at = ?1 WHERE revoked_at IS NULL",
-                params![now],
-            )?;
-            Ok(revoked as u64)
-        })
-        .await
+        self.write(|tx| revoke_where(tx, "?1 IS NULL", None)).await
     }
 }
 
@@ -326,29 +320,67 @@ pub(crate) fn insert(
     Ok(stored == 1)
 }
 
-/// Revokes one receipt. Its request, or `None` when there is no such receipt.
-pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<SignedReceipt>> {
+/// Revokes one receipt. What was signed, and whether it was revoked just now; `None` when there is no such receipt.
+pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<(SignedReceipt, bool)>> {
     let id = receipt.to_string();
-    tx.conn.execute(
-        "UPDATE receipts SET revoked_at = ?2 WHERE receipt_id = ?1 AND revoked_at IS NULL",
-        params![id, tx.now().unix_millis()],
-    )?;
+    let now = revoke_where(tx, "receipt_id = ?1", Some(&id))? > 0;
     let mut select = tx
         .conn
         .prepare_cached(&format!("{SELECT} WHERE receipt_id = ?1"))?;
     let mut rows = select.query_map(params![id], Stored::read)?;
-    Ok(rows
-        .next()
-        .transpose()?
+    let row = rows.next().transpose()?;
+    Ok(row
         .map(|row| row.signed())
-        .transpose()?)
+        .transpose()?
+        .map(|row| (row, now)))
 }
 
 /// Revokes everything that leads to a provider: one that comes back under the same id is another one.
 pub(crate) fn revoke_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<()> {
-    tx.conn.execute(
-        "UPDATE receipts SET revoked_at = ?2 WHERE provider_id = ?1 AND revoked_at IS NULL",
-        params![provider.as_str(), tx.now().unix_millis()],
-    )?;
+    revoke_where(tx, "provider_id = ?1", Some(provider.as_str()))?;
     Ok(())
+}
+
+/// Revokes what is not revoked yet, and says so in the log of each receipt that could still be used, or was in use.
+/// Returns how many.
+pub(crate) fn revoke_where(tx: &Tx<'_>, which: &str, value: Option<&str>) -> Result<u64> {
+    let now = tx.now();
+    let rows: Vec<(String, Vec<u8>)> = tx
+        .conn
+        .prepare_cached(&format!(
+            "SELECT receipt_id, payload FROM receipts WHERE revoked_at IS NULL AND {which} ORDER BY receipt_id"
+        ))?
+        .query_map(params![value], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, payload) in &rows {
+        tx.conn
+            .prepare_cached("UPDATE receipts SET revoked_at = ?2 WHERE receipt_id = ?1")?
+            .execute(params![id, now.unix_millis()])?;
+        // A row that is no receipt is revoked all the same, and has nothing to say about whose it was.
+        let receipt: Option<ConsentReceipt> = serde_json::from_slice(payload).ok();
+        if let Some(receipt) = receipt
+            && receipt.approved
+            && receipt.ext.expires_at > now
+        {
+            log::append(tx, &revoked(tx, &receipt))?;
+        }
+    }
+    Ok(rows.len() as u64)
+}
+
+fn revoked(tx: &Tx<'_>, receipt: &ConsentReceipt) -> Event {
+    let ext = &receipt.ext;
+    let scope = EventScope {
+        principal: Some(ext.principal.clone()),
+        session_id: ext.session_ids.iter().next().cloned(),
+        model_id: ext.destination.model_id.clone(),
+        provider_id: Some(ext.destination.provider_id.clone()),
+        ..EventScope::default()
+    };
+    let body = Body::Revoked {
+        what: Withdrawn::Receipt,
+        consent_receipt_id: Some(receipt.consent_receipt_id),
+    };
+    let id = EventId::from_entropy(tx.shared.options.entropy.bytes());
+    scope.event(id, tx.now(), Actor::Human, body)
 }

@@ -25,9 +25,11 @@ use crate::{
     consent,
     emit::{Ended, Log, Out},
     outcome::OutcomeGuard,
+    pause::Hold,
     ports::Ports,
     step::{OfCall, Steps},
     timings::CallStep,
+    watch::Watched,
 };
 
 /// What one logical call needs.
@@ -201,6 +203,7 @@ impl Attempts<'_> {
             content_seen: false,
             crashed: false,
         };
+        let since = self.ports.clock.now();
         let cleared = match self.cleared(request, &mut progress.scan).await {
             Ok(cleared) => cleared,
             Err(error) => return Err(unsent(error, request.record.tier)),
@@ -221,6 +224,9 @@ impl Attempts<'_> {
             body_bytes: cleared.envelope().body.len() as u64,
         };
         let secret = cleared.envelope().secret_ref().is_some();
+        let watched = cleared.receipt().map(|id| self.ports.watched(id, since));
+        let revoked = revoked(watched.as_ref());
+        tokio::pin!(revoked);
         if self.cancel.is_cancelled() {
             let error = CallError::new(ErrorCode::Cancelled, Phase::Connect);
             return Err(unsent(error, tier));
@@ -234,6 +240,7 @@ impl Attempts<'_> {
                     ErrorCode::Cancelled,
                     Phase::Status,
                 ))),
+                () = &mut revoked => Err(SendError::in_doubt(taken_back(Phase::Status))),
             }
         };
         let began = self.ports.clock.monotonic();
@@ -258,7 +265,10 @@ impl Attempts<'_> {
             })?;
         }
         match sent {
-            Ok(answer) => self.drain(answer, tier, request, progress).await,
+            Ok(answer) => {
+                self.drain(answer, tier, request, progress, &mut revoked)
+                    .await
+            }
             Err(error) => Err(Failed {
                 in_doubt: error.in_doubt,
                 ..unsent(error.error, tier)
@@ -295,6 +305,7 @@ impl Attempts<'_> {
         scan: &mut Option<Scan>,
     ) -> Result<Cleared, CallError> {
         let mut left = ASKED_AT_MOST;
+        let mut hold = Hold::new(request);
         loop {
             if self.cancel.is_cancelled() {
                 return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate));
@@ -305,11 +316,18 @@ impl Attempts<'_> {
                 .run(
                     CallStep::Locate,
                     of(request, None),
-                    gate.locate(request.clone()),
+                    gate.locate(hold.request()),
                     |done| done.as_ref().err().map(|denied| denied.error.code),
                 )
-                .await
-                .map_err(|denied| denied.error)?;
+                .await;
+            let located = match located {
+                Ok(located) => located,
+                Err(denied) if denied.is_held() => {
+                    hold.wait(self).await?;
+                    continue;
+                }
+                Err(denied) => return Err(denied.error),
+            };
             let call = of(request, Some(located.effective_tier()));
             let looking = self.look(located, scan.take());
             let inspected = self
@@ -334,6 +352,7 @@ impl Attempts<'_> {
                 .await?;
             match authorized {
                 Authorization::Cleared(cleared) => return Ok(*cleared),
+                Authorization::Denied(denied) if denied.is_held() => hold.wait(self).await?,
                 Authorization::Denied(denied) => return Err(denied.error),
                 Authorization::AwaitingConsent(awaiting) if left == 0 => {
                     // Approved, and still not covered: the receipt is for something else by now.
@@ -366,6 +385,19 @@ fn of(request: &EgressRequest, tier: Option<ModelTier>) -> OfCall {
         attempt: Some(request.attempt),
         tier,
     }
+}
+
+/// Resolves when the consent that a call runs under is taken back; never for one that needs none.
+async fn revoked(watched: Option<&Watched>) {
+    match watched {
+        Some(watched) => watched.revoked().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The error of a call whose consent was taken back while it ran.
+fn taken_back(phase: Phase) -> CallError {
+    CallError::new(ErrorCode::CloudConsentRequired, phase).about("consent revoked")
 }
 
 fn broken() -> CallError {

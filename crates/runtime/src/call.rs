@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     attempt::Attempts,
     check::{Promises, compile_schema},
-    config::{CallOptions, Config},
+    config::{CallOptions, Config, ConsentMode},
     emit::{Ended, Log, Out},
     ports::Ports,
     route::Routed,
@@ -82,6 +82,7 @@ pub(crate) fn egress(
     context.context_label = label;
     context.residence = routed.route.snapshot.residence;
     context.reason = options.reason;
+    context.waits_for_resume = matches!(options.consent, ConsentMode::Wait(_));
     EgressRequest::new(
         prepared,
         Arc::clone(&routed.route.record),

@@ -12,6 +12,7 @@ mod emit;
 pub mod explain;
 mod handle;
 mod outcome;
+mod pause;
 mod ports;
 pub mod registry;
 mod route;
@@ -22,6 +23,7 @@ pub mod swap;
 mod timings;
 pub mod tools;
 mod turns;
+mod watch;
 
 pub use self::{
     adapters::Adapters,

@@ -6,11 +6,13 @@ use handshake_core::{
     error::CallError,
     event::EventScope,
     gate::Gate,
+    ids::ReceiptId,
     ports::{
-        ApprovalQueue, ArtifactStore, Clock, ContextCompiler, EgressLedger, Entropy,
+        ApprovalQueue, ArtifactStore, Clock, ConsentStore, ContextCompiler, EgressLedger, Entropy,
         FlightRecorder, Home, ProfileStore, ProviderStore, RegistryFeed, SessionStore,
         ToolExecutor, ToolGate,
     },
+    time::UtcTime,
     tool::ToolRegistry,
 };
 
@@ -19,6 +21,7 @@ use crate::{
     compile::TranscriptCompiler,
     emit::Log,
     tools::{Grants, NoTools, RegistryToolGate},
+    watch::{Sources, Watch, Watched},
 };
 
 /// The ports, as the composition root wired them.
@@ -41,6 +44,8 @@ pub struct Ports {
     pub artifacts: Arc<dyn ArtifactStore>,
     /// What waits for a person.
     pub queue: Arc<dyn ApprovalQueue>,
+    /// Receipts, for what was revoked.
+    pub consent: Arc<dyn ConsentStore>,
     /// The ledger, for closing uses.
     pub ledger: Arc<dyn EgressLedger>,
     /// The log.
@@ -57,6 +62,7 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    watch: Arc<Watch>,
 }
 
 impl Ports {
@@ -79,6 +85,7 @@ impl Ports {
             sessions: Arc::clone(home) as _,
             artifacts: Arc::clone(home) as _,
             queue: Arc::clone(home) as _,
+            consent: Arc::clone(home) as _,
             ledger: Arc::clone(home) as _,
             recorder: Arc::clone(home) as _,
             tools: Arc::default(),
@@ -87,7 +94,16 @@ impl Ports {
             compiler: Arc::new(TranscriptCompiler::new(Arc::clone(home) as _)),
             clock,
             entropy,
+            watch: Arc::default(),
         }
+    }
+
+    /// Watches over a call that runs under a receipt, which was judged after `since`.
+    pub(crate) fn watched(&self, receipt: ReceiptId, since: UtcTime) -> Watched {
+        self.watch.over(receipt, since, || Sources {
+            feed: Arc::clone(&self.feed),
+            consent: Arc::clone(&self.consent),
+        })
     }
 
     /// With these tools, what sessions may do with them, and who runs them. Every call of a tool goes through the

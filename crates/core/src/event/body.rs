@@ -123,6 +123,17 @@ words! {
     }
 }
 words! {
+    /// What was taken back.
+    Withdrawn {
+        /// One receipt.
+        Receipt,
+        /// Leave to call Cloud at all, until somebody resumes.
+        Pause,
+        /// The same, and every receipt with it.
+        Stop,
+    }
+}
+words! {
     /// What was widened.
     WidenKind {
         /// A provider.
@@ -143,6 +154,8 @@ words! {
         Tool,
         /// Contact with an origin was granted.
         Contact,
+        /// Cloud calls go on after a pause.
+        Resume,
     }
 }
 
@@ -345,6 +358,13 @@ pub enum Body {
         count: Option<u64>,
         cause: LossCause,
     },
+    /// FR-EVT-EGRESS-009.
+    Revoked {
+        what: Withdrawn,
+        /// The receipt, where it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        consent_receipt_id: Option<ReceiptId>,
+    },
 }
 
 impl Body {
@@ -384,6 +404,7 @@ impl Body {
             Self::IntegrityAlarm { .. } => "FR-EVT-EGRESS-006",
             Self::Widened { .. } => "FR-EVT-EGRESS-007",
             Self::EventsLost { .. } => "FR-EVT-EGRESS-008",
+            Self::Revoked { .. } => "FR-EVT-EGRESS-009",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Denials. Each records exactly one FR-EVT-EGRESS event, and FR-EVT-CLOUD-003 too when Cloud is involved.
 
 use super::{
-    Authorization, Decision, EgressRequest, Gate, Inspected, Located, StepName,
+    Authorization, Decision, EgressRequest, Gate, Inspected, Located, Outcome, StepName,
     facts::{PersonFact, ReceiptFact},
     judged::{Judged, Refusal},
 };
@@ -18,7 +18,7 @@ use crate::{
     time::UtcTime,
 };
 
-/// A call that was denied. Its events are recorded already.
+/// A call that was denied. Its events are recorded already, unless it is only held: [`Denied::is_held`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Denied {
@@ -28,6 +28,25 @@ pub struct Denied {
     pub decision: Decision,
     /// What was found, where findings denied.
     pub findings: Option<Findings>,
+}
+
+impl Denied {
+    /// Whether nobody said no: Cloud is paused, and the call waits until a person resumes. Nothing was recorded, and the
+    /// same request is to be judged again then, or when its caller waits no more: without
+    /// [`CallContext::waits_for_resume`](super::CallContext::waits_for_resume), which denies.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self.decision.outcome, Outcome::Hold(_))
+    }
+
+    pub(super) fn held(judged: &Judged, step: StepName) -> Box<Self> {
+        let error = CallError::new(ErrorCode::GovernanceLocked, Phase::Gate).about(subject(step));
+        Box::new(Self {
+            error,
+            decision: judged.decision().clone(),
+            findings: None,
+        })
+    }
 }
 
 /// A call that waits for a person. Everything up to the receipt passed.
@@ -161,9 +180,10 @@ fn denial(step: StepName, code: ErrorCode, judged: &Judged, findings: Option<&Fi
 
 fn recorded_as(step: StepName) -> EgressCode {
     match step {
-        StepName::DeclaredLocked | StepName::DeclaredPolicy | StepName::EffectivePolicy => {
-            EgressCode::Governance
-        }
+        StepName::DeclaredLocked
+        | StepName::DeclaredPolicy
+        | StepName::Pause
+        | StepName::EffectivePolicy => EgressCode::Governance,
         StepName::SizeCaps | StepName::MaxBytes => EgressCode::Size,
         StepName::CanonicalUrl => EgressCode::Url,
         StepName::SecretBinding => EgressCode::Secret,
@@ -181,6 +201,7 @@ fn subject(step: StepName) -> &'static str {
         StepName::DeclaredLocked | StepName::DeclaredPolicy | StepName::EffectivePolicy => {
             "governance"
         }
+        StepName::Pause => "paused",
         StepName::SizeCaps | StepName::MaxBytes => "body size",
         StepName::CanonicalUrl => "envelope",
         StepName::SecretBinding => "secret_ref",

@@ -40,6 +40,7 @@ impl Gate {
             record: &request.record,
             governance: request.context.governance,
             residence: request.context.residence,
+            waits: request.context.waits_for_resume,
         };
         let Found {
             judged,
@@ -173,6 +174,7 @@ impl Gate {
             record: &request.record,
             governance: request.governance,
             residence: Residence::Local,
+            waits: false,
         };
         let id = AttemptId {
             use_id: request.use_id,

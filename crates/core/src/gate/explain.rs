@@ -48,6 +48,7 @@ impl Gate {
                 record: &request.record,
                 governance: request.context.governance,
                 residence: request.context.residence,
+                waits: request.context.waits_for_resume,
             })
             .await;
         let mut judged = Judged::new(facts);

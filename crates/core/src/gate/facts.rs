@@ -48,6 +48,19 @@ pub enum RulesFact {
     Current,
 }
 
+/// What is known about a pause.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PauseFact {
+    /// Nobody asked: Local goes on in a pause.
+    NotRead,
+    /// There is none.
+    Running,
+    /// A person paused Cloud, and the caller waits for them to resume.
+    Held,
+    /// A person paused Cloud, and nobody waits.
+    Refused,
+}
+
 /// What is known about the secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SecretFact {
@@ -152,6 +165,8 @@ pub struct EgressFacts {
     pub purpose: Purpose,
     /// The rules and versions of the home.
     pub rules: RulesFact,
+    /// Whether Cloud is paused.
+    pub pause: PauseFact,
     /// The declared tier.
     pub declared: ModelTier,
     /// The declared reach.
@@ -200,6 +215,7 @@ impl EgressFacts {
         Self {
             purpose,
             rules: RulesFact::NotRead,
+            pause: PauseFact::NotRead,
             declared,
             reach,
             posture,

@@ -141,6 +141,11 @@ impl Gate {
             peers: &inspected.located.peers,
             now: self.ports.clock.now(),
             run: self.ports.clock.run(),
+            paused_at: inspected
+                .located
+                .epochs
+                .as_ref()
+                .and_then(|now| now.paused_at),
             min_assurance: inspected.located.judged.facts().posture.min_assurance,
         };
         let mut known: BTreeSet<KeyedHash> = BTreeSet::new();

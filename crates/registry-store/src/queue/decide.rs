@@ -132,9 +132,13 @@ fn refuse(tx: &Tx<'_>, waiting: &Waiting, receipt: Option<ReceiptId>) -> Result<
 }
 
 fn revoke(tx: &Tx<'_>, receipt_id: ReceiptId) -> Result<()> {
-    let signed = consent::revoke(tx, receipt_id)
+    let (signed, now) = consent::revoke(tx, receipt_id)
         .map_err(lift)?
         .ok_or(QueueError::Unknown)?;
+    if !now {
+        // It is revoked, as was asked for, and stands in the log since.
+        return Ok(());
+    }
     // What was signed names the request. A row that is no receipt is revoked all the same.
     let receipt: Option<ConsentReceipt> = serde_json::from_slice(&signed.payload).ok();
     let waiting = receipt

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use handshake_core::{
     code::ErrorCode,
     consent::{ConsentReceipt, ProjectionPlan, SignedReceipt},
-    event::{Actor, Body, EventScope},
+    event::{Actor, Body, EventScope, Withdrawn},
     ids::{EventId, ReceiptId, RequestId},
     ports::{
         ApprovalQueue, Clock, Decided, EntropyExt, PendingContent, PendingRecord, QueueError,
@@ -202,7 +202,10 @@ impl ApprovalQueue for Memory {
                 }
                 refuse(&mut state, request_id, event_id, now)
             }
-            SignedDecision::Revoke(receipt_id) => revoke(&mut state, receipt_id, event_id, now),
+            SignedDecision::Revoke(receipt_id) => {
+                let ids = [event_id, EventId::from_entropy(self.bytes())];
+                revoke(&mut state, receipt_id, ids, now)
+            }
             SignedDecision::Receipt(signed) => {
                 let receipt = readable(&state, &signed)?;
                 let id = receipt.consent_receipt_id;
@@ -299,18 +302,28 @@ fn refuse(
 fn revoke(
     state: &mut State,
     receipt_id: ReceiptId,
-    event_id: EventId,
+    [event_id, denied_id]: [EventId; 2],
     now: UtcTime,
 ) -> Result<(), QueueError> {
     let stored = state
         .receipts
         .get_mut(&receipt_id)
         .ok_or(QueueError::Unknown)?;
-    stored.revoked = stored.revoked.or(Some(now));
+    if stored.revoked.is_some() {
+        return Ok(());
+    }
+    stored.revoked = Some(now);
     let receipt: Option<ConsentReceipt> = serde_json::from_slice(&stored.signed.payload).ok();
     let request = receipt.and_then(|receipt| state.requests.get(&receipt.ext.request_id));
-    let event = request.map(|request| denied(request, event_id, now));
-    state.events.extend(event);
+    let events = request.map(|request| {
+        let body = Body::Revoked {
+            what: Withdrawn::Receipt,
+            consent_receipt_id: Some(receipt_id),
+        };
+        let revoked = scope(&request.submission).event(event_id, now, Actor::Human, body);
+        [revoked, denied(request, denied_id, now)]
+    });
+    state.events.extend(events.into_iter().flatten());
     Ok(())
 }
 
