@@ -161,7 +161,7 @@ codes! {
     SchemaKeyword = 422, "HSK-422-SCHEMA-KEYWORD", Permanent, "the JSON schema uses an unsupported keyword", "remove the unsupported keyword from the schema";
     VaultLocked = 423, "HSK-423-VAULT-LOCKED", Policy, "the vault is locked", "restore the key file, or enter the vault passphrase at a terminal";
     RateLimit = 429, "HSK-429-RATE-LIMIT", Transient, "the provider's rate limit was reached", "wait, then try again";
-    ConsentFlood = 429, "HSK-429-CONSENT-FLOOD", Policy, "too many consent requests are pending or were just denied", "run `handshake consent list` and decide the pending requests; after a denial, wait before asking again";
+    ConsentFlood = 429, "HSK-429-CONSENT-FLOOD", Policy, "no more consent requests are taken now", "run `handshake consent list` and decide the pending requests";
     Cancelled = 499, "HSK-499-CANCELLED", Cancelled, "the call was cancelled", "";
     Storage = 500, "HSK-500-STORAGE", Permanent, "local storage failed or is damaged", "run `handshake doctor`";
     StreamingUnsupported = 501, "HSK-501-STREAMING-UNSUPPORTED", Capability, "the model does not support streaming", "set stream to false";

@@ -7,6 +7,7 @@ mod deny;
 mod driver;
 mod explain;
 mod facts;
+mod flood;
 mod judged;
 mod locate;
 mod plan;
@@ -119,13 +120,17 @@ const WORK_BUDGET: u64 = 64 << 20;
 /// The gate.
 pub struct Gate {
     ports: GatePorts,
+    floods: flood::Floods,
 }
 
 impl Gate {
     /// Wires a gate. `cargo xtask permits` lists who may.
     #[must_use]
     pub fn new(ports: GatePorts) -> Self {
-        Self { ports }
+        Self {
+            ports,
+            floods: flood::Floods::default(),
+        }
     }
 
     /// The key of commitments, for events about the same content.

@@ -259,6 +259,7 @@ impl Parts {
     /// # Errors
     /// `HSK-500-STORAGE`.
     pub async fn finish(&self) -> Result<()> {
+        self.runtime.ports().record_floods().await?;
         Ok(self.store.flush().await?)
     }
 }

@@ -11,7 +11,7 @@ use handshake_core::{
     ports::{ConsentStore, EntropyExt, ReceiptQuery, StoreError},
     time::UtcTime,
 };
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     codec,
@@ -39,6 +39,9 @@ pub struct ReceiptRecord {
     pub last_used: Option<UtcTime>,
     /// When it was revoked.
     pub revoked_at: Option<UtcTime>,
+    /// Whether nothing can be sent under it any more: revoked, expired, used up, given to somebody who left, or for a
+    /// provider that was changed since.
+    pub void: bool,
 }
 
 type Result<T> = std::result::Result<T, Fail<StoreError>>;
@@ -79,6 +82,7 @@ impl Store {
         &self,
         limit: u32,
     ) -> std::result::Result<Vec<ReceiptRecord>, StoreError> {
+        let shared = Arc::clone(self.shared());
         self.read(move |conn| {
             let sql = format!("{SELECT} ORDER BY stored_at DESC, receipt_id LIMIT ?1");
             let rows: Vec<Stored> = conn
@@ -88,9 +92,11 @@ impl Store {
             rows.into_iter()
                 .map(|row| {
                     let signed = row.signed()?;
+                    let receipt: ConsentReceipt =
+                        serde_json::from_slice(&signed.payload).map_err(|_| StoreError::Damaged)?;
                     Ok(ReceiptRecord {
-                        receipt: serde_json::from_slice(&signed.payload)
-                            .map_err(|_| StoreError::Damaged)?,
+                        void: is_void(conn, &shared, &row, &receipt)?,
+                        receipt,
                         signed,
                         uses: codec::small(row.uses)?,
                         bytes: codec::unsigned(row.bytes)?,
@@ -266,6 +272,28 @@ fn open_uses(conn: &Connection, receipt_id: &str) -> Result<Vec<(UseId, Digest, 
         ))
     })
     .collect()
+}
+
+/// Whether nothing can be sent under a receipt any more.
+fn is_void(
+    conn: &Connection,
+    shared: &Shared,
+    row: &Stored,
+    receipt: &ConsentReceipt,
+) -> Result<bool> {
+    let (ext, now) = (&receipt.ext, shared.options.clock.now());
+    let revision: Option<i64> = conn
+        .prepare_cached("SELECT revision FROM providers WHERE provider_id = ?1")?
+        .query_row(params![ext.destination.provider_id.as_str()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let revision = revision.map(codec::unsigned).transpose()?;
+    Ok(row.revoked_at.is_some()
+        || ext.expires_at <= now
+        || revision != Some(ext.destination.revision)
+        || (row.single
+            && (row.uses > 0 || is_abandoned(conn, shared, &row.request_id, row.stored_at, now)?)))
 }
 
 /// Whether everybody who waited for this decision left 60 s ago or earlier. A receipt without a request in

@@ -10,7 +10,7 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     error::{CallError, SendError},
     event::Body,
-    gate::{Authorization, Cleared, EgressRequest, Inspected, Located, PersonFact, Scan},
+    gate::{Authorization, Cleared, Denied, EgressRequest, Inspected, Located, PersonFact, Scan},
     ids::UseId,
     ports::{EntropyExt, LlmClient},
     tier::ModelTier,
@@ -59,12 +59,16 @@ struct Failed {
     in_doubt: bool,
     content_seen: bool,
     crashed: bool,
+    /// Whether the gate counted it, in place of recording it.
+    counted: bool,
 }
 
 /// What the attempts of one call share.
 struct Progress {
     guard: OutcomeGuard,
     scan: Option<Scan>,
+    /// The first event of the call, until it is recorded.
+    started: Option<Body>,
     /// The tier of the last clearance.
     tier: ModelTier,
     turn_told: bool,
@@ -73,11 +77,19 @@ struct Progress {
 
 impl Attempts<'_> {
     /// Makes the call. Batches go to `out`, but for the last one, which is returned. Every ending is recorded.
-    pub(crate) async fn run(&self, mut request: EgressRequest) -> Result<Answered, Ended> {
+    ///
+    /// `started` is recorded before anything else of the call, but for a denial: one that is counted with others leaves
+    /// no event of its own.
+    pub(crate) async fn run(
+        &self,
+        mut request: EgressRequest,
+        started: Body,
+    ) -> Result<Answered, Ended> {
         let use_id = request.use_id;
         let mut progress = Progress {
             guard: OutcomeGuard::new(self.log.clone(), use_id),
             scan: None,
+            started: Some(started),
             tier: request.record.tier,
             turn_told: false,
             start_told: false,
@@ -97,14 +109,15 @@ impl Attempts<'_> {
                     in_doubt: true,
                     content_seen: true,
                     crashed: true,
+                    counted: false,
                 },
             };
             match self.try_again(&request, &failed, seed).await {
                 Ok(true) => request.attempt += 1,
-                Ok(false) => return self.give_up(failed, &mut progress.guard, use_id).await,
+                Ok(false) => return self.give_up(failed, &mut progress, use_id).await,
                 Err(error) => {
                     failed.error = error;
-                    return self.give_up(failed, &mut progress.guard, use_id).await;
+                    return self.give_up(failed, &mut progress, use_id).await;
                 }
             }
         }
@@ -136,7 +149,11 @@ impl Attempts<'_> {
         };
         // A provider's own error answer is for the client of its shape, who decides whether to ask again.
         let passed_on = failed.error.upstream.is_some();
-        let wait = match next(&self.config.retry, attempt, &failure, seed) {
+        let mut policy = self.config.retry;
+        if let Some(most) = self.options.max_attempts {
+            policy.max_attempts = policy.max_attempts.min(most);
+        }
+        let wait = match next(&policy, attempt, &failure, seed) {
             Next::Wait(wait) if !self.cancel.is_cancelled() && !passed_on => wait,
             _ => return Ok(false),
         };
@@ -158,9 +175,21 @@ impl Attempts<'_> {
     async fn give_up(
         &self,
         failed: Failed,
-        guard: &mut OutcomeGuard,
+        progress: &mut Progress,
         use_id: UseId,
     ) -> Result<Answered, Ended> {
+        let first = match failed.counted {
+            true => {
+                progress.guard.reported();
+                self.ports.counted();
+                return Err(Ended {
+                    error: failed.error,
+                    recorded: true,
+                });
+            }
+            false => self.started(progress, failed.tier).await,
+        };
+        let guard = &mut progress.guard;
         let closed = self.close(failed.tier, use_id).await;
         let body = match failed.crashed {
             true => guard.crashed(&failed.error),
@@ -171,7 +200,11 @@ impl Attempts<'_> {
             guard.reported();
         }
         // What could not be written is counted by the recorder, or recorded when the guard is dropped.
-        let error = closed.and(recorded).err().unwrap_or(failed.error);
+        let error = closed
+            .and(first)
+            .and(recorded)
+            .err()
+            .unwrap_or(failed.error);
         Err(Ended {
             error,
             recorded: true,
@@ -202,14 +235,22 @@ impl Attempts<'_> {
             in_doubt: false,
             content_seen: false,
             crashed: false,
+            counted: false,
         };
         let since = self.ports.clock.now();
-        let cleared = match self.cleared(request, &mut progress.scan).await {
+        let cleared = match self.cleared(request, progress).await {
             Ok(cleared) => cleared,
-            Err(error) => return Err(unsent(error, request.record.tier)),
+            Err(Refused { error, counted }) => {
+                return Err(Failed {
+                    counted,
+                    ..unsent(error, request.record.tier)
+                });
+            }
         };
         let tier = cleared.effective_tier();
         progress.tier = tier;
+        let started = self.started(progress, tier).await;
+        started.map_err(|error| unsent(error, tier))?;
         if !progress.turn_told {
             progress.turn_told = true;
             let started = self
@@ -298,17 +339,25 @@ impl Attempts<'_> {
         looked.map_err(|_| CallError::new(ErrorCode::LeakageUndecided, Phase::Gate))
     }
 
+    /// Records the first event of the call, once.
+    async fn started(&self, progress: &mut Progress, tier: ModelTier) -> Result<(), CallError> {
+        match progress.started.take() {
+            Some(started) => self.log.record(tier, started).await,
+            None => Ok(()),
+        }
+    }
+
     /// Asks the gate, and a person where the gate says so.
     async fn cleared(
         &self,
         request: &EgressRequest,
-        scan: &mut Option<Scan>,
-    ) -> Result<Cleared, CallError> {
+        progress: &mut Progress,
+    ) -> Result<Cleared, Refused> {
         let mut left = ASKED_AT_MOST;
         let mut hold = Hold::new(request);
         loop {
             if self.cancel.is_cancelled() {
-                return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate));
+                return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate).into());
             }
             let gate = Arc::clone(&self.ports.gate);
             let located = self
@@ -323,20 +372,21 @@ impl Attempts<'_> {
             let located = match located {
                 Ok(located) => located,
                 Err(denied) if denied.is_held() => {
+                    self.started(progress, request.record.tier).await?;
                     hold.wait(self).await?;
                     continue;
                 }
-                Err(denied) => return Err(denied.error),
+                Err(denied) => return Err(denied.into()),
             };
             let call = of(request, Some(located.effective_tier()));
-            let looking = self.look(located, scan.take());
+            let looking = self.look(located, progress.scan.take());
             let inspected = self
                 .steps
                 .run(CallStep::Inspect, call, looking, |done| {
                     done.as_ref().err().map(|error| error.code)
                 })
                 .await?;
-            *scan = inspected.scan().cloned();
+            progress.scan = inspected.scan().cloned();
             let authorized = self
                 .steps
                 .run(
@@ -353,28 +403,56 @@ impl Attempts<'_> {
             match authorized {
                 Authorization::Cleared(cleared) => return Ok(*cleared),
                 Authorization::Denied(denied) if denied.is_held() => hold.wait(self).await?,
-                Authorization::Denied(denied) => return Err(denied.error),
+                Authorization::Denied(denied) => return Err(denied.into()),
                 Authorization::AwaitingConsent(awaiting) if left == 0 => {
                     // Approved, and still not covered: the receipt is for something else by now.
-                    return Err(gate.give_up(&awaiting, PersonFact::Spent).await.error);
+                    return Err(gate.give_up(&awaiting, PersonFact::Spent).await.into());
                 }
                 Authorization::AwaitingConsent(mut awaiting) => {
-                    let ports = (&*gate, &*self.ports.queue, &*self.ports.clock);
+                    let (queue, mode) = (&*self.ports.queue, self.options.consent);
+                    let ports = (&*gate, queue, &*self.ports.clock);
+                    let asked = consent::ask(&mut awaiting, mode, ports).await?;
+                    self.started(progress, request.record.tier).await?;
                     let began = self.ports.clock.monotonic();
-                    let decided = consent::wait(
-                        &mut awaiting,
-                        self.options.consent,
-                        ports,
-                        self.out,
-                        self.cancel,
-                    )
-                    .await;
+                    let ports = (&*gate, queue);
+                    let decided =
+                        consent::wait(&awaiting, asked, mode, ports, self.out, self.cancel).await;
                     self.steps.timings.waited_for_person(self.since(began));
                     decided?;
                     // Somebody with the same question may spend what both were given.
                     left -= 1;
                 }
             }
+        }
+    }
+}
+
+/// Why a call may not be sent.
+pub(crate) struct Refused {
+    pub(crate) error: CallError,
+    pub(crate) counted: bool,
+}
+
+impl From<CallError> for Refused {
+    fn from(error: CallError) -> Self {
+        Self {
+            error,
+            counted: false,
+        }
+    }
+}
+
+impl From<Box<Denied>> for Refused {
+    fn from(denied: Box<Denied>) -> Self {
+        (*denied).into()
+    }
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        Self {
+            error: denied.error,
+            counted: denied.counted,
         }
     }
 }

@@ -135,8 +135,6 @@ impl Turn<'_> {
                 |done| done.as_ref().err().map(|error| error.code),
             )
             .await?;
-        let declared = self.routed.route.record.tier;
-        self.log.record(declared, ready.started).await?;
         let attempts = Attempts {
             ports: self.ports,
             config: self.config,
@@ -150,7 +148,7 @@ impl Turn<'_> {
             promises: ready.promises,
             fold: self.fold,
         };
-        attempts.run(ready.egress).await
+        attempts.run(ready.egress, ready.started).await
     }
 
     /// Admits, renders and hashes: off the reactor where that is much work.

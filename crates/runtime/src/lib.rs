@@ -10,6 +10,7 @@ mod config;
 mod consent;
 mod emit;
 pub mod explain;
+mod flood;
 mod handle;
 mod outcome;
 mod pause;

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use handshake_core::{
+    code::{ErrorCode, Phase},
     error::CallError,
-    event::EventScope,
+    event::{EgressCode, EventScope},
     gate::Gate,
     ids::ReceiptId,
     ports::{
         ApprovalQueue, ArtifactStore, Clock, ConsentStore, ContextCompiler, EgressLedger, Entropy,
-        FlightRecorder, Home, ProfileStore, ProviderStore, RegistryFeed, SessionStore,
+        FlightRecorder, Home, ProfileStore, ProviderStore, RecordError, RegistryFeed, SessionStore,
         ToolExecutor, ToolGate,
     },
+    tier::ModelTier,
     time::UtcTime,
     tool::ToolRegistry,
 };
@@ -20,6 +22,7 @@ use crate::{
     adapters::Adapters,
     compile::TranscriptCompiler,
     emit::Log,
+    flood::Counts,
     tools::{Grants, NoTools, RegistryToolGate},
     watch::{Sources, Watch, Watched},
 };
@@ -63,6 +66,7 @@ pub struct Ports {
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     watch: Arc<Watch>,
+    counts: Arc<Counts>,
 }
 
 impl Ports {
@@ -95,7 +99,35 @@ impl Ports {
             clock,
             entropy,
             watch: Arc::default(),
+            counts: Arc::default(),
         }
+    }
+
+    /// Records what the gate counted and did not record yet. Before the end of a program, and by itself soon after.
+    ///
+    /// # Errors
+    /// The recorder's.
+    pub async fn record_floods(&self) -> Result<(), RecordError> {
+        self.gate.record_floods().await
+    }
+
+    /// Whether a call that governance or an adapter denied before the gate was asked is one of a flood.
+    pub(crate) fn is_flood(&self, scope: &EventScope, error: &CallError) -> bool {
+        let step = match error.code {
+            _ if error.phase == Phase::Gate => return false,
+            ErrorCode::GovernanceLocked | ErrorCode::CloudEscalationDenied => {
+                EgressCode::Governance
+            }
+            ErrorCode::TierMismatch => EgressCode::Tier,
+            _ => return false,
+        };
+        let gate = &self.gate;
+        gate.is_flood(scope, step, error.code, ModelTier::Cloud)
+    }
+
+    /// A denial was counted.
+    pub(crate) fn counted(&self) {
+        self.counts.counted(&self.gate);
     }
 
     /// Watches over a call that runs under a receipt, which was judged after `since`.

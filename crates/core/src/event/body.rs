@@ -156,6 +156,8 @@ words! {
         Contact,
         /// Cloud calls go on after a pause.
         Resume,
+        /// A client was given a token.
+        Client,
     }
 }
 
@@ -321,7 +323,13 @@ pub enum Body {
         usage: TokenUsage,
     },
     /// FR-EVT-EGRESS-001.
-    GateDenied { step: EgressCode, code: ErrorCode },
+    GateDenied {
+        step: EgressCode,
+        code: ErrorCode,
+        /// How many of the same, where they were counted in place of being recorded one by one; one where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
     /// FR-EVT-EGRESS-002.
     LeakageBlocked {
         code: ErrorCode,

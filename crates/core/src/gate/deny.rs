@@ -28,6 +28,9 @@ pub struct Denied {
     pub decision: Decision,
     /// What was found, where findings denied.
     pub findings: Option<Findings>,
+    /// Whether it is one of a flood: it was counted, and is recorded with the others by
+    /// [`Gate::record_floods`](super::Gate::record_floods), which somebody has to call soon.
+    pub counted: bool,
 }
 
 impl Denied {
@@ -45,6 +48,7 @@ impl Denied {
             error,
             decision: judged.decision().clone(),
             findings: None,
+            counted: false,
         })
     }
 }
@@ -116,10 +120,30 @@ impl Gate {
         findings: Option<Findings>,
         request_id: Option<RequestId>,
     ) -> Box<Denied> {
+        let denied = |counted| {
+            Box::new(Denied {
+                error: CallError::new(code, Phase::Gate).about(subject(step)),
+                decision: judged.decision().clone(),
+                findings: findings.clone(),
+                counted,
+            })
+        };
+        let tiers = [Some(judged.facts().declared), judged.decision().effective];
+        let cloud = tiers.contains(&Some(ModelTier::Cloud));
+        let tier = if cloud {
+            ModelTier::Cloud
+        } else {
+            ModelTier::Local
+        };
+        // What a person was asked about is recorded with their request, and alarms are never folded.
+        let about_request = request_id.is_some() && code != ErrorCode::ConsentFlood;
+        let alarm = judged.facts().receipt == ReceiptFact::Forged;
+        if !about_request && !alarm && self.is_flood(scope, recorded_as(step), code, tier) {
+            return denied(true);
+        }
         let body = denial(step, code, judged, findings.as_ref());
         let mut events = vec![self.event(scope, Actor::System, body)];
-        let tiers = [Some(judged.facts().declared), judged.decision().effective];
-        if tiers.contains(&Some(ModelTier::Cloud)) {
+        if cloud {
             let body = Body::CloudEscalationDenied { request_id, code };
             events.push(self.event(scope, Actor::System, body));
         }
@@ -137,11 +161,7 @@ impl Gate {
                 let _counted = self.ports.recorder.submit(event);
             }
         }
-        Box::new(Denied {
-            error: CallError::new(code, Phase::Gate).about(subject(step)),
-            decision: judged.decision().clone(),
-            findings,
-        })
+        denied(false)
     }
 
     pub(super) fn event(&self, scope: &EventScope, actor: Actor, body: Body) -> Event {
@@ -174,6 +194,7 @@ fn denial(step: StepName, code: ErrorCode, judged: &Judged, findings: Option<&Fi
         other => Body::GateDenied {
             step: recorded_as(other),
             code,
+            count: None,
         },
     }
 }

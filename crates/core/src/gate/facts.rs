@@ -116,6 +116,8 @@ pub enum PersonFact {
     Spent,
     /// The queue takes no more questions.
     Flood,
+    /// They said no a moment ago, and are not asked again so soon.
+    Silenced,
     /// The queue failed, and how.
     QueueFailed(ErrorCode),
 }
@@ -128,7 +130,7 @@ impl PersonFact {
             Self::NoAnswer => ErrorCode::CloudConsentRequired,
             Self::No => ErrorCode::CloudEscalationDenied,
             Self::Spent => ErrorCode::CloudConsentMismatch,
-            Self::Flood => ErrorCode::ConsentFlood,
+            Self::Flood | Self::Silenced => ErrorCode::ConsentFlood,
             Self::QueueFailed(code) => code,
         }
     }

@@ -96,12 +96,13 @@ fn posture(facts: &mut EgressFacts) -> &mut Posture {
     Arc::make_mut(&mut facts.posture)
 }
 
-const PERSONS: [Option<PersonFact>; 6] = [
+const PERSONS: [Option<PersonFact>; 7] = [
     None,
     Some(PersonFact::NoAnswer),
     Some(PersonFact::No),
     Some(PersonFact::Spent),
     Some(PersonFact::Flood),
+    Some(PersonFact::Silenced),
     Some(PersonFact::QueueFailed(ErrorCode::Storage)),
 ];
 

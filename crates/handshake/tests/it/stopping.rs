@@ -256,6 +256,7 @@ async fn a8_a_held_call_whose_patience_ends_is_denied_and_recorded_and_nothing_i
     let denied = Body::GateDenied {
         step: EgressCode::Governance,
         code: ErrorCode::GovernanceLocked,
+        count: None,
     };
     assert_eq!(bodies.iter().filter(|body| **body == denied).count(), 2);
 }

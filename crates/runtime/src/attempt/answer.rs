@@ -43,6 +43,7 @@ impl Attempts<'_> {
             // A client that was handed the provider's own head is not handed a second one.
             content_seen: seen || request.prepared.reply.raw,
             crashed: false,
+            counted: false,
         })
     }
 
