@@ -67,6 +67,17 @@ enum Command {
     Approve(cmd::consent::ApproveArgs),
     /// Deny a pending call (short for `consent deny`).
     Deny(cmd::consent::IdArgs),
+    /// Pause cloud calls: new ones wait, those in progress go on.
+    #[command(after_help = "Example:\n  handshake pause\n  handshake resume")]
+    Pause,
+    /// Let paused cloud calls go on.
+    #[command(after_help = "Example:\n  handshake resume")]
+    Resume,
+    /// Stop cloud calls: end those in progress, revoke all receipts, hold new ones.
+    #[command(
+        after_help = "Example:\n  handshake stop\n\nAn empty file `run/stop` in the home does the same, within half a second."
+    )]
+    Stop,
     /// Scan text for secrets and list the rules.
     #[command(subcommand)]
     Leak(cmd::leak::Command),
@@ -111,6 +122,9 @@ impl Cli {
                 cmd::consent::run(&cx, cmd::consent::Command::Approve(args)).await
             }
             Command::Deny(args) => cmd::consent::run(&cx, cmd::consent::Command::Deny(args)).await,
+            Command::Pause => cmd::halt::pause(&cx).await,
+            Command::Resume => cmd::halt::resume(&cx).await,
+            Command::Stop => cmd::halt::stop(&cx).await,
             Command::Leak(command) => cmd::leak::run(&cx, command).await,
             Command::Decode(args) => cmd::decode::run(&cx, args).await,
             Command::Log(command) => cmd::log::run(&cx, command).await,

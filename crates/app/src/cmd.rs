@@ -7,6 +7,7 @@ pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod halt;
 pub(crate) mod help;
 pub(crate) mod init;
 pub(crate) mod leak;

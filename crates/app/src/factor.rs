@@ -8,7 +8,7 @@ use handshake_core::{
     secret::Secret,
 };
 
-use handshake_llm::parts::weakness;
+use handshake_llm::parts::{VaultError, weakness};
 use zeroize::Zeroizing;
 
 use crate::error::{AppError, Result};
@@ -24,6 +24,51 @@ pub(crate) fn at_terminal() -> bool {
 /// `HSK-403-FACTOR-REQUIRED` without a terminal.
 pub(crate) fn ask(question: &str) -> Result<Secret> {
     typed(question).map(secret)
+}
+
+/// Asks up to three times: a slip of the finger is no reason to begin anew.
+pub(crate) struct Tries {
+    question: String,
+    left: u32,
+}
+
+impl Tries {
+    /// Nobody was asked yet.
+    pub(crate) fn new(question: impl Into<String>) -> Self {
+        Self {
+            question: question.into(),
+            left: 3,
+        }
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// `HSK-403-FACTOR-REQUIRED` without a terminal.
+    pub(crate) fn ask(&mut self) -> Result<Secret> {
+        self.left -= 1;
+        ask(&self.question)
+    }
+
+    /// What was entered did not do. Asks again next time, unless it is something else that is wrong, or the third time.
+    ///
+    /// # Errors
+    /// The failure, where nobody is to be asked again.
+    pub(crate) fn wrong(&mut self, error: AppError) -> Result<()> {
+        // A lock-out says how long it lasts, and no passphrase helps until then.
+        let again = error.code == ErrorCode::FactorRequired
+            && error.message == VaultError::Factor.to_string();
+        match (again, self.left) {
+            (false, _) => Err(error),
+            (true, 0) => {
+                Err(required("wrong passphrase, three times").next("run the command again"))
+            }
+            (true, _) => {
+                self.question = "Wrong passphrase. Try again: ".to_owned();
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Asks for a new passphrase, twice. One that is easy to guess is asked for again.

@@ -1,6 +1,11 @@
 //! The gateway over an open home, until it is told to stop.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+};
 
 use handshake_core::{
     code::{ErrorCode, Phase},
@@ -25,6 +30,7 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
             "the gateway can listen only on a loopback address",
         ));
     }
+    let _only = Only::of(&cx.home_path()?)?;
     let listener = Listener::bind(listen).await.map_err(|_| {
         AppError::new(
             ErrorCode::InvalidConfig,
@@ -68,6 +74,42 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     gateway.build().serve(listener, stopped).await;
     app.finish().await?;
     Ok(Exit::Done)
+}
+
+/// That this gateway is the only one of its home. The lock goes with the process, however that ends.
+struct Only(#[expect(dead_code, reason = "the lock lives as long as the file")] Option<File>);
+
+impl Only {
+    fn of(home: &Path) -> Result<Self> {
+        let run = home.join("run");
+        // A home that is made just now has no gateway yet, and whoever makes it is one.
+        if !home.exists() {
+            return Ok(Self(None));
+        }
+        let failed = |_| {
+            AppError::new(
+                ErrorCode::Storage,
+                Phase::Storage,
+                "cannot lock the gateway of this home",
+            )
+        };
+        std::fs::create_dir_all(&run).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(run.join("serve.lock")).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(Some(file))),
+            Err(TryLockError::WouldBlock) => Err(AppError::new(
+                ErrorCode::InvalidConfig,
+                Phase::Input,
+                "another gateway serves this home already",
+            )
+            .next("stop it first, or name another home with `--home`")),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
 }
 
 fn ports(app: &App) -> GatewayPorts {

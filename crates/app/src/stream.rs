@@ -33,6 +33,7 @@ pub(crate) fn published(event: &TurnEvent) -> Option<Value> {
         } => {
             json!({ "type": "awaiting_consent", "request_id": request_id, "deadline": deadline })
         }
+        TurnEvent::Paused { deadline } => json!({ "type": "paused", "deadline": deadline }),
         TurnEvent::ToolResult {
             tool_call_id,
             ok,
@@ -138,6 +139,9 @@ fn people(out: Out, event: &TurnEvent) {
             out.note(format!(
                 "Waiting for approval: run `handshake approve {request_id}` in another terminal"
             ));
+        }
+        TurnEvent::Paused { .. } => {
+            out.note("Cloud calls are paused: run `handshake resume` in another terminal");
         }
         TurnEvent::ToolResult { ok, error, .. } => match error {
             None => out.note(format!(

@@ -90,11 +90,16 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
         ));
     }
     // In the question itself: whoever answers it has read what it is about, whatever else is printed.
-    let passphrase = factor::ask(&printable(&format!(
+    let mut tries = factor::Tries::new(printable(&format!(
         "About to {words}\nApproval passphrase: "
-    )))?;
-    app.vault.check_factor(Some(&passphrase))?;
-    Ok(Permit(()))
+    )));
+    loop {
+        let passphrase = tries.ask()?;
+        match app.vault.check_factor(Some(&passphrase)) {
+            Ok(()) => return Ok(Permit(())),
+            Err(error) => tries.wrong(error.into())?,
+        }
+    }
 }
 
 /// The same where the passphrase is at hand already, because something is signed with it too.

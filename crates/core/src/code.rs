@@ -133,7 +133,7 @@ codes! {
     ProviderQuota = 402, "HSK-402-PROVIDER-QUOTA", Permanent, "the provider's quota is used up", "check your account with the provider";
     SsrfBlocked = 403, "HSK-403-SSRF-BLOCKED", Policy, "destination address not allowed", "run `handshake provider check-url URL --resolve` to see how its addresses are classified";
     TierMismatch = 403, "HSK-403-TIER-MISMATCH", Policy, "the declared tier differs from the tier of the call", "call a cloud model through its own provider; register a local server that forwards requests with `--reach relay`";
-    GovernanceLocked = 403, "HSK-403-GOVERNANCE-LOCKED", Policy, "cloud calls are locked", "activate a work profile whose automation_level is not LOCKED, and remove `locked = true` from policy.toml if it is there";
+    GovernanceLocked = 403, "HSK-403-GOVERNANCE-LOCKED", Policy, "cloud calls are locked", "run `handshake resume` if cloud calls are paused; otherwise activate a work profile whose automation_level is not LOCKED, and remove `locked = true` from policy.toml if it is there";
     CloudEscalationDenied = 403, "HSK-403-CLOUD-ESCALATION-DENIED", Policy, "this cloud call was denied by policy or by a person", "use a local model, or ask the operator";
     CloudConsentRequired = 403, "HSK-403-CLOUD-CONSENT-REQUIRED", Policy, "this cloud call needs a person's consent", "run `handshake consent list`, then `handshake consent approve ID`";
     CloudConsentMismatch = 403, "HSK-403-CLOUD-CONSENT-MISMATCH", Policy, "the consent given does not match this request", "run `handshake consent list` and decide on the current request";
@@ -161,7 +161,7 @@ codes! {
     SchemaKeyword = 422, "HSK-422-SCHEMA-KEYWORD", Permanent, "the JSON schema uses an unsupported keyword", "remove the unsupported keyword from the schema";
     VaultLocked = 423, "HSK-423-VAULT-LOCKED", Policy, "the vault is locked", "restore the key file, or enter the vault passphrase at a terminal";
     RateLimit = 429, "HSK-429-RATE-LIMIT", Transient, "the provider's rate limit was reached", "wait, then try again";
-    ConsentFlood = 429, "HSK-429-CONSENT-FLOOD", Policy, "too many consent requests are pending or were just denied", "run `handshake consent list` and decide the pending requests; after a denial, wait before asking again";
+    ConsentFlood = 429, "HSK-429-CONSENT-FLOOD", Policy, "no more consent requests are taken now", "run `handshake consent list` and decide the pending requests";
     Cancelled = 499, "HSK-499-CANCELLED", Cancelled, "the call was cancelled", "";
     Storage = 500, "HSK-500-STORAGE", Permanent, "local storage failed or is damaged", "run `handshake doctor`";
     StreamingUnsupported = 501, "HSK-501-STREAMING-UNSUPPORTED", Capability, "the model does not support streaming", "set stream to false";

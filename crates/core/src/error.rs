@@ -1,6 +1,6 @@
 //! The failures of a call. No provider text, no payload, no URL: codes, phases and bounded words.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use crate::{
     code::{ErrorClass, ErrorCode, Phase},
@@ -65,6 +65,21 @@ impl CallError {
         self
     }
 
+    /// What to do about it, in the imperative; empty where nothing helps.
+    #[must_use]
+    pub fn next_step(&self) -> Cow<'static, str> {
+        if self.code == ErrorCode::ConsentFlood && self.subject == Some(Self::SILENCED) {
+            return match self.retry_after {
+                Some(wait) => format!("ask again in {} s", whole_seconds(wait)).into(),
+                None => "run `handshake consent reopen` at a terminal to be asked again".into(),
+            };
+        }
+        self.code.next_step().into()
+    }
+
+    /// The subject of a call that a person denied a moment ago.
+    pub const SILENCED: &'static str = "denied by a person";
+
     /// The same failure with the provider's own answer sealed in it.
     #[must_use]
     pub fn upstream(mut self, answer: UpstreamAnswer) -> Self {
@@ -92,6 +107,11 @@ impl CallError {
         self.retry_after = wait;
         self
     }
+}
+
+/// Never sooner than it was said.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl fmt::Display for CallError {

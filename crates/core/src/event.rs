@@ -8,7 +8,7 @@ mod read;
 pub use self::{
     body::{
         Body, CallOutcome, ControlKind, EgressCode, HealthState, LossCause, SideEffectWord,
-        Transport, WidenKind,
+        Transport, WidenKind, Withdrawn,
     },
     read::InvalidEvent,
 };

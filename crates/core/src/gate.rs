@@ -7,6 +7,7 @@ mod deny;
 mod driver;
 mod explain;
 mod facts;
+mod flood;
 mod judged;
 mod locate;
 mod plan;
@@ -22,8 +23,8 @@ pub use self::{
     deny::{Awaiting, Denied},
     explain::Explanation,
     facts::{
-        EgressFacts, FindingsFact, LedgerFact, PeerFact, PersonFact, Purpose, ReceiptFact,
-        RulesFact, SecretFact,
+        EgressFacts, FindingsFact, LedgerFact, PauseFact, PeerFact, PersonFact, Purpose,
+        ReceiptFact, RulesFact, SecretFact,
     },
     steps::{Inspected, Located, Scan},
 };
@@ -119,13 +120,17 @@ const WORK_BUDGET: u64 = 64 << 20;
 /// The gate.
 pub struct Gate {
     ports: GatePorts,
+    floods: flood::Floods,
 }
 
 impl Gate {
     /// Wires a gate. `cargo xtask permits` lists who may.
     #[must_use]
     pub fn new(ports: GatePorts) -> Self {
-        Self { ports }
+        Self {
+            ports,
+            floods: flood::Floods::default(),
+        }
     }
 
     /// The key of commitments, for events about the same content.
@@ -163,6 +168,8 @@ pub struct CallContext {
     pub reason: EscalationReason,
     /// Local attempts before.
     pub local_attempts: u32,
+    /// Whether the caller waits while Cloud is paused: it is told that the call is held, and asks again.
+    pub waits_for_resume: bool,
 }
 
 impl CallContext {
@@ -185,6 +192,7 @@ impl CallContext {
             residence: Residence::Unknown,
             reason: EscalationReason::default(),
             local_attempts: 0,
+            waits_for_resume: false,
         }
     }
 }

@@ -100,6 +100,7 @@ words! {
         Uninspectable = "uninspectable",
         Expired = "expired",
         Unreadable = "unreadable",
+        AfterPause = "after_pause",
     }
     ContentKind {
         Text = "text",
@@ -114,6 +115,7 @@ words! {
     StepName {
         DeclaredLocked = "declared_locked",
         DeclaredPolicy = "declared_policy",
+        Pause = "pause",
         SizeCaps = "size_caps",
         CanonicalUrl = "canonical_url",
         SecretBinding = "secret_binding",

@@ -77,12 +77,18 @@ pub(crate) async fn front(
 
 async fn passed(shared: &Shared, request: Request, next: Next) -> Response {
     let headers = request.headers();
+    // Which of two is meant would be the reader's choice, and another reader's choice another one.
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return errors::plain(StatusCode::BAD_REQUEST, "more than one Host header");
+    }
     let host = text(headers, header::HOST).unwrap_or_default();
-    let served = shared
-        .hosts
-        .iter()
-        .any(|allowed| allowed.eq_ignore_ascii_case(host));
-    if !served {
+    let serves = |host: &str| {
+        let mut all = shared.hosts.iter();
+        all.any(|allowed| allowed.eq_ignore_ascii_case(host))
+    };
+    // A target in absolute form names a host too, and a proxy would go by that one.
+    let named = request.uri().authority().map(|named| named.as_str());
+    if !serves(host) || !named.is_none_or(serves) {
         return errors::plain(StatusCode::FORBIDDEN, "host not allowed");
     }
     if headers.contains_key(header::ORIGIN) {

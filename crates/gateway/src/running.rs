@@ -226,7 +226,7 @@ impl Running {
                     self.shared.metrics.waiting.dec();
                 }
             }
-            TurnEvent::AwaitingConsent { .. } => {
+            TurnEvent::AwaitingConsent { .. } | TurnEvent::Paused { .. } => {
                 self.asked = true;
                 self.last = Instant::now();
                 if self.waiting.is_none() {

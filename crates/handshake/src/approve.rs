@@ -12,7 +12,10 @@ use handshake_core::{
     },
     digest::Digest,
     ids::{ExternalId, ReceiptId, RequestId},
-    ports::{ApprovalQueue, EntropyExt, PendingContent, PendingRecord, SignedDecision, Signer},
+    ports::{
+        ApprovalQueue, EntropyExt, PendingContent, PendingRecord, QueueError, SignedDecision,
+        Signer,
+    },
     secret::Secret,
 };
 
@@ -87,16 +90,13 @@ impl Approver {
     /// `HSK-400-INVALID-REQUEST` when nothing of that id waits; `HSK-403-CLOUD-CONSENT-MISMATCH` when the stored
     /// bytes are not those of the plan, and then nobody can approve it.
     pub async fn open(&self, id: RequestId) -> Result<Preview> {
-        let record = self
-            .pending()
-            .await?
+        let pending = self.pending().await?;
+        let found = pending
             .into_iter()
-            .find(|record| record.request.request_id == id)
-            .ok_or_else(|| {
-                let message = format!("no such pending call: {id}");
-                Error::usage(ErrorCode::InvalidRequest, message)
-                    .next("run `handshake consent list`")
-            })?;
+            .find(|record| record.request.request_id == id);
+        let Some(record) = found else {
+            return Err(self.not_pending(id).await);
+        };
         let content = ApprovalQueue::open(&self.parts.store, id).await?;
         let plan = &record.plan;
         if digests(&content) != (plan.payload_sha256, plan.ext.envelope_sha256) {
@@ -113,6 +113,15 @@ impl Approver {
             content,
             demo: None,
         })
+    }
+
+    /// Why nothing of this id waits: it never did, or it was decided.
+    async fn not_pending(&self, id: RequestId) -> Error {
+        let why = match self.parts.store.decided(id).await {
+            Ok(Some(decided)) => Error::from(QueueError::Decided(decided)).message,
+            Ok(None) | Err(_) => format!("no such pending call: {id}"),
+        };
+        Error::usage(ErrorCode::InvalidRequest, why).next("run `handshake consent list`")
     }
 
     /// Withdraws a receipt. Needs no factor.

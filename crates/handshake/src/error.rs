@@ -83,6 +83,7 @@ impl From<CallError> for Error {
         };
         Self {
             class: error.class,
+            next_step: Some(error.next_step().into_owned()).filter(|step| !step.is_empty()),
             ..Self::new(error.code, error.phase, message)
         }
     }
@@ -103,12 +104,16 @@ impl From<RecordError> for Error {
 impl From<QueueError> for Error {
     fn from(error: QueueError) -> Self {
         let code = match &error {
-            QueueError::Flood => ErrorCode::ConsentFlood,
+            QueueError::Flood | QueueError::Silenced { .. } => ErrorCode::ConsentFlood,
             QueueError::Unknown => ErrorCode::InvalidRequest,
-            QueueError::Mismatch => ErrorCode::CloudConsentMismatch,
+            QueueError::Mismatch | QueueError::Decided(_) => ErrorCode::CloudConsentMismatch,
             QueueError::Store(store) => store.code(),
         };
-        Self::new(code, Phase::Gate, error.to_string())
+        let made = Self::new(code, Phase::Gate, error.to_string());
+        match error {
+            QueueError::Decided(_) => made.next("run `handshake consent list` to see what waits"),
+            _ => made,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod clock;
 mod connections;
 mod error;
 mod facade;
+mod halt;
 mod harden;
 mod home;
 pub mod parts;

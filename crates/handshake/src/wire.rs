@@ -29,6 +29,7 @@ use crate::{
     clock::{OsEntropy, SystemClock},
     connections::Keeper,
     error::{Error, Result},
+    halt::StopFile,
     home::Home,
     policy_file,
     tools::Builtins,
@@ -63,6 +64,7 @@ pub struct Parts {
     /// The call path.
     pub runtime: Runtime,
     _connections: Keeper,
+    _stop_file: StopFile,
 }
 
 impl std::fmt::Debug for Parts {
@@ -155,6 +157,7 @@ impl Parts {
             Arc::new(SecondHandValidator::new(rules.second_hand)),
         ];
         let state = Arc::new(store.clone());
+        let stop_file = StopFile::begin(&home.path, &state).await?;
         let mut ports = GatePorts::new(
             &state,
             Arc::clone(&policy) as _,
@@ -204,6 +207,7 @@ impl Parts {
             entropy,
             runtime,
             _connections: connections,
+            _stop_file: stop_file,
         })
     }
 
@@ -255,6 +259,7 @@ impl Parts {
     /// # Errors
     /// `HSK-500-STORAGE`.
     pub async fn finish(&self) -> Result<()> {
+        self.runtime.ports().record_floods().await?;
         Ok(self.store.flush().await?)
     }
 }

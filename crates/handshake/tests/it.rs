@@ -5,5 +5,6 @@ mod it {
     mod connections;
     mod first_call;
     mod open;
+    mod stopping;
     mod world;
 }

@@ -6,15 +6,17 @@ use async_trait::async_trait;
 use handshake_core::{
     consent::{ConsentReceipt, ReceiptEvidence, ReceiptScope, SignedReceipt},
     digest::{Digest, KeyedHash},
-    ids::{ProviderId, ReceiptId, UseId},
-    ports::{ConsentStore, ReceiptQuery, StoreError},
+    event::{Actor, Body, Event, EventScope, Withdrawn},
+    ids::{EventId, ProviderId, ReceiptId, UseId},
+    ports::{ConsentStore, EntropyExt, ReceiptQuery, StoreError},
     time::UtcTime,
 };
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     codec,
     error::Fail,
+    log,
     queue::{ABANDONED, presence},
     store::{Shared, Store},
     writer::Tx,
@@ -37,6 +39,9 @@ pub struct ReceiptRecord {
     pub last_used: Option<UtcTime>,
     /// When it was revoked.
     pub revoked_at: Option<UtcTime>,
+    /// Whether nothing can be sent under it any more: revoked, expired, used up, given to somebody who left, or for a
+    /// provider that was changed since.
+    pub void: bool,
 }
 
 type Result<T> = std::result::Result<T, Fail<StoreError>>;
@@ -77,6 +82,7 @@ impl Store {
         &self,
         limit: u32,
     ) -> std::result::Result<Vec<ReceiptRecord>, StoreError> {
+        let shared = Arc::clone(self.shared());
         self.read(move |conn| {
             let sql = format!("{SELECT} ORDER BY stored_at DESC, receipt_id LIMIT ?1");
             let rows: Vec<Stored> = conn
@@ -86,9 +92,11 @@ impl Store {
             rows.into_iter()
                 .map(|row| {
                     let signed = row.signed()?;
+                    let receipt: ConsentReceipt =
+                        serde_json::from_slice(&signed.payload).map_err(|_| StoreError::Damaged)?;
                     Ok(ReceiptRecord {
-                        receipt: serde_json::from_slice(&signed.payload)
-                            .map_err(|_| StoreError::Damaged)?,
+                        void: is_void(conn, &shared, &row, &receipt)?,
+                        receipt,
                         signed,
                         uses: codec::small(row.uses)?,
                         bytes: codec::unsigned(row.bytes)?,
@@ -127,15 +135,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn revoke_all(&self) -> std::result::Result<u64, StoreError> {
-        self.write(|tx| {
-            let now = tx.now().unix_millis();
-            let revoked = tx.conn.execute(
-                "UPDATE receipts SET revoked_at = ?1 WHERE revoked_at IS NULL",
-                params![now],
-            )?;
-            Ok(revoked as u64)
-        })
-        .await
+        self.write(|tx| revoke_where(tx, "?1 IS NULL", None)).await
     }
 }
 
@@ -274,6 +274,28 @@ fn open_uses(conn: &Connection, receipt_id: &str) -> Result<Vec<(UseId, Digest, 
     .collect()
 }
 
+/// Whether nothing can be sent under a receipt any more.
+fn is_void(
+    conn: &Connection,
+    shared: &Shared,
+    row: &Stored,
+    receipt: &ConsentReceipt,
+) -> Result<bool> {
+    let (ext, now) = (&receipt.ext, shared.options.clock.now());
+    let revision: Option<i64> = conn
+        .prepare_cached("SELECT revision FROM providers WHERE provider_id = ?1")?
+        .query_row(params![ext.destination.provider_id.as_str()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let revision = revision.map(codec::unsigned).transpose()?;
+    Ok(row.revoked_at.is_some()
+        || ext.expires_at <= now
+        || revision != Some(ext.destination.revision)
+        || (row.single
+            && (row.uses > 0 || is_abandoned(conn, shared, &row.request_id, row.stored_at, now)?)))
+}
+
 /// Whether everybody who waited for this decision left 60 s ago or earlier. A receipt without a request in
 /// this database (none is made by this program) has nobody to leave.
 pub(crate) fn is_abandoned(
@@ -336,29 +358,67 @@ pub(crate) fn all_signed(
     rows.map(|row| Ok(row?.signed())).collect()
 }
 
-/// Revokes one receipt. Its request, or `None` when there is no such receipt.
-pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<SignedReceipt>> {
+/// Revokes one receipt. What was signed, and whether it was revoked just now; `None` when there is no such receipt.
+pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<(SignedReceipt, bool)>> {
     let id = receipt.to_string();
-    tx.conn.execute(
-        "UPDATE receipts SET revoked_at = ?2 WHERE receipt_id = ?1 AND revoked_at IS NULL",
-        params![id, tx.now().unix_millis()],
-    )?;
+    let now = revoke_where(tx, "receipt_id = ?1", Some(&id))? > 0;
     let mut select = tx
         .conn
         .prepare_cached(&format!("{SELECT} WHERE receipt_id = ?1"))?;
     let mut rows = select.query_map(params![id], Stored::read)?;
-    Ok(rows
-        .next()
-        .transpose()?
+    let row = rows.next().transpose()?;
+    Ok(row
         .map(|row| row.signed())
-        .transpose()?)
+        .transpose()?
+        .map(|row| (row, now)))
 }
 
 /// Revokes everything that leads to a provider: one that comes back under the same id is another one.
 pub(crate) fn revoke_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<()> {
-    tx.conn.execute(
-        "UPDATE receipts SET revoked_at = ?2 WHERE provider_id = ?1 AND revoked_at IS NULL",
-        params![provider.as_str(), tx.now().unix_millis()],
-    )?;
+    revoke_where(tx, "provider_id = ?1", Some(provider.as_str()))?;
     Ok(())
+}
+
+/// Revokes what is not revoked yet, and says so in the log of each receipt that could still be used, or was in use.
+/// Returns how many.
+pub(crate) fn revoke_where(tx: &Tx<'_>, which: &str, value: Option<&str>) -> Result<u64> {
+    let now = tx.now();
+    let rows: Vec<(String, Vec<u8>)> = tx
+        .conn
+        .prepare_cached(&format!(
+            "SELECT receipt_id, payload FROM receipts WHERE revoked_at IS NULL AND {which} ORDER BY receipt_id"
+        ))?
+        .query_map(params![value], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, payload) in &rows {
+        tx.conn
+            .prepare_cached("UPDATE receipts SET revoked_at = ?2 WHERE receipt_id = ?1")?
+            .execute(params![id, now.unix_millis()])?;
+        // A row that is no receipt is revoked all the same, and has nothing to say about whose it was.
+        let receipt: Option<ConsentReceipt> = serde_json::from_slice(payload).ok();
+        if let Some(receipt) = receipt
+            && receipt.approved
+            && receipt.ext.expires_at > now
+        {
+            log::append(tx, &revoked(tx, &receipt))?;
+        }
+    }
+    Ok(rows.len() as u64)
+}
+
+fn revoked(tx: &Tx<'_>, receipt: &ConsentReceipt) -> Event {
+    let ext = &receipt.ext;
+    let scope = EventScope {
+        principal: Some(ext.principal.clone()),
+        session_id: ext.session_ids.iter().next().cloned(),
+        model_id: ext.destination.model_id.clone(),
+        provider_id: Some(ext.destination.provider_id.clone()),
+        ..EventScope::default()
+    };
+    let body = Body::Revoked {
+        what: Withdrawn::Receipt,
+        consent_receipt_id: Some(receipt.consent_receipt_id),
+    };
+    let id = EventId::from_entropy(tx.shared.options.entropy.bytes());
+    scope.event(id, tx.now(), Actor::Human, body)
 }

@@ -5,10 +5,14 @@ use handshake_core::{
     digest::Digest,
     ids::{KeyId, ProviderId},
     ports::{Epochs, StoreError},
+    time::UtcTime,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{codec, error::Fail, store::Store};
+use crate::{codec, error::Fail, store::Store, writer::Tx};
+
+const PAUSED: &str = "paused";
+const PAUSED_AT: &str = "paused_at";
 
 /// One of the versions that are set from outside. The provider's revision and the generation of enabled
 /// models are counted by the store itself.
@@ -124,12 +128,41 @@ pub(crate) fn current(conn: &Connection, provider: &ProviderId) -> Result<Epochs
         rules: codec::id(&required(conn, "rules")?)?,
         enrolled: codec::id(&required(conn, "enrolled")?)?,
         locked: codec::id(&required(conn, "locked")?)?,
+        paused: paused(conn)?,
+        paused_at: paused_at(conn)?,
         approval_key: if key.is_empty() {
             None
         } else {
             Some(codec::id(&key)?)
         },
     })
+}
+
+/// Whether a person paused Cloud. A database that does not say is damaged, and nobody may take that for a no.
+pub(crate) fn paused(conn: &Connection) -> Result<bool> {
+    Ok(codec::id(&required(conn, PAUSED)?)?)
+}
+
+/// When a person last paused Cloud.
+fn paused_at(conn: &Connection) -> Result<Option<UtcTime>> {
+    let text = required(conn, PAUSED_AT)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let millis: i64 = codec::id(&text)?;
+    Ok(Some(codec::time(millis)))
+}
+
+/// Pauses or resumes. False where it is so already; a pause in a pause is a later one all the same.
+pub(crate) fn set_paused(tx: &Tx<'_>, pause: bool) -> Result<bool> {
+    let before = paused(tx.conn)?;
+    if pause {
+        set(tx.conn, PAUSED_AT, &tx.now().unix_millis().to_string())?;
+    }
+    if before != pause {
+        set(tx.conn, PAUSED, &pause.to_string())?;
+    }
+    Ok(before != pause)
 }
 
 /// Counts a change of the provider's enabled models.

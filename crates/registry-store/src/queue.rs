@@ -113,6 +113,29 @@ impl ApprovalQueue for Store {
 }
 
 impl Store {
+    /// What became of a request; `None` while it waits.
+    ///
+    /// # Errors
+    /// [`QueueError::Unknown`] for one that never was.
+    pub async fn decided(
+        &self,
+        request_id: RequestId,
+    ) -> std::result::Result<Option<Decided>, QueueError> {
+        self.write(move |tx| {
+            sweep(tx)?;
+            let found: Option<(String, Option<String>)> = tx
+                .conn
+                .prepare_cached("SELECT state, receipt_id FROM requests WHERE request_id = ?1")?
+                .query_row(params![request_id.to_string()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?;
+            let (state, receipt) = found.ok_or(QueueError::Unknown)?;
+            decided(&state, receipt.as_deref())
+        })
+        .await
+    }
+
     /// Lets a principal ask for a provider again. True when it could not before. The caller has checked
     /// that a person asks for it.
     ///
@@ -134,32 +157,46 @@ impl Store {
         .await
     }
 
+    /// Lets everybody ask again whom a person said no to, and names them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reopen_all(&self) -> std::result::Result<Vec<Refusal>, StoreError> {
+        self.write(|tx| {
+            let all = refusals(tx.conn)?;
+            tx.conn.execute("DELETE FROM refusals", [])?;
+            Ok(all)
+        })
+        .await
+    }
+
     /// Whom a person said no to, and for what, since their last yes.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn refusals(&self) -> std::result::Result<Vec<Refusal>, StoreError> {
-        self.read(|conn| {
-            let mut select = conn.prepare_cached(
-                "SELECT principal, provider_id, denials, last_at FROM refusals
-                 ORDER BY principal, provider_id",
-            )?;
-            let rows = select.query_map([], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?;
-            rows.map(|row| {
-                let (principal, provider, denials, last_at): (String, String, i64, i64) = row?;
-                Ok(Refusal {
-                    principal,
-                    provider_id: codec::id(&provider)?,
-                    denials: codec::small(denials)?,
-                    last_at: codec::time(last_at),
-                })
-            })
-            .collect()
-        })
-        .await
+        self.read(refusals).await
     }
+}
+
+fn refusals(conn: &Connection) -> std::result::Result<Vec<Refusal>, Fail<StoreError>> {
+    let mut select = conn.prepare_cached(
+        "SELECT principal, provider_id, denials, last_at FROM refusals
+         ORDER BY principal, provider_id",
+    )?;
+    let rows = select.query_map([], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    rows.map(|row| {
+        let (principal, provider, denials, last_at): (String, String, i64, i64) = row?;
+        Ok(Refusal {
+            principal,
+            provider_id: codec::id(&provider)?,
+            denials: codec::small(denials)?,
+            last_at: codec::time(last_at),
+        })
+    })
+    .collect()
 }
 
 /// Who waits for a request.
@@ -224,6 +261,17 @@ fn sweep(tx: &Tx<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a request's state comes to for whoever decides on it; `None` while it waits.
+fn decided(state: &str, receipt: Option<&str>) -> Result<Option<Decided>> {
+    Ok(match (state, receipt) {
+        ("pending", _) => None,
+        ("approved", Some(receipt)) => Some(Decided::Approved(codec::id(receipt)?)),
+        ("denied", _) => Some(Decided::Denied),
+        ("expired" | "withdrawn", _) => Some(Decided::Expired),
+        _ => return Err(StoreError::Damaged.into()),
+    })
 }
 
 /// Ends a pending request. Its content goes with it.

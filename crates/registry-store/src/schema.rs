@@ -8,7 +8,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x4853_4b31;
 pub(crate) const BACKUP_ID: i32 = 0x4853_4b42;
 
 /// All migrations, in order. The version of a database is the number of those it went through.
-pub(crate) const STEPS: &[M<'static>] = &[M::up(V1), M::up(V2), M::up(SEGMENTS)];
+pub(crate) const STEPS: &[M<'static>] = &[M::up(V1), M::up(V2), M::up(SEGMENTS), M::up(HALTS)];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
 const V1: &str = "
@@ -172,4 +172,18 @@ CREATE TRIGGER segments_last BEFORE UPDATE ON segments
   BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER seams_stay BEFORE DELETE ON seams BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER seams_last BEFORE UPDATE ON seams BEGIN SELECT RAISE(ABORT, 'append only'); END;
+";
+
+/// What ends or holds Cloud calls is counted with what the registry view holds, so that everybody who looks there
+/// learns of it: a receipt that is revoked, and a pause.
+const HALTS: &str = "
+CREATE TRIGGER receipts_revoked AFTER UPDATE OF revoked_at ON receipts BEGIN
+  INSERT INTO registry_changes VALUES ('', (SELECT coalesce(max(version), 0) + 1 FROM registry_changes))
+  ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version;
+END;
+CREATE TRIGGER paused_changed AFTER UPDATE ON epochs WHEN NEW.name = 'paused' BEGIN
+  INSERT INTO registry_changes VALUES ('', (SELECT coalesce(max(version), 0) + 1 FROM registry_changes))
+  ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version;
+END;
+INSERT INTO epochs VALUES ('paused', 'false'), ('paused_at', '');
 ";

@@ -10,7 +10,7 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     error::{CallError, SendError},
     event::Body,
-    gate::{Authorization, Cleared, EgressRequest, Inspected, Located, PersonFact, Scan},
+    gate::{Authorization, Cleared, Denied, EgressRequest, Inspected, Located, PersonFact, Scan},
     ids::UseId,
     ports::{EntropyExt, LlmClient},
     tier::ModelTier,
@@ -25,10 +25,12 @@ use crate::{
     consent,
     emit::{Ended, Log, Out},
     outcome::OutcomeGuard,
+    pause::Hold,
     ports::Ports,
     registry::identity::answered_elsewhere,
     step::{OfCall, Steps},
     timings::CallStep,
+    watch::Watched,
 };
 
 /// What one logical call needs.
@@ -58,12 +60,16 @@ struct Failed {
     in_doubt: bool,
     content_seen: bool,
     crashed: bool,
+    /// Whether the gate counted it, in place of recording it.
+    counted: bool,
 }
 
 /// What the attempts of one call share.
 struct Progress {
     guard: OutcomeGuard,
     scan: Option<Scan>,
+    /// The first event of the call, until it is recorded.
+    started: Option<Body>,
     /// The tier of the last clearance.
     tier: ModelTier,
     turn_told: bool,
@@ -74,10 +80,18 @@ struct Progress {
 
 impl Attempts<'_> {
     /// Makes the call. Batches go to `out`, but for the last one, which is returned. Every ending is recorded.
-    pub(crate) async fn run(&self, mut request: EgressRequest) -> Result<Answered, Ended> {
+    ///
+    /// `started` is recorded before anything else of the call, but for a denial: one that is counted with others leaves
+    /// no event of its own.
+    pub(crate) async fn run(
+        &self,
+        mut request: EgressRequest,
+        started: Body,
+    ) -> Result<Answered, Ended> {
         let mut progress = Progress {
             guard: OutcomeGuard::new(self.log.clone(), request.use_id),
             scan: None,
+            started: Some(started),
             tier: request.record.tier,
             turn_told: false,
             start_told: false,
@@ -98,14 +112,15 @@ impl Attempts<'_> {
                     in_doubt: true,
                     content_seen: true,
                     crashed: true,
+                    counted: false,
                 },
             };
             match self.try_again(&request, &failed, seed).await {
                 Ok(true) => request.attempt += 1,
-                Ok(false) => return self.give_up(failed, &mut progress.guard, &request).await,
+                Ok(false) => return self.give_up(failed, &mut progress, &request).await,
                 Err(error) => {
                     failed.error = error;
-                    return self.give_up(failed, &mut progress.guard, &request).await;
+                    return self.give_up(failed, &mut progress, &request).await;
                 }
             }
         }
@@ -137,7 +152,11 @@ impl Attempts<'_> {
         };
         // A provider's own error answer is for the client of its shape, who decides whether to ask again.
         let passed_on = failed.error.upstream.is_some();
-        let wait = match next(&self.config.retry, attempt, &failure, seed) {
+        let mut policy = self.config.retry;
+        if let Some(most) = self.options.max_attempts {
+            policy.max_attempts = policy.max_attempts.min(most);
+        }
+        let wait = match next(&policy, attempt, &failure, seed) {
             Next::Wait(wait) if !self.cancel.is_cancelled() && !passed_on => wait,
             _ => return Ok(false),
         };
@@ -159,7 +178,7 @@ impl Attempts<'_> {
     async fn give_up(
         &self,
         failed: Failed,
-        guard: &mut OutcomeGuard,
+        progress: &mut Progress,
         request: &EgressRequest,
     ) -> Result<Answered, Ended> {
         let use_id = request.use_id;
@@ -169,6 +188,18 @@ impl Attempts<'_> {
             // The call fails all the same; what could not be stored is asked again before it is relied on.
             let _unwritten = noted.await;
         }
+        let first = match failed.counted {
+            true => {
+                progress.guard.reported();
+                self.ports.counted();
+                return Err(Ended {
+                    error: failed.error,
+                    recorded: true,
+                });
+            }
+            false => self.started(progress, failed.tier).await,
+        };
+        let guard = &mut progress.guard;
         let closed = self.close(failed.tier, use_id).await;
         let body = match failed.crashed {
             true => guard.crashed(&failed.error),
@@ -179,7 +210,11 @@ impl Attempts<'_> {
             guard.reported();
         }
         // What could not be written is counted by the recorder, or recorded when the guard is dropped.
-        let error = closed.and(recorded).err().unwrap_or(failed.error);
+        let error = closed
+            .and(first)
+            .and(recorded)
+            .err()
+            .unwrap_or(failed.error);
         Err(Ended {
             error,
             recorded: true,
@@ -210,13 +245,22 @@ impl Attempts<'_> {
             in_doubt: false,
             content_seen: false,
             crashed: false,
+            counted: false,
         };
-        let cleared = match self.cleared(request, &mut progress.scan).await {
+        let since = self.ports.clock.now();
+        let cleared = match self.cleared(request, progress).await {
             Ok(cleared) => cleared,
-            Err(error) => return Err(unsent(error, request.record.tier)),
+            Err(Refused { error, counted }) => {
+                return Err(Failed {
+                    counted,
+                    ..unsent(error, request.record.tier)
+                });
+            }
         };
         let tier = cleared.effective_tier();
         progress.tier = tier;
+        let started = self.started(progress, tier).await;
+        started.map_err(|error| unsent(error, tier))?;
         if !progress.turn_told {
             progress.turn_told = true;
             let started = self
@@ -231,6 +275,9 @@ impl Attempts<'_> {
             body_bytes: cleared.envelope().body.len() as u64,
         };
         let secret = cleared.envelope().secret_ref().is_some();
+        let watched = cleared.receipt().map(|id| self.ports.watched(id, since));
+        let revoked = revoked(watched.as_ref());
+        tokio::pin!(revoked);
         if self.cancel.is_cancelled() {
             let error = CallError::new(ErrorCode::Cancelled, Phase::Connect);
             return Err(unsent(error, tier));
@@ -244,6 +291,7 @@ impl Attempts<'_> {
                     ErrorCode::Cancelled,
                     Phase::Status,
                 ))),
+                () = &mut revoked => Err(SendError::in_doubt(taken_back(Phase::Status))),
             }
         };
         let began = self.ports.clock.monotonic();
@@ -268,7 +316,10 @@ impl Attempts<'_> {
             })?;
         }
         match sent {
-            Ok(answer) => self.drain(answer, tier, request, progress).await,
+            Ok(answer) => {
+                self.drain(answer, tier, request, progress, &mut revoked)
+                    .await
+            }
             Err(error) => Err(Failed {
                 in_doubt: error.in_doubt,
                 ..unsent(error.error, tier)
@@ -298,16 +349,25 @@ impl Attempts<'_> {
         looked.map_err(|_| CallError::new(ErrorCode::LeakageUndecided, Phase::Gate))
     }
 
+    /// Records the first event of the call, once.
+    async fn started(&self, progress: &mut Progress, tier: ModelTier) -> Result<(), CallError> {
+        match progress.started.take() {
+            Some(started) => self.log.record(tier, started).await,
+            None => Ok(()),
+        }
+    }
+
     /// Asks the gate, and a person where the gate says so.
     async fn cleared(
         &self,
         request: &EgressRequest,
-        scan: &mut Option<Scan>,
-    ) -> Result<Cleared, CallError> {
+        progress: &mut Progress,
+    ) -> Result<Cleared, Refused> {
         let mut left = ASKED_AT_MOST;
+        let mut hold = Hold::new(request);
         loop {
             if self.cancel.is_cancelled() {
-                return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate));
+                return Err(CallError::new(ErrorCode::Cancelled, Phase::Gate).into());
             }
             let gate = Arc::clone(&self.ports.gate);
             let located = self
@@ -315,20 +375,28 @@ impl Attempts<'_> {
                 .run(
                     CallStep::Locate,
                     of(request, None),
-                    gate.locate(request.clone()),
+                    gate.locate(hold.request()),
                     |done| done.as_ref().err().map(|denied| denied.error.code),
                 )
-                .await
-                .map_err(|denied| denied.error)?;
+                .await;
+            let located = match located {
+                Ok(located) => located,
+                Err(denied) if denied.is_held() => {
+                    self.started(progress, request.record.tier).await?;
+                    hold.wait(self).await?;
+                    continue;
+                }
+                Err(denied) => return Err(denied.into()),
+            };
             let call = of(request, Some(located.effective_tier()));
-            let looking = self.look(located, scan.take());
+            let looking = self.look(located, progress.scan.take());
             let inspected = self
                 .steps
                 .run(CallStep::Inspect, call, looking, |done| {
                     done.as_ref().err().map(|error| error.code)
                 })
                 .await?;
-            *scan = inspected.scan().cloned();
+            progress.scan = inspected.scan().cloned();
             let authorized = self
                 .steps
                 .run(
@@ -344,22 +412,21 @@ impl Attempts<'_> {
                 .await?;
             match authorized {
                 Authorization::Cleared(cleared) => return Ok(*cleared),
-                Authorization::Denied(denied) => return Err(denied.error),
+                Authorization::Denied(denied) if denied.is_held() => hold.wait(self).await?,
+                Authorization::Denied(denied) => return Err(denied.into()),
                 Authorization::AwaitingConsent(awaiting) if left == 0 => {
                     // Approved, and still not covered: the receipt is for something else by now.
-                    return Err(gate.give_up(&awaiting, PersonFact::Spent).await.error);
+                    return Err(gate.give_up(&awaiting, PersonFact::Spent).await.into());
                 }
                 Authorization::AwaitingConsent(mut awaiting) => {
-                    let ports = (&*gate, &*self.ports.queue, &*self.ports.clock);
+                    let (queue, mode) = (&*self.ports.queue, self.options.consent);
+                    let ports = (&*gate, queue, &*self.ports.clock);
+                    let asked = consent::ask(&mut awaiting, mode, ports).await?;
+                    self.started(progress, request.record.tier).await?;
                     let began = self.ports.clock.monotonic();
-                    let decided = consent::wait(
-                        &mut awaiting,
-                        self.options.consent,
-                        ports,
-                        self.out,
-                        self.cancel,
-                    )
-                    .await;
+                    let ports = (&*gate, queue);
+                    let decided =
+                        consent::wait(&awaiting, asked, mode, ports, self.out, self.cancel).await;
                     self.steps.timings.waited_for_person(self.since(began));
                     decided?;
                     // Somebody with the same question may spend what both were given.
@@ -370,12 +437,55 @@ impl Attempts<'_> {
     }
 }
 
+/// Why a call may not be sent.
+pub(crate) struct Refused {
+    pub(crate) error: CallError,
+    pub(crate) counted: bool,
+}
+
+impl From<CallError> for Refused {
+    fn from(error: CallError) -> Self {
+        Self {
+            error,
+            counted: false,
+        }
+    }
+}
+
+impl From<Box<Denied>> for Refused {
+    fn from(denied: Box<Denied>) -> Self {
+        (*denied).into()
+    }
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        Self {
+            error: denied.error,
+            counted: denied.counted,
+        }
+    }
+}
+
 fn of(request: &EgressRequest, tier: Option<ModelTier>) -> OfCall {
     OfCall {
         use_id: Some(request.use_id),
         attempt: Some(request.attempt),
         tier,
     }
+}
+
+/// Resolves when the consent that a call runs under is taken back; never for one that needs none.
+async fn revoked(watched: Option<&Watched>) {
+    match watched {
+        Some(watched) => watched.revoked().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The error of a call whose consent was taken back while it ran.
+fn taken_back(phase: Phase) -> CallError {
+    CallError::new(ErrorCode::CloudConsentRequired, phase).about("consent revoked")
 }
 
 fn broken() -> CallError {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     attempt::Attempts,
     check::{Promises, compile_schema},
-    config::{CallOptions, Config},
+    config::{CallOptions, Config, ConsentMode},
     emit::{Ended, Log, Out},
     ports::Ports,
     route::Routed,
@@ -82,6 +82,7 @@ pub(crate) fn egress(
     context.context_label = label;
     context.residence = routed.route.snapshot.residence;
     context.reason = options.reason;
+    context.waits_for_resume = matches!(options.consent, ConsentMode::Wait(_));
     EgressRequest::new(
         prepared,
         Arc::clone(&routed.route.record),
@@ -134,8 +135,6 @@ impl Turn<'_> {
                 |done| done.as_ref().err().map(|error| error.code),
             )
             .await?;
-        let declared = self.routed.route.record.tier;
-        self.log.record(declared, ready.started).await?;
         let attempts = Attempts {
             ports: self.ports,
             config: self.config,
@@ -149,7 +148,7 @@ impl Turn<'_> {
             promises: ready.promises,
             fold: self.fold,
         };
-        attempts.run(ready.egress).await
+        attempts.run(ready.egress, ready.started).await
     }
 
     /// Admits, renders and hashes: off the reactor where that is much work.

@@ -81,6 +81,8 @@ pub struct CallOptions {
     pub consent: ConsentMode,
     /// The session under which consent is asked for; the request's own where absent.
     pub consent_session: Option<SessionId>,
+    /// Attempts of one call, where the caller wants another number than the policy's; never more than that.
+    pub max_attempts: Option<u32>,
     /// Why Cloud is asked for.
     pub reason: EscalationReason,
     /// The job.
@@ -98,6 +100,7 @@ impl Default for CallOptions {
             tools: ToolUse::default(),
             consent: ConsentMode::Wait(Duration::from_secs(540)),
             consent_session: None,
+            max_attempts: None,
             reason: EscalationReason::default(),
             job_id: None,
             wp_id: None,

@@ -58,6 +58,7 @@ impl Log {
                 Some(Body::GateDenied {
                     step: EgressCode::Governance,
                     code,
+                    count: None,
                 })
             }
             ErrorCode::TierMismatch => Some(Body::TierMismatch {

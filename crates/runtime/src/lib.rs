@@ -10,8 +10,10 @@ mod config;
 mod consent;
 mod emit;
 pub mod explain;
+mod flood;
 mod handle;
 mod outcome;
+mod pause;
 mod ports;
 pub mod registry;
 mod route;
@@ -22,6 +24,7 @@ pub mod swap;
 mod timings;
 pub mod tools;
 mod turns;
+mod watch;
 
 pub use self::{
     adapters::Adapters,

@@ -39,6 +39,8 @@ impl OutcomeGuard {
     pub(crate) fn failed(&self, error: &CallError, in_doubt: bool) -> Body {
         let outcome = match error.code {
             ErrorCode::Cancelled => CallOutcome::Cancelled,
+            // Denied by the gate it would not have been under way.
+            ErrorCode::CloudConsentRequired if error.phase != Phase::Gate => CallOutcome::Cancelled,
             _ if in_doubt => CallOutcome::InDoubt,
             _ => CallOutcome::Failed,
         };

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use handshake_core::{
+    code::{ErrorCode, Phase},
     error::CallError,
-    event::EventScope,
+    event::{EgressCode, EventScope},
     gate::Gate,
+    ids::ReceiptId,
     ports::{
-        ApprovalQueue, ArtifactStore, Clock, ContextCompiler, EgressLedger, Entropy,
-        FlightRecorder, Home, ProfileStore, ProviderStore, RegistryFeed, SessionStore,
+        ApprovalQueue, ArtifactStore, Clock, ConsentStore, ContextCompiler, EgressLedger, Entropy,
+        FlightRecorder, Home, ProfileStore, ProviderStore, RecordError, RegistryFeed, SessionStore,
         ToolExecutor, ToolGate,
     },
+    tier::ModelTier,
+    time::UtcTime,
     tool::ToolRegistry,
 };
 
@@ -18,7 +22,9 @@ use crate::{
     adapters::Adapters,
     compile::TranscriptCompiler,
     emit::Log,
+    flood::Counts,
     tools::{Grants, NoTools, RegistryToolGate},
+    watch::{Sources, Watch, Watched},
 };
 
 /// The ports, as the composition root wired them.
@@ -41,6 +47,8 @@ pub struct Ports {
     pub artifacts: Arc<dyn ArtifactStore>,
     /// What waits for a person.
     pub queue: Arc<dyn ApprovalQueue>,
+    /// Receipts, for what was revoked.
+    pub consent: Arc<dyn ConsentStore>,
     /// The ledger, for closing uses.
     pub ledger: Arc<dyn EgressLedger>,
     /// The log.
@@ -57,6 +65,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    watch: Arc<Watch>,
+    counts: Arc<Counts>,
 }
 
 impl Ports {
@@ -79,6 +89,7 @@ impl Ports {
             sessions: Arc::clone(home) as _,
             artifacts: Arc::clone(home) as _,
             queue: Arc::clone(home) as _,
+            consent: Arc::clone(home) as _,
             ledger: Arc::clone(home) as _,
             recorder: Arc::clone(home) as _,
             tools: Arc::default(),
@@ -87,7 +98,44 @@ impl Ports {
             compiler: Arc::new(TranscriptCompiler::new(Arc::clone(home) as _)),
             clock,
             entropy,
+            watch: Arc::default(),
+            counts: Arc::default(),
         }
+    }
+
+    /// Records what the gate counted and did not record yet. Before the end of a program, and by itself soon after.
+    ///
+    /// # Errors
+    /// The recorder's.
+    pub async fn record_floods(&self) -> Result<(), RecordError> {
+        self.gate.record_floods().await
+    }
+
+    /// Whether a call that governance or an adapter denied before the gate was asked is one of a flood.
+    pub(crate) fn is_flood(&self, scope: &EventScope, error: &CallError) -> bool {
+        let step = match error.code {
+            _ if error.phase == Phase::Gate => return false,
+            ErrorCode::GovernanceLocked | ErrorCode::CloudEscalationDenied => {
+                EgressCode::Governance
+            }
+            ErrorCode::TierMismatch => EgressCode::Tier,
+            _ => return false,
+        };
+        let gate = &self.gate;
+        gate.is_flood(scope, step, error.code, ModelTier::Cloud)
+    }
+
+    /// A denial was counted.
+    pub(crate) fn counted(&self) {
+        self.counts.counted(&self.gate);
+    }
+
+    /// Watches over a call that runs under a receipt, which was judged after `since`.
+    pub(crate) fn watched(&self, receipt: ReceiptId, since: UtcTime) -> Watched {
+        self.watch.over(receipt, since, || Sources {
+            feed: Arc::clone(&self.feed),
+            consent: Arc::clone(&self.consent),
+        })
     }
 
     /// With these tools, what sessions may do with them, and who runs them. Every call of a tool goes through the

@@ -46,11 +46,12 @@ pub(crate) async fn control(
     let record = Arc::clone(record);
     let identifies = matches!(call, ControlCall::Identify(_));
     let request = ControlRequest::new(envelope, call, Arc::clone(&record), governance, use_id);
-    let cleared = ports
-        .gate
-        .clear_control(request)
-        .await
-        .map_err(|denied| denied.error)?;
+    let cleared = ports.gate.clear_control(request).await.map_err(|denied| {
+        if denied.counted {
+            ports.counted();
+        }
+        denied.error
+    })?;
     let sent = adapter.control.send(cleared).await;
     if secret && sent.as_ref().err().is_none_or(|error| error.in_doubt) {
         log.submit(Body::SecretUsed { use_id });

@@ -122,7 +122,9 @@ impl Request {
         match result {
             Ok(last) => Ok(last),
             Err(ended) => {
-                if !ended.recorded {
+                if !ended.recorded && self.ports.is_flood(&log.scope, &ended.error) {
+                    self.ports.counted();
+                } else if !ended.recorded {
                     log.refused(&ended.error).await;
                 }
                 Err(ended.error)

@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) secrets: BTreeMap<String, (String, Vec<u8>)>,
     pub(crate) enabled_models: u64,
     pub(crate) locked: bool,
+    pub(crate) paused: bool,
+    pub(crate) paused_at: Option<UtcTime>,
     pub(crate) enrolled: u64,
     pub(crate) approval_key: Option<PublicKey>,
     pub(crate) policy_epoch: Option<Digest>,
@@ -172,6 +174,16 @@ impl Memory {
     /// Locks or unlocks everything, as another process would.
     pub fn set_locked(&self, locked: bool) {
         self.state().locked = locked;
+    }
+
+    /// Pauses Cloud, or resumes, as another process would.
+    pub fn set_paused(&self, paused: bool) {
+        let now = self.now();
+        let mut state = self.state();
+        state.paused = paused;
+        if paused {
+            state.paused_at = Some(now);
+        }
     }
 
     /// Makes this the approval key, of the queue and as an epoch, as registering a factor would.

@@ -1,6 +1,9 @@
 //! `handshake consent`: what waits, what is in it, yes, no, and no longer.
 
+use std::str::FromStr;
+
 use handshake_core::{
+    code::{ErrorCode, Phase},
     ids::{ReceiptId, RequestId},
     ports::{ApprovalQueue, SignedDecision},
 };
@@ -28,8 +31,11 @@ pub(crate) enum Command {
     Approve(ApproveArgs),
     /// Deny a pending call.
     Deny(IdArgs),
-    /// Revoke a receipt.
+    /// Revoke a receipt: what runs under it ends.
     Revoke(IdArgs),
+    /// Let clients ask again that were denied.
+    #[command(after_help = "Example:\n  handshake consent reopen")]
+    Reopen,
     /// Reveal the salt of a pending call's hashes, so that its content can be proved.
     Reveal(IdArgs),
 }
@@ -37,14 +43,14 @@ pub(crate) enum Command {
 /// Which one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct IdArgs {
-    /// Id from `handshake consent list`.
+    /// Id from `handshake consent list`, or its first characters (at least 4).
     id: String,
 }
 
 /// What to show.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// Id of the pending call, from `handshake consent list`.
+    /// Id of the pending call, from `handshake consent list`, or its first characters (at least 4).
     id: String,
     /// Show the whole body.
     #[arg(long)]
@@ -54,8 +60,8 @@ pub(crate) struct ShowArgs {
 /// What to approve.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApproveArgs {
-    /// Id of the pending call, from `handshake consent list`.
-    id: String,
+    /// Id of the pending call, or its first characters (at least 4) [default: the only pending call].
+    id: Option<String>,
     /// Also approve similar calls: up to 200 calls, 64 KiB new per call, 2 MiB in total, 30 minutes idle, 8 hours.
     #[arg(long)]
     lease: bool,
@@ -63,10 +69,54 @@ pub(crate) struct ApproveArgs {
 
 /// Opens one waiting call by its id.
 async fn open(app: &App, id: &str) -> Result<Preview> {
-    let id: RequestId = id
-        .parse()
-        .map_err(|error| AppError::from(error).next("copy the id from `handshake consent list`"))?;
+    let id = pending_id(app, id).await?;
     Ok(app.approver()?.open(id).await?)
+}
+
+/// The id that a person means: whole, or the beginning of exactly one of these.
+fn meant<T: FromStr + ToString>(
+    word: &str,
+    known: impl Iterator<Item = T>,
+    what: &str,
+) -> Result<T> {
+    const LEAST: usize = 4;
+    if let Ok(id) = word.parse() {
+        return Ok(id);
+    }
+    let usage = |message: String| {
+        AppError::usage(ErrorCode::InvalidRequest, message)
+            .next("copy the id from `handshake consent list`")
+    };
+    if word.len() < LEAST {
+        let message = format!("an id needs at least {LEAST} characters: {word}");
+        return Err(usage(message));
+    }
+    let word = word.to_ascii_lowercase();
+    let mut fitting = known.filter(|id| id.to_string().starts_with(&word));
+    match (fitting.next(), fitting.next()) {
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => Err(usage(format!("more than one {what} begins with {word}"))),
+        (None, _) => Err(usage(format!("no such {what}: {word}"))),
+    }
+}
+
+async fn pending_id(app: &App, word: &str) -> Result<RequestId> {
+    let pending = app.store.pending().await?;
+    let ids = pending.iter().map(|record| record.request.request_id);
+    meant(word, ids, "pending call")
+}
+
+/// The one call that waits, where no id is given.
+async fn only_pending(app: &App) -> Result<RequestId> {
+    let pending = app.store.pending().await?;
+    let usage = |message: &str| {
+        AppError::usage(ErrorCode::InvalidRequest, message).next("run `handshake consent list`")
+    };
+    match &pending[..] {
+        [one] => Ok(one.request.request_id),
+        [] => Err(usage("no call is pending")),
+        _ => Err(usage("more than one call is pending: name one by its id")),
+    }
 }
 
 pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
@@ -86,6 +136,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
                 out.object(&json!({
                     "kind": "receipt", "receipt": record.receipt, "uses": record.uses,
                     "bytes": record.bytes, "last_used": record.last_used, "revoked_at": record.revoked_at,
+                    "void": record.void,
                 }));
             }
             if pending.is_empty() {
@@ -109,12 +160,9 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
                     &rows,
                 );
             }
-            let now = app.clock.now();
             let rows: Vec<Vec<String>> = receipts
                 .iter()
-                .filter(|r| {
-                    r.revoked_at.is_none() && r.receipt.approved && r.receipt.ext.expires_at > now
-                })
+                .filter(|r| r.receipt.approved && !r.void)
                 .map(|r| {
                     vec![
                         r.receipt.consent_receipt_id.to_string(),
@@ -149,7 +197,11 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Command::Approve(args) => {
-            let waiting = open(&app, &args.id).await?;
+            let id = match &args.id {
+                Some(word) => pending_id(&app, word).await?,
+                None => only_pending(&app).await?,
+            };
+            let waiting = app.approver()?.open(id).await?;
             preview::show(out, &waiting);
             if args.lease {
                 out.line("\n  With a lease, similar calls are not asked about again: up to 200 calls, 64 KiB new per call,");
@@ -157,23 +209,32 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
                     "  2 MiB in total, 30 minutes idle, 8 hours. Anything new in kind is asked about again.",
                 );
             }
-            let passphrase = factor::ask("\nApproval passphrase (leave empty to cancel): ")?;
-            if passphrase.is_empty() {
-                out.line("Not approved. The call is still pending.");
-                return Ok(Exit::Waiting);
-            }
-            let receipt = if args.lease {
-                waiting
-                    .approve_lease(&passphrase, LeaseLimits::default())
-                    .await?
-            } else {
-                waiting.approve_once(&passphrase).await?
+            let mut tries = factor::Tries::new("\nApproval passphrase (leave empty to cancel): ");
+            let receipt = loop {
+                let passphrase = tries.ask()?;
+                if passphrase.is_empty() {
+                    out.line("Not approved. The call is still pending.");
+                    return Ok(Exit::Waiting);
+                }
+                let approved = if args.lease {
+                    waiting
+                        .approve_lease(&passphrase, LeaseLimits::default())
+                        .await
+                } else {
+                    waiting.approve_once(&passphrase).await
+                };
+                match approved {
+                    Ok(receipt) => break receipt,
+                    Err(error) => tries.wrong(error.into())?,
+                }
             };
             let head = app.store.log_head().await?;
             out.object(&json!({ "receipt": receipt, "anchor": head.short_anchor() }));
             out.line(format!("Approved. Receipt {}.", receipt.consent_receipt_id));
             if !waiting.is_live() {
-                out.note("note: no caller is waiting for this call any more");
+                out.note(
+                    "note: no caller is waiting for this call any more; unless the same request comes again, the receipt is void 60 s after the last one left",
+                );
             }
             out.line(format!(
                 "Log anchor (write it down): {}",
@@ -182,18 +243,43 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Command::Deny(args) => {
-            app.store
-                .decide(SignedDecision::Deny(args.id.parse()?))
-                .await?;
-            out.object(&json!({ "denied": args.id }));
+            let id = pending_id(&app, &args.id).await?;
+            app.store.decide(SignedDecision::Deny(id)).await?;
+            out.object(&json!({ "denied": id }));
             out.line("Denied. Nothing was sent.");
             Ok(Exit::Done)
         }
         Command::Revoke(args) => {
-            let id: ReceiptId = args.id.parse()?;
+            let receipts = app.store.receipts(1000).await?;
+            let ids = receipts.iter().map(|it| it.receipt.consent_receipt_id);
+            let id: ReceiptId = meant(&args.id, ids, "receipt")?;
             app.store.decide(SignedDecision::Revoke(id)).await?;
             out.object(&json!({ "revoked": id }));
             out.line("Revoked.");
+            Ok(Exit::Done)
+        }
+        Command::Reopen => {
+            if !factor::at_terminal() {
+                return Err(AppError::new(
+                    ErrorCode::FactorRequired,
+                    Phase::Gate,
+                    "a person must let clients ask again, at a terminal",
+                ));
+            }
+            let mut reopened = Vec::new();
+            for refusal in app.store.reopen_all().await? {
+                out.line(format!(
+                    "{} may ask again for {}.",
+                    refusal.principal, refusal.provider_id
+                ));
+                reopened.push(json!({
+                    "principal": refusal.principal, "provider_id": refusal.provider_id,
+                }));
+            }
+            out.object(&json!({ "reopened": reopened }));
+            if reopened.is_empty() {
+                out.line("Nobody was denied.");
+            }
             Ok(Exit::Done)
         }
         Command::Reveal(args) => {

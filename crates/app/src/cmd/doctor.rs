@@ -260,6 +260,14 @@ fn vault(findings: &mut Findings, home: &Home) -> Option<Arc<Vault>> {
 
 async fn open(findings: &mut Findings, app: &App) {
     findings.ok("database", "the database opens");
+    match app.store.is_paused().await {
+        Ok(false) => {}
+        Ok(true) => {
+            findings.remark("cloud", "cloud calls are paused");
+            findings.next("run `handshake resume` to let them go on");
+        }
+        Err(error) => findings.failed("cloud", error.into()),
+    }
     let rules = app.engine.rules().len();
     let enrolled = app.enrolment.current().len();
     if rules == 0 {

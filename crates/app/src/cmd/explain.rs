@@ -94,12 +94,14 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             StepResult::Pass => out.mark(true, name),
             StepResult::NotApplicable => out.line(format!("  -- {name}")),
             StepResult::Ask => out.line(format!("  ?? {name}: a person decides")),
+            StepResult::Hold => out.line(format!("  ?? {name}: waits until `handshake resume`")),
             StepResult::Deny(code) => out.mark(false, format!("{name}: {code}")),
             StepResult::Unknown => out.line(format!("  ?? {name}")),
         }
     }
     let verdict = match explained.gate.expected.outcome {
         Outcome::Allow => "Result: the request would be sent.".to_owned(),
+        Outcome::Hold(_) => "Result: the request would wait: cloud calls are paused.".to_owned(),
         Outcome::AskPerson => "Result: a person would be asked first.".to_owned(),
         Outcome::Deny(_, code) => format!(
             "Result: the request would be denied: {} [{code}]",

@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     error::{AppError, Exit, Result},
     record::by_person,
-    widen::widen,
+    widen::{Weight, widen},
     wire::App,
 };
 
@@ -99,6 +99,14 @@ async fn create(cx: &Context, args: CreateArgs) -> Result<Exit> {
     if let Some(profile) = &profile {
         permitted(&app, &name, profile).await?;
     }
+    let which = match models.len() {
+        0 => "every enabled model".to_owned(),
+        count => format!("models: {count}"),
+    };
+    let words = format!("create a client token for {name} ({which})");
+    let opens = json!({ "name": name, "models": models, "profile": profile });
+    let change = (WidenKind::Client, Weight::Local, words.as_str());
+    widen(&app, change, by_person(), None, &opens).await?;
     let token = make(app.entropy.as_ref());
     let new = NewToken {
         name: name.clone(),

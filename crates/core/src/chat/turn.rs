@@ -39,6 +39,11 @@ pub enum TurnEvent {
         /// When waiting ends.
         deadline: UtcTime,
     },
+    /// A person paused Cloud. The call waits until they resume.
+    Paused {
+        /// When waiting ends.
+        deadline: UtcTime,
+    },
     /// An event of the call.
     Chat(ChatEvent),
     /// A tool ran, or was denied.

@@ -57,6 +57,8 @@ pub enum AskReason {
     Expired,
     /// The body cannot be outlined.
     Unreadable,
+    /// A person paused Cloud since the lease was given.
+    AfterPause,
 }
 
 /// What a store knows about one receipt. Evidence, never a verdict.
@@ -113,6 +115,8 @@ pub struct Wanted<'a> {
     pub run: u64,
     /// The least assurance.
     pub min_assurance: Assurance,
+    /// When a person last paused Cloud.
+    pub paused_at: Option<UtcTime>,
 }
 
 /// What a covering receipt allows to be spent.
@@ -313,6 +317,12 @@ fn lease(
         || wanted.now.since(receipt.approved_at) >= life
     {
         ask.insert(AskReason::Expired);
+    }
+    if wanted
+        .paused_at
+        .is_some_and(|paused| receipt.approved_at <= paused)
+    {
+        ask.insert(AskReason::AfterPause);
     }
     if wanted.worst_finding == Some(FindingLevel::Ask) {
         ask.insert(AskReason::Finding);

@@ -145,10 +145,8 @@ impl Outline {
             let read = [SYSTEM, TOOLS, MESSAGES]
                 .iter()
                 .any(|names| names.contains(&name.as_str()));
-            if !read
-                && matches!(value, Value::String(_) | Value::Array(_) | Value::Object(_))
-                && name != "model"
-            {
+            // A number or a switch is a few bytes each time; what was not sent so before is new, however small.
+            if !read && name != "model" {
                 outline.block(key, name, value);
             }
         }
@@ -313,6 +311,10 @@ mod tests {
                 .sum()
         };
         assert_eq!(fresh(plain), 0);
+        let seeded = br#"{"messages":[{"role":"user","content":"a"}],"seed":87654321}"#;
+        assert_eq!(fresh(seeded), 8, "a number");
+        let switched = br#"{"messages":[{"role":"user","content":"a"}],"seed":1,"stream":true}"#;
+        assert_eq!(fresh(switched), 4, "a switch");
         let spaced = br#"{"messages":[{"role":"user","content":"a"}],     "seed":1}"#;
         assert_eq!(fresh(spaced), 5, "white space");
         let escaped = br#"{"messages":[{"role":"user","content":"\u0061"}],"seed":1}"#;

@@ -125,6 +125,17 @@ words! {
     }
 }
 words! {
+    /// What was taken back.
+    Withdrawn {
+        /// One receipt.
+        Receipt,
+        /// Leave to call Cloud at all, until somebody resumes.
+        Pause,
+        /// The same, and every receipt with it.
+        Stop,
+    }
+}
+words! {
     /// What was widened.
     WidenKind {
         /// A provider.
@@ -145,6 +156,10 @@ words! {
         Tool,
         /// Contact with an origin was granted.
         Contact,
+        /// Cloud calls go on after a pause.
+        Resume,
+        /// A client was given a token.
+        Client,
     }
 }
 
@@ -310,7 +325,13 @@ pub enum Body {
         usage: TokenUsage,
     },
     /// FR-EVT-EGRESS-001.
-    GateDenied { step: EgressCode, code: ErrorCode },
+    GateDenied {
+        step: EgressCode,
+        code: ErrorCode,
+        /// How many of the same, where they were counted in place of being recorded one by one; one where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
     /// FR-EVT-EGRESS-002.
     LeakageBlocked {
         code: ErrorCode,
@@ -346,6 +367,13 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         count: Option<u64>,
         cause: LossCause,
+    },
+    /// FR-EVT-EGRESS-009.
+    Revoked {
+        what: Withdrawn,
+        /// The receipt, where it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        consent_receipt_id: Option<ReceiptId>,
     },
 }
 
@@ -386,6 +414,7 @@ impl Body {
             Self::IntegrityAlarm { .. } => "FR-EVT-EGRESS-006",
             Self::Widened { .. } => "FR-EVT-EGRESS-007",
             Self::EventsLost { .. } => "FR-EVT-EGRESS-008",
+            Self::Revoked { .. } => "FR-EVT-EGRESS-009",
         }
     }
 }

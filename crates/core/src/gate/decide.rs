@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::facts::{
-    EgressFacts, FindingsFact, LedgerFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact,
+    EgressFacts, FindingsFact, LedgerFact, PauseFact, PeerFact, Purpose, ReceiptFact, RulesFact,
+    SecretFact,
 };
 use crate::{
     code::ErrorCode,
@@ -22,6 +23,8 @@ pub enum StepName {
     DeclaredLocked,
     /// Declared Cloud and policy or profile forbids Cloud.
     DeclaredPolicy,
+    /// Declared Cloud and paused by a person.
+    Pause,
     /// The body's size.
     SizeCaps,
     /// The envelope's URL and manifest.
@@ -60,6 +63,8 @@ pub enum StepResult {
     NotApplicable,
     /// It leaves the answer to a person.
     Ask,
+    /// It holds the call until a person resumes.
+    Hold,
     /// It denies.
     Deny(ErrorCode),
     /// A fact is missing.
@@ -83,6 +88,8 @@ pub enum Outcome {
     Allow,
     /// Everything up to the receipt passes, no receipt covers the call, and nobody was asked: a person may be.
     AskPerson,
+    /// A step holds the call: nobody said no, and it is to be judged again when a person resumes.
+    Hold(StepName),
     /// A step denies.
     Deny(StepName, ErrorCode),
     /// No step denies, and this one lacks a fact.
@@ -115,11 +122,12 @@ impl Decision {
 type Judge = fn(&EgressFacts, Option<ModelTier>) -> StepResult;
 
 /// The published order.
-const ORDER: [(StepName, Judge); 15] = {
+const ORDER: [(StepName, Judge); 16] = {
     use StepName as S;
     [
         (S::DeclaredLocked, declared_locked),
         (S::DeclaredPolicy, declared_policy),
+        (S::Pause, pause),
         (S::SizeCaps, size_caps),
         (S::CanonicalUrl, canonical_url),
         (S::SecretBinding, secret_binding),
@@ -146,6 +154,7 @@ pub fn decide(facts: &EgressFacts) -> Decision {
         steps.push(Step { step: name, result });
         let outcome = match result {
             StepResult::Pass | StepResult::NotApplicable | StepResult::Ask => continue,
+            StepResult::Hold => Outcome::Hold(name),
             StepResult::Deny(code) => Outcome::Deny(name, code),
             // The one fact that a person can add.
             StepResult::Unknown if name == StepName::Person => Outcome::AskPerson,
@@ -199,6 +208,17 @@ fn declared_policy(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
         ModelTier::Local => StepResult::NotApplicable,
         ModelTier::Cloud if cloud_allowed(facts) => StepResult::Pass,
         ModelTier::Cloud => StepResult::Deny(ErrorCode::CloudEscalationDenied),
+    }
+}
+
+/// By the declared tier: a look-up of the name would be contact already.
+fn pause(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
+    match (facts.declared, facts.pause) {
+        (ModelTier::Local, _) => StepResult::NotApplicable,
+        (ModelTier::Cloud, PauseFact::NotRead) => StepResult::Unknown,
+        (ModelTier::Cloud, PauseFact::Running) => StepResult::Pass,
+        (ModelTier::Cloud, PauseFact::Held) => StepResult::Hold,
+        (ModelTier::Cloud, PauseFact::Refused) => StepResult::Deny(ErrorCode::GovernanceLocked),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Denials. Each records exactly one FR-EVT-EGRESS event, and FR-EVT-CLOUD-003 too when Cloud is involved.
 
 use super::{
-    Authorization, Decision, EgressRequest, Gate, Inspected, Located, StepName,
+    Authorization, Decision, EgressRequest, Gate, Inspected, Located, Outcome, StepName,
     facts::{PersonFact, ReceiptFact},
     judged::{Judged, Refusal},
 };
@@ -18,7 +18,7 @@ use crate::{
     time::UtcTime,
 };
 
-/// A call that was denied. Its events are recorded already.
+/// A call that was denied. Its events are recorded already, unless it is only held: [`Denied::is_held`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Denied {
@@ -28,6 +28,29 @@ pub struct Denied {
     pub decision: Decision,
     /// What was found, where findings denied.
     pub findings: Option<Findings>,
+    /// Whether it is one of a flood: it was counted, and is recorded with the others by
+    /// [`Gate::record_floods`](super::Gate::record_floods), which somebody has to call soon.
+    pub counted: bool,
+}
+
+impl Denied {
+    /// Whether nobody said no: Cloud is paused, and the call waits until a person resumes. Nothing was recorded, and the
+    /// same request is to be judged again then, or when its caller waits no more: without
+    /// [`CallContext::waits_for_resume`](super::CallContext::waits_for_resume), which denies.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self.decision.outcome, Outcome::Hold(_))
+    }
+
+    pub(super) fn held(judged: &Judged, step: StepName) -> Box<Self> {
+        let error = CallError::new(ErrorCode::GovernanceLocked, Phase::Gate).about(subject(step));
+        Box::new(Self {
+            error,
+            decision: judged.decision().clone(),
+            findings: None,
+            counted: false,
+        })
+    }
 }
 
 /// A call that waits for a person. Everything up to the receipt passed.
@@ -97,10 +120,30 @@ impl Gate {
         findings: Option<Findings>,
         request_id: Option<RequestId>,
     ) -> Box<Denied> {
+        let denied = |counted| {
+            Box::new(Denied {
+                error: CallError::new(code, Phase::Gate).about(subject(step)),
+                decision: judged.decision().clone(),
+                findings: findings.clone(),
+                counted,
+            })
+        };
+        let tiers = [Some(judged.facts().declared), judged.decision().effective];
+        let cloud = tiers.contains(&Some(ModelTier::Cloud));
+        let tier = if cloud {
+            ModelTier::Cloud
+        } else {
+            ModelTier::Local
+        };
+        // What a person was asked about is recorded with their request, and alarms are never folded.
+        let about_request = request_id.is_some() && code != ErrorCode::ConsentFlood;
+        let alarm = judged.facts().receipt == ReceiptFact::Forged;
+        if !about_request && !alarm && self.is_flood(scope, recorded_as(step), code, tier) {
+            return denied(true);
+        }
         let body = denial(step, code, judged, findings.as_ref());
         let mut events = vec![self.event(scope, Actor::System, body)];
-        let tiers = [Some(judged.facts().declared), judged.decision().effective];
-        if tiers.contains(&Some(ModelTier::Cloud)) {
+        if cloud {
             let body = Body::CloudEscalationDenied { request_id, code };
             events.push(self.event(scope, Actor::System, body));
         }
@@ -118,11 +161,7 @@ impl Gate {
                 let _counted = self.ports.recorder.submit(event);
             }
         }
-        Box::new(Denied {
-            error: CallError::new(code, Phase::Gate).about(subject(step)),
-            decision: judged.decision().clone(),
-            findings,
-        })
+        denied(false)
     }
 
     pub(super) fn event(&self, scope: &EventScope, actor: Actor, body: Body) -> Event {
@@ -155,15 +194,17 @@ fn denial(step: StepName, code: ErrorCode, judged: &Judged, findings: Option<&Fi
         other => Body::GateDenied {
             step: recorded_as(other),
             code,
+            count: None,
         },
     }
 }
 
 fn recorded_as(step: StepName) -> EgressCode {
     match step {
-        StepName::DeclaredLocked | StepName::DeclaredPolicy | StepName::EffectivePolicy => {
-            EgressCode::Governance
-        }
+        StepName::DeclaredLocked
+        | StepName::DeclaredPolicy
+        | StepName::Pause
+        | StepName::EffectivePolicy => EgressCode::Governance,
         StepName::SizeCaps | StepName::MaxBytes => EgressCode::Size,
         StepName::CanonicalUrl => EgressCode::Url,
         StepName::SecretBinding => EgressCode::Secret,
@@ -181,6 +222,7 @@ fn subject(step: StepName) -> &'static str {
         StepName::DeclaredLocked | StepName::DeclaredPolicy | StepName::EffectivePolicy => {
             "governance"
         }
+        StepName::Pause => "paused",
         StepName::SizeCaps | StepName::MaxBytes => "body size",
         StepName::CanonicalUrl => "envelope",
         StepName::SecretBinding => "secret_ref",

@@ -41,6 +41,7 @@ impl Gate {
             governance: request.context.governance,
             model: request.prepared.envelope().model_id.as_ref(),
             residence: request.context.residence,
+            waits: request.context.waits_for_resume,
         };
         let Found {
             judged,
@@ -176,6 +177,7 @@ impl Gate {
             governance: request.governance,
             model: request.call.model(),
             residence: Residence::Local,
+            waits: false,
         };
         let id = AttemptId {
             use_id: request.use_id,

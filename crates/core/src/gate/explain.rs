@@ -49,6 +49,7 @@ impl Gate {
                 governance: request.context.governance,
                 model: envelope.model_id.as_ref(),
                 residence: request.context.residence,
+                waits: request.context.waits_for_resume,
             })
             .await;
         let mut judged = Judged::new(facts);

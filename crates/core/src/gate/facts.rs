@@ -48,6 +48,19 @@ pub enum RulesFact {
     Current,
 }
 
+/// What is known about a pause.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PauseFact {
+    /// Nobody asked: Local goes on in a pause.
+    NotRead,
+    /// There is none.
+    Running,
+    /// A person paused Cloud, and the caller waits for them to resume.
+    Held,
+    /// A person paused Cloud, and nobody waits.
+    Refused,
+}
+
 /// What is known about the secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SecretFact {
@@ -103,6 +116,8 @@ pub enum PersonFact {
     Spent,
     /// The queue takes no more questions.
     Flood,
+    /// They said no a moment ago, and are not asked again so soon.
+    Silenced,
     /// The queue failed, and how.
     QueueFailed(ErrorCode),
 }
@@ -115,7 +130,7 @@ impl PersonFact {
             Self::NoAnswer => ErrorCode::CloudConsentRequired,
             Self::No => ErrorCode::CloudEscalationDenied,
             Self::Spent => ErrorCode::CloudConsentMismatch,
-            Self::Flood => ErrorCode::ConsentFlood,
+            Self::Flood | Self::Silenced => ErrorCode::ConsentFlood,
             Self::QueueFailed(code) => code,
         }
     }
@@ -152,6 +167,8 @@ pub struct EgressFacts {
     pub purpose: Purpose,
     /// The rules and versions of the home.
     pub rules: RulesFact,
+    /// Whether Cloud is paused.
+    pub pause: PauseFact,
     /// The declared tier.
     pub declared: ModelTier,
     /// The declared reach.
@@ -200,6 +217,7 @@ impl EgressFacts {
         Self {
             purpose,
             rules: RulesFact::NotRead,
+            pause: PauseFact::NotRead,
             declared,
             reach,
             posture,

@@ -57,6 +57,7 @@ impl Judged {
         let (step, code) = match self.outcome() {
             Outcome::Allow => return None,
             Outcome::Deny(step, code) => (step, code),
+            Outcome::Hold(step) => (step, ErrorCode::GovernanceLocked),
             Outcome::AskPerson => (StepName::Person, ErrorCode::CloudConsentRequired),
             Outcome::NeedsFact(step) => (step, ErrorCode::LeakageUndecided),
         };

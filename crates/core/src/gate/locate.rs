@@ -4,7 +4,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::{
     Denied, Gate, Outcome, StepName,
-    facts::{EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact},
+    facts::{
+        EgressFacts, FindingsFact, PauseFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact,
+    },
     judged::Judged,
 };
 use crate::{
@@ -31,6 +33,8 @@ pub(super) struct Subject<'a> {
     pub(super) model: Option<&'a ModelId>,
     /// Where that runs, as last read from its server.
     pub(super) residence: Residence,
+    /// Whether the caller waits for the end of a pause.
+    pub(super) waits: bool,
 }
 
 impl Subject<'_> {
@@ -60,6 +64,9 @@ impl Gate {
         let base_url = &subject.envelope.base_url;
         let (facts, epochs) = self.early_facts(subject).await;
         let mut judged = Judged::new(facts);
+        if let Outcome::Hold(step) = judged.outcome() {
+            return Err(Denied::held(&judged, step));
+        }
         if judged.outcome() != Outcome::NeedsFact(StepName::Peer)
             && let Some(refusal) = judged.refusal()
         {
@@ -116,6 +123,7 @@ impl Gate {
             envelope,
             record,
             governance,
+            waits,
             ..
         } = *subject;
         // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
@@ -138,6 +146,12 @@ impl Gate {
             Some(Ok(_)) => RulesFact::Current,
         };
         let epochs = epochs.and_then(Result::ok);
+        let pause = match &epochs {
+            None => PauseFact::NotRead,
+            Some(now) if !now.paused => PauseFact::Running,
+            Some(_) if waits => PauseFact::Held,
+            Some(_) => PauseFact::Refused,
+        };
         if !posture.locked && epochs.as_ref().is_some_and(|epochs| epochs.locked) {
             Arc::make_mut(&mut posture).locked = true;
         }
@@ -167,6 +181,7 @@ impl Gate {
         let facts = EgressFacts {
             purpose,
             rules,
+            pause,
             declared: record.tier,
             reach: record.reach,
             private_host_allowed: !posture.private_hosts.is_empty()

@@ -16,8 +16,9 @@ use crate::{
     tier::ModelTier,
 };
 
-/// How often receipts are judged because somebody spent in between.
-const TRIES: u32 = 3;
+/// How often receipts are judged because somebody spent in between. Of all who try at once one succeeds each time, so
+/// this is how many may share a lease at the same moment, with room to spare.
+const TRIES: u32 = 256;
 
 /// A call whose rules changed before its commit: what it was judged by then, and the denial that it comes to where
 /// it is not judged again.
@@ -141,6 +142,11 @@ impl Gate {
             peers: &inspected.located.peers,
             now: self.ports.clock.now(),
             run: self.ports.clock.run(),
+            paused_at: inspected
+                .located
+                .epochs
+                .as_ref()
+                .and_then(|now| now.paused_at),
             min_assurance: inspected.located.judged.facts().posture.min_assurance,
         };
         let mut known: BTreeSet<KeyedHash> = BTreeSet::new();

@@ -91,15 +91,32 @@ pub enum Decided {
     Expired,
 }
 
+fn decided(what: Decided) -> &'static str {
+    match what {
+        Decided::Approved(_) => "this call was approved already",
+        Decided::Denied => "this call was denied already",
+        Decided::Expired => "nobody waits for this call any more",
+    }
+}
+
 /// Why a submission was not taken.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum QueueError {
-    /// Too much waits already, or was denied a moment ago: `HSK-429-CONSENT-FLOOD`.
+    /// Too much waits already: `HSK-429-CONSENT-FLOOD`.
     #[error("too many consent requests")]
     Flood,
+    /// A person said no to this principal and provider: `HSK-429-CONSENT-FLOOD`.
+    #[error("denied by a person")]
+    Silenced {
+        /// When it may ask again; `None` when only a person can let it.
+        again_in: Option<Duration>,
+    },
     /// No such request.
     #[error("no such request")]
     Unknown,
+    /// It does not wait any more: this is what was decided.
+    #[error("{}", decided(*.0))]
+    Decided(Decided),
     /// The receipt is not for a waiting request, or its signature does not verify.
     #[error("the decision does not match a pending request")]
     Mismatch,
@@ -115,7 +132,8 @@ pub enum QueueError {
 /// for 60 s, after two until the person reopens it or says yes. Identical requests of one principal (same
 /// destination, manifest and body) join while one is pending. Waiting ends at the deadline: the request is
 /// `Expired` for everybody then. 60 s after its last waiter left (or after it was submitted, when nobody ever
-/// waited) a pending request is withdrawn. Deciding what is not pending any more is `Mismatch`. A receipt for
+/// waited) a pending request is withdrawn. Deciding what is not pending any more is `Decided`, which says what was
+/// decided; what was withdrawn is `Expired` there. A receipt for
 /// one call is void 60 s after the last waiter of its request left, or after the decision if that was later;
 /// the gate is told that it is revoked. Content is sealed at rest and deleted when decided or expired.
 ///
@@ -128,7 +146,7 @@ pub trait ApprovalQueue: Send + Sync {
     /// Puts a call into the queue.
     ///
     /// # Errors
-    /// [`QueueError::Flood`] at the limits.
+    /// [`QueueError::Flood`] at the limits, [`QueueError::Silenced`] after a denial.
     async fn submit(&self, submission: Submission) -> Result<Submitted, QueueError>;
 
     /// Waits for a decision, as one waiter; dropping the future is leaving. `Expired` after `at_most`, for
@@ -154,7 +172,7 @@ pub trait ApprovalQueue: Send + Sync {
     ///
     /// # Errors
     /// [`QueueError::Mismatch`] for a receipt whose signature, request, plan, hashes, destination, principal
-    /// or session do not match, and for what is not pending any more; [`QueueError::Unknown`] for a plain
-    /// no or a revocation of something that never was. Nothing is stored then.
+    /// or session do not match; [`QueueError::Decided`] for what is not pending any more; [`QueueError::Unknown`] for a
+    /// plain no or a revocation of something that never was. Nothing is stored then.
     async fn decide(&self, decision: SignedDecision) -> Result<(), QueueError>;
 }

@@ -8,6 +8,7 @@ use crate::{
     digest::Digest,
     event::Event,
     ids::{KeyId, ProviderId, ReceiptId, UseId},
+    time::UtcTime,
 };
 
 /// The versions of everything that a verdict rests on.
@@ -25,6 +26,10 @@ pub struct Epochs {
     pub enrolled: u64,
     /// Whether everything is locked.
     pub locked: bool,
+    /// Whether a person paused Cloud.
+    pub paused: bool,
+    /// When somebody last did: what was granted before is asked about again.
+    pub paused_at: Option<UtcTime>,
     /// The approval key.
     pub approval_key: Option<KeyId>,
 }

@@ -33,6 +33,8 @@ pub struct RegistryView {
     pub aliases: BTreeMap<String, ModelRef>,
     /// Client tokens by the SHA-256 of the token, the revoked ones left out.
     pub tokens: BTreeMap<Digest, Arc<ClientToken>>,
+    /// Whether a person paused Cloud. Who waits for the end of it looks here; the gate asks the ledger.
+    pub paused: bool,
 }
 
 /// Where a request goes, and why.

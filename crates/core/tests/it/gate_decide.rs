@@ -9,8 +9,8 @@ use handshake_core::{
     digest::Digest,
     finding::{FindingLevel, ValidatorError},
     gate::{
-        Decision, EgressFacts, FindingsFact, LedgerFact, Outcome, PeerFact, PersonFact, Purpose,
-        ReceiptFact, RulesFact, SecretFact, StepName, StepResult, decide,
+        Decision, EgressFacts, FindingsFact, LedgerFact, Outcome, PauseFact, PeerFact, PersonFact,
+        Purpose, ReceiptFact, RulesFact, SecretFact, StepName, StepResult, decide,
     },
     ids::{ArtifactRef, ReceiptId},
     label::{Label, LabelBlock, Sensitivity},
@@ -40,6 +40,7 @@ fn allowed() -> EgressFacts {
         Governance::NO_PROFILE,
     );
     facts.rules = RulesFact::Current;
+    facts.pause = PauseFact::Running;
     facts.body_bytes = 50;
     facts.envelope_ok = true;
     facts.peer = PeerFact::Classes(vec![AddressClass::Global]);
@@ -80,6 +81,7 @@ fn a8_facts_that_nobody_filled_in_let_nothing_go() {
             // Nor does any one of the facts that a call needs come with it.
             let mut filled = bare.clone();
             filled.rules = RulesFact::Current;
+            filled.pause = PauseFact::Running;
             filled.body_bytes = 0;
             filled.envelope_ok = true;
             assert_eq!(
@@ -94,12 +96,13 @@ fn posture(facts: &mut EgressFacts) -> &mut Posture {
     Arc::make_mut(&mut facts.posture)
 }
 
-const PERSONS: [Option<PersonFact>; 6] = [
+const PERSONS: [Option<PersonFact>; 7] = [
     None,
     Some(PersonFact::NoAnswer),
     Some(PersonFact::No),
     Some(PersonFact::Spent),
     Some(PersonFact::Flood),
+    Some(PersonFact::Silenced),
     Some(PersonFact::QueueFailed(ErrorCode::Storage)),
 ];
 
@@ -216,6 +219,12 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
     ]);
     let person = prop_oneof![2 => Just(None), 3 => select(PERSONS.to_vec())];
     let ledger = prop_oneof![2 => Just(Some(LedgerFact::Committed)), 3 => select(LEDGERS.to_vec())];
+    let pause = prop_oneof![
+        4 => Just(PauseFact::Running),
+        1 => Just(PauseFact::NotRead),
+        1 => Just(PauseFact::Held),
+        1 => Just(PauseFact::Refused),
+    ];
     let sizes = select(vec![0u64, 1, 99, 100, 101]);
     (
         (
@@ -239,9 +248,11 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
             secret,
         ),
         (proptest::option::of(any::<bool>()), receipt, person, ledger),
+        pause,
     )
-        .prop_map(|(a, b, c)| {
+        .prop_map(|(a, b, c, pause)| {
             let mut facts = allowed();
+            facts.pause = pause;
             (facts.purpose, facts.rules, facts.declared, facts.reach) = (a.0, a.1, a.2, a.3);
             let rules = posture(&mut facts);
             (rules.locked, rules.cloud_allowed) = (a.4, a.5);
@@ -283,6 +294,12 @@ fn naive(facts: &EgressFacts) -> Outcome {
     }
     if cloud && forbidden {
         return Outcome::Deny(S::DeclaredPolicy, C::CloudEscalationDenied);
+    }
+    match facts.pause {
+        PauseFact::NotRead if cloud => return Outcome::NeedsFact(S::Pause),
+        PauseFact::Held if cloud => return Outcome::Hold(S::Pause),
+        PauseFact::Refused if cloud => return Outcome::Deny(S::Pause, C::GovernanceLocked),
+        _ => {}
     }
     if facts.body_bytes > facts.posture.max_body_bytes {
         return Outcome::Deny(S::SizeCaps, C::MaxBytes);

@@ -165,6 +165,7 @@ impl Incoming {
         let options = CallOptions {
             consent: consent_mode(&self.headers)?,
             consent_session: Some(self.consent_session()?),
+            max_attempts: Some(attempts(&self.headers)?),
             ..CallOptions::default()
         };
         let provider = found.provider.clone();
@@ -254,6 +255,19 @@ impl Incoming {
             }
         };
         SessionId::new(named).map_err(|_| bad("x-handshake-session"))
+    }
+}
+
+/// One attempt: these clients ask again by themselves, and each of two who do makes the other's four. A client that
+/// does not says so: `x-handshake-retry: N` is N more, as far as the policy goes.
+fn attempts(headers: &HeaderMap) -> Result<u32, CallError> {
+    match headers.get("x-handshake-retry") {
+        None => Ok(1),
+        Some(more) => {
+            let more = more.to_str().ok().and_then(|more| more.parse::<u32>().ok());
+            let more = more.ok_or_else(|| bad("x-handshake-retry"))?;
+            Ok(more.saturating_add(1))
+        }
     }
 }
 

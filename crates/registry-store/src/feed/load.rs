@@ -12,7 +12,7 @@ use handshake_core::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{codec, error::Fail, tokens};
+use crate::{codec, epochs, error::Fail, tokens};
 
 type Result<T> = std::result::Result<T, Fail<StoreError>>;
 
@@ -55,6 +55,7 @@ impl Loaded {
         let mut view = RegistryView::clone(&before.view);
         if changed.others {
             others(conn, &mut view)?;
+            view.paused = epochs::paused(conn)?;
         }
         view.snapshots
             .retain(|model, _| !changed.providers.contains(&model.provider));
@@ -100,6 +101,7 @@ fn whole(conn: &Connection, version: i64) -> Result<Loaded> {
     }
     view.snapshots = snapshots.into_iter().collect();
     others(conn, &mut view)?;
+    view.paused = epochs::paused(conn)?;
     let view = Arc::new(view);
     Ok(Loaded { version, view })
 }

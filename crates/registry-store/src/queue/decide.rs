@@ -5,11 +5,11 @@ use handshake_core::{
     consent::{CloudEscalationRequest, ConsentReceipt, ProjectionPlan, SignedReceipt},
     event::{Actor, Body},
     ids::{ReceiptId, RequestId},
-    ports::{QueueError, SignedDecision},
+    ports::{Decided, QueueError, SignedDecision},
 };
 use rusqlite::{OptionalExtension, params};
 
-use super::{Result, end, lift, presence, record, sweep};
+use super::{Result, decided, end, lift, presence, record, sweep};
 use crate::{codec, consent, writer::Tx};
 
 pub(super) fn decide(tx: &Tx<'_>, decision: SignedDecision) -> Result<()> {
@@ -24,27 +24,29 @@ pub(super) fn decide(tx: &Tx<'_>, decision: SignedDecision) -> Result<()> {
 struct Waiting {
     request: CloudEscalationRequest,
     plan: ProjectionPlan,
-    pending: bool,
+    /// What was decided; `None` while it waits.
+    decided: Option<Decided>,
 }
 
 fn find(tx: &Tx<'_>, request_id: RequestId) -> Result<Option<Waiting>> {
-    let found: Option<(String, String, bool)> = tx
+    let found: Option<(String, String, String, Option<String>)> = tx
         .conn
         .prepare_cached(
-            "SELECT request, plan, state = 'pending' FROM requests WHERE request_id = ?1",
+            "SELECT request, plan, state, receipt_id FROM requests WHERE request_id = ?1",
         )?
         .query_row(params![request_id.to_string()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    let Some((request, plan, pending)) = found else {
+    let Some((request, plan, state, receipt)) = found else {
         return Ok(None);
     };
+    let decided = decided(&state, receipt.as_deref())?;
     let (request, plan) = (codec::from_json(&request)?, codec::from_json(&plan)?);
     Ok(Some(Waiting {
         request,
         plan,
-        pending,
+        decided,
     }))
 }
 
@@ -54,8 +56,11 @@ fn take_receipt(tx: &Tx<'_>, signed: &SignedReceipt) -> Result<()> {
     let key = tx.shared.approval_key().ok_or(QueueError::Mismatch)?;
     let receipt = signed.open(&key).map_err(|_| QueueError::Mismatch)?;
     let waiting = find(tx, receipt.ext.request_id)?.ok_or(QueueError::Mismatch)?;
-    if !waiting.pending || !fits(&receipt, &waiting.plan) {
+    if !fits(&receipt, &waiting.plan) {
         return Err(QueueError::Mismatch.into());
+    }
+    if let Some(decided) = waiting.decided {
+        return Err(QueueError::Decided(decided).into());
     }
     if !consent::insert(tx, &receipt, signed).map_err(lift)? {
         return Err(QueueError::Mismatch.into());
@@ -102,10 +107,9 @@ fn fits(receipt: &ConsentReceipt, plan: &ProjectionPlan) -> bool {
 
 fn deny(tx: &Tx<'_>, request_id: RequestId) -> Result<()> {
     let waiting = find(tx, request_id)?.ok_or(QueueError::Unknown)?;
-    if waiting.pending {
-        refuse(tx, &waiting, None)
-    } else {
-        Err(QueueError::Mismatch.into())
+    match waiting.decided {
+        None => refuse(tx, &waiting, None),
+        Some(decided) => Err(QueueError::Decided(decided).into()),
     }
 }
 
@@ -132,9 +136,13 @@ fn refuse(tx: &Tx<'_>, waiting: &Waiting, receipt: Option<ReceiptId>) -> Result<
 }
 
 fn revoke(tx: &Tx<'_>, receipt_id: ReceiptId) -> Result<()> {
-    let signed = consent::revoke(tx, receipt_id)
+    let (signed, now) = consent::revoke(tx, receipt_id)
         .map_err(lift)?
         .ok_or(QueueError::Unknown)?;
+    if !now {
+        // It is revoked, as was asked for, and stands in the log since.
+        return Ok(());
+    }
     // What was signed names the request. A row that is no receipt is revoked all the same.
     let receipt: Option<ConsentReceipt> = serde_json::from_slice(&signed.payload).ok();
     let waiting = receipt

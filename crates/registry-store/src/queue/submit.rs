@@ -86,16 +86,23 @@ fn enqueue(
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
-    let cooling = refused.is_some_and(|(denials, last_at)| {
-        denials >= BLOCKED || now.since(codec::time(last_at)) < ABANDONED
-    });
+    if let Some((denials, last_at)) = refused {
+        let gone = now.since(codec::time(last_at));
+        if denials >= BLOCKED {
+            return Err(QueueError::Silenced { again_in: None }.into());
+        }
+        if gone < ABANDONED {
+            let again_in = Some(ABANDONED.saturating_sub(gone));
+            return Err(QueueError::Silenced { again_in }.into());
+        }
+    }
     let (mine, all): (i64, i64) = tx
         .conn
         .prepare_cached(
             "SELECT count(*) FILTER (WHERE principal = ?1), count(*) FROM requests WHERE state = 'pending'",
         )?
         .query_row(params![principal], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if cooling || mine >= PER_PRINCIPAL || all >= IN_ALL {
+    if mine >= PER_PRINCIPAL || all >= IN_ALL {
         return Err(QueueError::Flood.into());
     }
     let added = tx.conn.execute(

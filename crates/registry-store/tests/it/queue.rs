@@ -191,9 +191,14 @@ async fn s12_a_denial_cools_down_and_two_block_until_reopened() {
     };
     ask(1).await.expect("asks");
     deny(1).await.expect("denies");
-    assert_eq!(ask(2).await, Err(QueueError::Flood));
+    let silenced = |millis| {
+        Err(QueueError::Silenced {
+            again_in: Some(Duration::from_millis(millis)),
+        })
+    };
+    assert_eq!(ask(2).await, silenced(60_000));
     world.fakes.clock.advance(Duration::from_millis(59_999));
-    assert_eq!(ask(2).await, Err(QueueError::Flood));
+    assert_eq!(ask(2).await, silenced(1));
     world
         .store
         .submit(submission(&world.fakes, "other", 2))
@@ -220,7 +225,7 @@ async fn s12_a_denial_cools_down_and_two_block_until_reopened() {
         .fakes
         .clock
         .advance(Duration::from_secs(7 * 24 * 3600));
-    assert_eq!(ask(3).await, Err(QueueError::Flood));
+    assert_eq!(ask(3).await, Err(QueueError::Silenced { again_in: None }));
     let refusals = world.store.refusals().await.expect("lists");
     assert_eq!((refusals.len(), refusals[0].denials), (1, 2));
     let agent = principal("agent");
@@ -278,7 +283,7 @@ async fn s11_what_nobody_waits_for_is_withdrawn() {
         .store
         .decide(SignedDecision::Receipt(signed(&world.fakes, &yes)))
         .await;
-    assert_eq!(late, Err(QueueError::Mismatch));
+    assert_eq!(late, Err(QueueError::Decided(Decided::Expired)));
     assert!(world.store.pending().await.expect("lists").is_empty());
     let id = asked.request.request_id;
     let back = world.store.wait(id, Duration::from_secs(1)).await;
@@ -323,7 +328,7 @@ async fn a8_nobody_waits_beyond_the_deadline_or_their_own_patience() {
         .store
         .decide(SignedDecision::Receipt(signed(&world.fakes, &yes)))
         .await;
-    assert_eq!(late, Err(QueueError::Mismatch));
+    assert_eq!(late, Err(QueueError::Decided(Decided::Expired)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -391,8 +396,9 @@ async fn rt_self_001_only_the_very_receipt_is_taken() {
         .expect("the right one");
     assert_eq!(
         world.store.decide(decision).await,
-        Err(QueueError::Mismatch),
-        "decided already"
+        Err(QueueError::Decided(Decided::Approved(
+            yes.consent_receipt_id
+        )))
     );
     let unknown = ReceiptId::from_entropy([1; 16]);
     let revoked = world.store.decide(SignedDecision::Revoke(unknown)).await;

@@ -25,9 +25,10 @@ impl Attempts<'_> {
         tier: ModelTier,
         request: &EgressRequest,
         progress: &mut Progress,
+        revoked: impl Future<Output = ()>,
     ) -> Result<Answered, Failed> {
         let mut seen = false;
-        let reading = self.batches(answer, tier, request, progress, &mut seen);
+        let reading = self.batches(answer, tier, request, progress, (&mut seen, revoked));
         let call = super::of(request, Some(tier));
         let drained = self
             .steps
@@ -42,6 +43,7 @@ impl Attempts<'_> {
             // A client that was handed the provider's own head is not handed a second one.
             content_seen: seen || request.prepared.reply.raw,
             crashed: false,
+            counted: false,
         })
     }
 
@@ -51,7 +53,7 @@ impl Attempts<'_> {
         tier: ModelTier,
         request: &EgressRequest,
         progress: &mut Progress,
-        seen: &mut bool,
+        (seen, revoked): (&mut bool, impl Future<Output = ()>),
     ) -> Result<Answered, CallError> {
         let broken = |_| CallError::new(ErrorCode::Protocol, Phase::Check);
         let mut check = Check::new(self.promises.clone());
@@ -61,7 +63,7 @@ impl Attempts<'_> {
             self.out.deliver(Delivery::Head(answer.head)).await;
         }
         let cancelled = self.cancel.cancelled();
-        tokio::pin!(cancelled);
+        tokio::pin!(cancelled, revoked);
         loop {
             let waiting = self.ports.clock.monotonic();
             let item = tokio::select! {
@@ -69,6 +71,7 @@ impl Attempts<'_> {
                 () = &mut cancelled => {
                     return Err(CallError::new(ErrorCode::Cancelled, Phase::Stream));
                 }
+                () = &mut revoked => return Err(super::taken_back(Phase::Stream)),
                 item = stream.next() => item,
             };
             self.steps.timings.waited_for_upstream(self.since(waiting));
@@ -129,7 +132,12 @@ impl Attempts<'_> {
                 });
             }
             if !batch.events.is_empty() || batch.raw.is_some() {
-                self.out.deliver(Delivery::Batch(batch)).await;
+                // A reader who takes nothing more holds up neither a wish to cancel nor a revocation.
+                tokio::select! {
+                    biased;
+                    () = self.out.deliver(Delivery::Batch(batch)) => {}
+                    () = &mut revoked => return Err(super::taken_back(Phase::Stream)),
+                }
             }
             if let Some((_, error)) = failure {
                 return Err(error);

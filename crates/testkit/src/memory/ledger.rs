@@ -61,6 +61,8 @@ fn epochs(state: &State, provider: &ProviderId) -> Epochs {
         rules: Digest::of(&[b"rules"]),
         enrolled: state.enrolled,
         locked: state.locked,
+        paused: state.paused,
+        paused_at: state.paused_at,
         approval_key: state.approval_key.as_ref().map(|key| key.id().clone()),
     }
 }

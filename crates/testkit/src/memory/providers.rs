@@ -130,6 +130,7 @@ fn view(state: &State) -> RegistryView {
         profile: active
             .and_then(|id| state.profiles.get(id))
             .map(|profile| Arc::new(profile.clone())),
+        paused: state.paused,
         ..RegistryView::default()
     }
 }

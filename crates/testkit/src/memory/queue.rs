@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use handshake_core::{
     code::ErrorCode,
     consent::{ConsentReceipt, ProjectionPlan, SignedReceipt},
-    event::{Actor, Body, EventScope},
+    event::{Actor, Body, EventScope, Withdrawn},
     ids::{EventId, ReceiptId, RequestId},
     ports::{
         ApprovalQueue, Clock, Decided, EntropyExt, PendingContent, PendingRecord, QueueError,
@@ -39,6 +39,15 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// What was decided; `None` while it waits.
+    fn decided(&self) -> Option<Decided> {
+        match self.state {
+            RequestState::Pending => None,
+            RequestState::Decided(decided) => Some(decided),
+            RequestState::Withdrawn => Some(Decided::Expired),
+        }
+    }
+
     fn is_pending(&self) -> bool {
         self.state == RequestState::Pending
     }
@@ -97,7 +106,16 @@ impl ApprovalQueue for Memory {
         let refused = state
             .refusals
             .get(&(ext.principal.clone(), ext.destination.provider_id.clone()));
-        let cooling = refused.is_some_and(|(no, at)| *no >= 2 || now.since(*at) < ABANDONED);
+        if let Some((no, at)) = refused {
+            let gone = now.since(*at);
+            if *no >= 2 {
+                return Err(QueueError::Silenced { again_in: None });
+            }
+            if gone < ABANDONED {
+                let again_in = Some(ABANDONED.saturating_sub(gone));
+                return Err(QueueError::Silenced { again_in });
+            }
+        }
         let open = || {
             state
                 .requests
@@ -107,7 +125,7 @@ impl ApprovalQueue for Memory {
         let mine = open()
             .filter(|other| other.submission.plan.ext.principal == ext.principal)
             .count();
-        if cooling || mine >= PER_PRINCIPAL || open().count() >= IN_ALL {
+        if mine >= PER_PRINCIPAL || open().count() >= IN_ALL {
             return Err(QueueError::Flood);
         }
         let request_id = submission.request.request_id;
@@ -197,12 +215,15 @@ impl ApprovalQueue for Memory {
         match decision {
             SignedDecision::Deny(request_id) => {
                 let known = state.requests.get(&request_id).ok_or(QueueError::Unknown)?;
-                if !known.is_pending() {
-                    return Err(QueueError::Mismatch);
+                if let Some(decided) = known.decided() {
+                    return Err(QueueError::Decided(decided));
                 }
                 refuse(&mut state, request_id, event_id, now)
             }
-            SignedDecision::Revoke(receipt_id) => revoke(&mut state, receipt_id, event_id, now),
+            SignedDecision::Revoke(receipt_id) => {
+                let ids = [event_id, EventId::from_entropy(self.bytes())];
+                revoke(&mut state, receipt_id, ids, now)
+            }
             SignedDecision::Receipt(signed) => {
                 let receipt = readable(&state, &signed)?;
                 let id = receipt.consent_receipt_id;
@@ -223,16 +244,17 @@ impl ApprovalQueue for Memory {
 fn readable(state: &State, signed: &SignedReceipt) -> Result<ConsentReceipt, QueueError> {
     let key = state.approval_key.as_ref().ok_or(QueueError::Mismatch)?;
     let receipt = signed.open(key).map_err(|_| QueueError::Mismatch)?;
-    let waiting = state
-        .requests
-        .get(&receipt.ext.request_id)
-        .filter(|request| request.is_pending());
-    let plan = &waiting.ok_or(QueueError::Mismatch)?.submission.plan;
-    let fresh = !state.receipts.contains_key(&receipt.consent_receipt_id);
-    if fresh && fits(&receipt, plan) {
-        Ok(receipt)
-    } else {
-        Err(QueueError::Mismatch)
+    let asked = state.requests.get(&receipt.ext.request_id);
+    let asked = asked.ok_or(QueueError::Mismatch)?;
+    if !fits(&receipt, &asked.submission.plan) {
+        return Err(QueueError::Mismatch);
+    }
+    if let Some(decided) = asked.decided() {
+        return Err(QueueError::Decided(decided));
+    }
+    match state.receipts.contains_key(&receipt.consent_receipt_id) {
+        false => Ok(receipt),
+        true => Err(QueueError::Mismatch),
     }
 }
 
@@ -299,18 +321,28 @@ fn refuse(
 fn revoke(
     state: &mut State,
     receipt_id: ReceiptId,
-    event_id: EventId,
+    [event_id, denied_id]: [EventId; 2],
     now: UtcTime,
 ) -> Result<(), QueueError> {
     let stored = state
         .receipts
         .get_mut(&receipt_id)
         .ok_or(QueueError::Unknown)?;
-    stored.revoked = stored.revoked.or(Some(now));
+    if stored.revoked.is_some() {
+        return Ok(());
+    }
+    stored.revoked = Some(now);
     let receipt: Option<ConsentReceipt> = serde_json::from_slice(&stored.signed.payload).ok();
     let request = receipt.and_then(|receipt| state.requests.get(&receipt.ext.request_id));
-    let event = request.map(|request| denied(request, event_id, now));
-    state.events.extend(event);
+    let events = request.map(|request| {
+        let body = Body::Revoked {
+            what: Withdrawn::Receipt,
+            consent_receipt_id: Some(receipt_id),
+        };
+        let revoked = scope(&request.submission).event(event_id, now, Actor::Human, body);
+        [revoked, denied(request, denied_id, now)]
+    });
+    state.events.extend(events.into_iter().flatten());
     Ok(())
 }
 

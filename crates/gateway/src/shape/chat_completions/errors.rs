@@ -115,8 +115,9 @@ fn object(error: &CallError, trace: TraceId) -> (String, Option<&str>) {
         let _written = write!(message, ": {about}");
     }
     message.push('.');
-    if !error.code.next_step().is_empty() {
-        let _written = write!(message, " Help: {}.", error.code.next_step());
+    let step = error.next_step();
+    if !step.is_empty() {
+        let _written = write!(message, " Help: {step}.");
     }
     let _written = write!(message, " [{} {trace}]", error.code);
     (message, about)
@@ -176,7 +177,9 @@ pub(crate) fn refused(error: &CallError, trace: TraceId) -> Response {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     if let Some(wait) = error.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        // Never sooner than it was said.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -88,7 +88,7 @@ pub async fn a_no_is_recorded_once(home: &dyn Home) {
     );
     assert_eq!(home.queue().wait(id, LONG).await, Ok(Decided::Denied));
     let again = home.queue().decide(SignedDecision::Deny(id)).await;
-    assert_eq!(again, Err(QueueError::Mismatch), "decided already");
+    assert_eq!(again, Err(QueueError::Decided(Decided::Denied)));
     let never = home
         .queue()
         .decide(SignedDecision::Deny(RequestId::from_entropy([9; 16])))
@@ -140,7 +140,9 @@ pub async fn a_no_silences_the_asker(home: &dyn Home) {
     home.advance(MINUTE - Duration::from_secs(1));
     assert_eq!(
         submit(home, &submission(home, 2, "again")).await,
-        Err(QueueError::Flood)
+        Err(QueueError::Silenced {
+            again_in: Some(Duration::from_secs(1))
+        })
     );
     let somebody_else = asked_by(submission(home, 3, "again"), "somebody-else");
     submit(home, &somebody_else)
@@ -152,7 +154,7 @@ pub async fn a_no_silences_the_asker(home: &dyn Home) {
         home.advance(MINUTE * 60);
         assert_eq!(
             submit(home, &submission(home, 5, "again")).await,
-            Err(QueueError::Flood)
+            Err(QueueError::Silenced { again_in: None })
         );
     }
 }
@@ -233,8 +235,9 @@ pub async fn s03_only_what_was_shown_can_be_approved(home: &dyn Home) {
         .expect("the real one");
     assert_eq!(
         decide(home, &yes(home, &shown, 2)).await,
-        Err(QueueError::Mismatch),
-        "decided already"
+        Err(QueueError::Decided(Decided::Approved(
+            yes(home, &shown, 1).consent_receipt_id
+        )))
     );
     assert_eq!(evidence(home, &shown).await.len(), 1);
 }

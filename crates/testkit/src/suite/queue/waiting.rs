@@ -14,7 +14,7 @@ pub async fn a_deadline_ends_the_waiting(home: &dyn Home) {
     assert_eq!(waited, Ok(Decided::Expired));
     assert_eq!(
         decide(home, &yes(home, &late, 1)).await,
-        Err(QueueError::Mismatch)
+        Err(QueueError::Decided(Decided::Expired))
     );
     assert!(home.queue().pending().await.expect("pending").is_empty());
     let id = late.request.request_id;
@@ -51,7 +51,7 @@ pub async fn a_minute_after_the_last_waiter_it_is_withdrawn(home: &dyn Home) {
     assert!(home.queue().pending().await.expect("pending").is_empty());
     assert_eq!(
         decide(home, &yes(home, &left, 1)).await,
-        Err(QueueError::Mismatch)
+        Err(QueueError::Decided(Decided::Expired))
     );
     assert_eq!(
         home.queue().wait(id, LONG).await,

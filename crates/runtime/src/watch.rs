@@ -1,0 +1,164 @@
+//! Consent that is taken back ends what runs under it, in whatever process that happens.
+//!
+//! One task looks for all calls of a runtime, and only while there is one. It looks at the registry's view, which
+//! moves with every revocation, and reads receipts only where it did.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use handshake_core::{
+    ids::ReceiptId,
+    ports::{ConsentStore, RegistryFeed},
+    profile::RegistryView,
+    time::UtcTime,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often is looked while a call runs under a receipt.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Where nobody can say for so long whether a receipt still holds, it does not.
+const BLIND_AT_MOST: Duration = Duration::from_secs(1);
+/// A clock that is set back hides no revocation that is younger than this.
+const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The calls that run under receipts.
+#[derive(Default)]
+pub(crate) struct Watch(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    live: BTreeMap<u64, Live>,
+    next: u64,
+    /// Whether somebody looks.
+    looking: bool,
+    /// Whether a call came since the last look: its receipt may have been revoked before.
+    fresh: bool,
+}
+
+struct Live {
+    receipt: ReceiptId,
+    since: UtcTime,
+    revoked: CancellationToken,
+}
+
+/// Where is looked.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) feed: Arc<dyn RegistryFeed>,
+    pub(crate) consent: Arc<dyn ConsentStore>,
+}
+
+/// A call under a receipt. Dropping it is its end.
+pub(crate) struct Watched {
+    watch: Arc<Watch>,
+    id: u64,
+    revoked: CancellationToken,
+}
+
+impl Watched {
+    /// Resolves when the receipt does not hold any more.
+    pub(crate) async fn revoked(&self) {
+        self.revoked.cancelled().await;
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watch.state().live.remove(&self.id);
+    }
+}
+
+impl Watch {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches over a call. `since` is before its receipt was judged.
+    pub(crate) fn over(
+        self: &Arc<Self>,
+        receipt: ReceiptId,
+        since: UtcTime,
+        sources: impl FnOnce() -> Sources,
+    ) -> Watched {
+        let revoked = CancellationToken::new();
+        let mut state = self.state();
+        let id = state.next;
+        state.next += 1;
+        state.fresh = true;
+        state.live.insert(
+            id,
+            Live {
+                receipt,
+                since,
+                revoked: revoked.clone(),
+            },
+        );
+        if !std::mem::replace(&mut state.looking, true) {
+            tokio::spawn(look_after(Arc::clone(self), sources()));
+        }
+        Watched {
+            watch: Arc::clone(self),
+            id,
+            revoked,
+        }
+    }
+
+    /// Since when revocations matter, and whether a call came meanwhile. `None`, and nobody looks any more, where no
+    /// call runs.
+    fn wanted(&self) -> Option<(UtcTime, bool)> {
+        let mut state = self.state();
+        let Some(since) = state.live.values().map(|live| live.since).min() else {
+            state.looking = false;
+            return None;
+        };
+        Some((since, std::mem::take(&mut state.fresh)))
+    }
+
+    fn end(&self, ends: impl Fn(&ReceiptId) -> bool) {
+        let state = self.state();
+        let over = state.live.values().filter(|live| ends(&live.receipt));
+        over.for_each(|live| live.revoked.cancel());
+    }
+}
+
+async fn look_after(watch: Arc<Watch>, sources: Sources) {
+    let mut seen: Option<Arc<RegistryView>> = None;
+    let mut saw = Instant::now();
+    while let Some((since, fresh)) = watch.wanted() {
+        let looked = match sources.feed.current() {
+            Ok(view) if !fresh && seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &view)) => {
+                Ok(view)
+            }
+            Ok(view) => {
+                let back = UtcTime::from_unix_millis(
+                    since
+                        .unix_millis()
+                        .saturating_sub(i64::try_from(SLACK.as_millis()).unwrap_or(i64::MAX)),
+                );
+                let revoked = sources.consent.revoked_since(back).await;
+                revoked.map(|revoked| {
+                    watch.end(|receipt| revoked.contains(receipt));
+                    view
+                })
+            }
+            Err(error) => Err(error),
+        };
+        match looked {
+            Ok(view) => {
+                seen = Some(view);
+                saw = Instant::now();
+            }
+            Err(_) => {
+                seen = None;
+                if saw.elapsed() > BLIND_AT_MOST {
+                    watch.end(|_| true);
+                }
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
