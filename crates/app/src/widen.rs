@@ -67,7 +67,7 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
         .next()
         .unwrap_or_default()
         .trim_end_matches(':');
-    if !app.home.can_approve {
+    if !app.has_factor()? {
         return match weight {
             Weight::Local => Ok(Permit(())),
             Weight::Cloud => Err(AppError::new(

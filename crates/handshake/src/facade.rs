@@ -125,7 +125,7 @@ impl Handshake {
     ) -> Result<ProviderRecord> {
         let parts = &self.parts;
         let mut actor = Actor::Agent;
-        if parts.home.can_approve {
+        if parts.has_factor()? {
             let required = || {
                 let message = "the approval passphrase is required to register a provider";
                 Error::new(ErrorCode::FactorRequired, Phase::Gate, message)

@@ -13,7 +13,7 @@ use std::{
 
 use handshake_core::{
     code::{ErrorCode, Phase},
-    ports::{Entropy, EntropyExt},
+    ports::EntropyExt,
     secret::Secret,
 };
 use handshake_vault::{ApprovalFactor, KdfParams, NewVault, Unlock, Vault, create_key_file};
@@ -34,8 +34,8 @@ pub struct Home {
     pub install_id: String,
     /// Rises when the machine was started again: receipts of an older run are void.
     pub run: u64,
-    /// Whether a person holds the approval passphrase. A home that was made without a terminal has none.
-    pub can_approve: bool,
+    /// Whether `home.json` says that there is no approval passphrase. Nothing follows from it: the vault knows.
+    pub(crate) claims_no_factor: bool,
     /// Whether this process made the home, and so a person chose the approval passphrase a moment ago.
     fresh: AtomicBool,
     key_file: PathBuf,
@@ -46,13 +46,10 @@ pub struct Home {
 #[serde(deny_unknown_fields)]
 struct HomeFile {
     install_id: String,
-    /// Says why approving fails. It grants nothing: the vault's own factor decides.
-    #[serde(default = "yes")]
-    can_approve: bool,
-}
-
-fn yes() -> bool {
-    true
+    /// Written by earlier versions. It grants nothing: whether there is a factor stands in the vault, where nobody
+    /// can change it unseen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    can_approve: Option<bool>,
 }
 
 /// How a home is made.
@@ -148,7 +145,7 @@ impl Home {
             path,
             install_id: file.install_id,
             run,
-            can_approve: file.can_approve,
+            claims_no_factor: file.can_approve == Some(false),
             fresh: AtomicBool::new(false),
             key_file,
         }))
@@ -195,14 +192,13 @@ impl Home {
         let key_file = key_file(config, &install_id);
         private(key_file.parent().unwrap_or(Path::new("/")))?;
         create_key_file(&key_file, &OsEntropy)?;
-        // Without a person there is no factor, and so nobody may ever approve in this home: its passphrase is
-        // random and forgotten.
-        let forgotten = forgotten();
         let vault = Vault::create(
             &path.join("vault.hskv"),
             NewVault {
                 unlock: Unlock::KeyFile(&key_file),
-                approval: ApprovalFactor::Passphrase(making.approval.unwrap_or(&forgotten)),
+                approval: making
+                    .approval
+                    .map_or(ApprovalFactor::Nobody, ApprovalFactor::Passphrase),
                 kdf: making.kdf,
             },
             Arc::new(SystemClock::new(1)),
@@ -210,7 +206,7 @@ impl Home {
         )?;
         let text = serde_json::to_vec(&HomeFile {
             install_id: install_id.clone(),
-            can_approve: making.approval.is_some(),
+            can_approve: None,
         })
         .map_err(|_| Error::new(ErrorCode::Storage, Phase::Storage, "cannot create the home"))?;
         let mut file = fs::OpenOptions::new()
@@ -233,7 +229,7 @@ impl Home {
             path,
             install_id,
             run: 1,
-            can_approve: making.approval.is_some(),
+            claims_no_factor: false,
             fresh: AtomicBool::new(making.approval.is_some()),
             key_file,
         })
@@ -297,18 +293,6 @@ impl Home {
         };
         Ok(Arc::new(Vault::open(&path, unlock, clock, entropy)?))
     }
-}
-
-/// 160 random bits that nobody keeps.
-fn forgotten() -> Secret {
-    let mut bytes = [0; 20];
-    OsEntropy.fill(&mut bytes);
-    Secret::new(
-        bytes
-            .iter()
-            .flat_map(|byte| format!("{byte:02x}").into_bytes())
-            .collect(),
-    )
 }
 
 fn key_file(config: &Path, install_id: &str) -> PathBuf {

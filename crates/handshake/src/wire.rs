@@ -7,12 +7,12 @@ use handshake_adapters_openai_compat::OpenAiCompatFactory;
 use handshake_core::{
     code::{ErrorCode, Phase},
     digest::canonical_json,
-    event::{Body, WidenKind},
+    event::{Actor, Body, EventScope, WidenKind},
     gate::{Gate, GatePorts},
-    ids::{ExternalId, ProviderId},
+    ids::{EventId, ExternalId, ProviderId},
     ports::{
-        AdapterFactory, Clock, EgressLedger, Entropy, FlightRecorder, LeakageValidator,
-        PeerResolver, SecretStore, Signer, ToolExecutor,
+        AdapterFactory, Clock, EgressLedger, Entropy, EntropyExt, FlightRecorder,
+        FlightRecorderExt, LeakageValidator, PeerResolver, SecretStore, Signer, ToolExecutor,
     },
     secret::Secret,
     tool::ToolRegistry,
@@ -184,7 +184,7 @@ impl Parts {
                 ..Config::default()
             },
         );
-        Ok(Self {
+        let parts = Self {
             home,
             store,
             vault,
@@ -196,7 +196,25 @@ impl Parts {
             clock,
             entropy,
             runtime,
-        })
+        };
+        if parts.home_file_contradicts()? {
+            parts.alarm(EventScope::default()).await?;
+        }
+        Ok(parts)
+    }
+
+    /// Records that something of this home is not as this program left it.
+    ///
+    /// # Errors
+    /// The log's.
+    pub(crate) async fn alarm(&self, scope: EventScope) -> Result<()> {
+        let body = Body::IntegrityAlarm {
+            code: ErrorCode::HomeUntrusted,
+        };
+        let id = EventId::from_entropy(self.entropy.bytes());
+        let event = scope.event(id, self.clock.now(), Actor::System, body);
+        self.store.append(event).await?;
+        Ok(())
     }
 
     /// What the log says about a widening: which, and keyed hashes of what was and what is.
@@ -221,6 +239,23 @@ impl Parts {
             before: before.map(hash).transpose()?,
             after: hash(after)?,
         })
+    }
+
+    /// Whether a person can approve anything here: whether there is an approval passphrase. Read from the vault,
+    /// where it is authenticated.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn has_factor(&self) -> Result<bool> {
+        Ok(self.vault.has_factor()?)
+    }
+
+    /// Whether `home.json` contradicts the vault about that. Nothing follows from it but that somebody wrote there.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn home_file_contradicts(&self) -> Result<bool> {
+        Ok(self.home.claims_no_factor && self.has_factor()?)
     }
 
     /// The signer of approvals. It asks for the factor each time.

@@ -38,6 +38,15 @@ pub(crate) struct FailedAttempts {
 }
 
 impl Vault {
+    /// Whether there is an approval factor: whether a person can approve anything. A file beside the vault cannot
+    /// say otherwise; this is authenticated.
+    ///
+    /// # Errors
+    /// [`VaultError`] when the file changed and cannot be read any more.
+    pub fn has_factor(&self) -> Result<bool, VaultError> {
+        Ok(self.current()?.header.approval.is_set())
+    }
+
     /// Checks the approval factor without signing, for what widens and needs no receipt.
     ///
     /// # Errors
@@ -79,6 +88,9 @@ impl Vault {
         }
         attempts.locked_until = None;
         let approval = self.current()?.header.approval.clone();
+        if !approval.is_set() {
+            return Err(VaultError::Factor);
+        }
         let outcome = match (approval.assurance(), factor) {
             (Assurance::A0, _) => {
                 approval.open(&self.vault_id, &ApprovalInput::DataKey(&self.data_key))

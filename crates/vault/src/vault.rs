@@ -46,6 +46,8 @@ pub enum ApprovalFactor<'a> {
     Passphrase(&'a Secret),
     /// Nothing beyond the open vault: assurance A0, stamped on every receipt. Only when a person chose it.
     NoneA0,
+    /// Nobody: there is no factor, and nothing can be approved until a person sets one.
+    Nobody,
 }
 
 /// How a vault is made.
@@ -67,6 +69,8 @@ pub struct VaultSummary {
     pub vault_id: String,
     /// The key that receipts are verified with.
     pub approval_key: PublicKey,
+    /// Whether a person can approve: whether there is a factor at all.
+    pub has_factor: bool,
     /// What the factor of that key is worth.
     pub assurance: Assurance,
     /// What opens the vault. With a key file, the keys are readable by this account.
@@ -109,14 +113,15 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         let (vault_id, data_key) = (entropy.bytes::<16>(), Key::random(&*entropy));
         let seed = Key::random(&*entropy);
+        let wrap = |input| ApprovalKey::wrap(&vault_id, &input, new.kdf, &seed, &*entropy);
         let approval = match new.approval {
             ApprovalFactor::Passphrase(passphrase) => {
                 check_passphrase(passphrase)?;
-                ApprovalInput::Passphrase(passphrase)
+                wrap(ApprovalInput::Passphrase(passphrase))?
             }
-            ApprovalFactor::NoneA0 => ApprovalInput::DataKey(&data_key),
+            ApprovalFactor::NoneA0 => wrap(ApprovalInput::DataKey(&data_key))?,
+            ApprovalFactor::Nobody => ApprovalKey::unset(&*entropy),
         };
-        let approval = ApprovalKey::wrap(&vault_id, &approval, new.kdf, &seed, &*entropy)?;
         let slot = slots::wrap(1, &vault_id, new.unlock, new.kdf, &data_key, &*entropy)?;
         let header = Header {
             next_slot: 2,
@@ -352,6 +357,7 @@ fn summarise(vault_id: &[u8; 16], header: &Header) -> Result<VaultSummary, Vault
     Ok(VaultSummary {
         vault_id: to_hex(vault_id),
         approval_key: header.approval.public()?,
+        has_factor: header.approval.is_set(),
         assurance: header.approval.assurance(),
         slots: header
             .slots

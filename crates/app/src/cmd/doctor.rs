@@ -135,14 +135,6 @@ async fn inside(findings: &mut Findings, path: &Path) {
     };
     findings.ok("home", format!("{} is trusted", home.path.display()));
     permissions(findings, &home.path);
-    if home.can_approve {
-        findings.ok("approval", "approvals need the approval passphrase");
-    } else {
-        findings.remark(
-            "approval",
-            "this home has no approval passphrase, so cloud calls cannot be approved",
-        );
-    }
     if !vault(findings, &home) {
         return;
     }
@@ -202,6 +194,14 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
         }
     };
     findings.ok("vault", "the vault opens");
+    match vault.has_factor() {
+        Ok(true) => findings.ok("approval", "approvals need the approval passphrase"),
+        Ok(false) => findings.remark(
+            "approval",
+            "this home has no approval passphrase, so cloud calls cannot be approved",
+        ),
+        Err(error) => findings.failed("approval", error.into()),
+    }
     match vault.keys_readable_by_account() {
         Ok(true) => findings.remark(
             "keys",
@@ -243,6 +243,14 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
 
 async fn open(findings: &mut Findings, app: &App) {
     findings.ok("database", "the database opens");
+    if app.home_file_contradicts().unwrap_or(false) {
+        findings
+            .wrong(
+                "home",
+                "home.json says that this home has no approval passphrase, but it has one, so the file counts for nothing",
+            )
+            .next("find out who changed home.json, and remove `can_approve` from it");
+    }
     log(findings, app).await;
     let rules = app.engine.rules().len();
     let enrolled = app.enrolment.current().len();

@@ -164,7 +164,7 @@ fn policy(cx: &Context, home: &Home, vault: &Arc<Vault>) -> Result<(Policy, Opti
         }
         Err(error) => return Err(error.into()),
     };
-    if !home.can_approve || !factor::at_terminal() {
+    if !vault.has_factor()? || !factor::at_terminal() {
         return Ok((Policy::Unconfirmed(wider), None));
     }
     cx.out.note("policy.toml allows more than was confirmed:");
@@ -217,7 +217,7 @@ fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Polic
     };
     out.object(&json!({
         "home": home.path, "made": made, "trusted_now": trusted_now, "install_id": home.install_id,
-        "approval_key": app.vault.summary()?.approval_key.id(), "can_approve": home.can_approve,
+        "approval_key": app.vault.summary()?.approval_key.id(), "can_approve": app.has_factor()?,
         "keys_readable_by_account": readable, "key_file": home.key_file(), "policy": word, "unconfirmed": wider,
     }));
     if out.json {
@@ -241,7 +241,7 @@ fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Polic
         out.note("Keys readable by this account: any program you run can open the vault with the key file.");
         out.note("The key file cannot approve anything: that needs the approval passphrase.");
     }
-    if !home.can_approve {
+    if !app.has_factor()? {
         out.note("This home has no approval passphrase, so cloud calls cannot be approved. Local models work.");
     }
     match policy {

@@ -1,0 +1,34 @@
+//! What lies in the home is believed only where this program, or a person, put it there: the attacks of the red
+//! team, tried on the files and ending in a refusal, an event and a line of `doctor`.
+
+use serde_json::Value;
+
+use crate::it::{machine::Machine, mission::init};
+
+mod home_file;
+
+/// Runs `doctor` and gives what is wrong, as one text.
+fn doctor(machine: &Machine) -> String {
+    let (_, lines) = machine.json(&["doctor"]);
+    let checks = lines[0]["checks"].as_array().expect("checks");
+    let wrong = checks.iter().filter(|check| check["state"] == "wrong");
+    wrong
+        .map(|check| format!("{} {}\n", check["message"], check["next_step"]))
+        .collect()
+}
+
+/// How many alarms the log holds.
+fn alarms(machine: &Machine) -> usize {
+    let events = machine.events();
+    events
+        .iter()
+        .filter(|event| *event == "integrity_alarm")
+        .count()
+}
+
+/// The code and exit status of a refusal.
+fn refusal(machine: &Machine, args: &[&str]) -> (i32, Value) {
+    let (code, lines) = machine.json(args);
+    let last = lines.last().cloned().unwrap_or_default();
+    (code, last["error"]["code"].clone())
+}
