@@ -11,11 +11,13 @@ mod judged;
 mod locate;
 mod plan;
 mod scan;
+mod sealed;
 mod spend;
 mod steps;
 
 use std::sync::Arc;
 
+use self::sealed::Alarms;
 pub use self::{
     clearance::{Cleared, ClearedControl},
     decide::{Decision, Outcome, Step, StepName, StepResult, decide},
@@ -23,7 +25,7 @@ pub use self::{
     explain::Explanation,
     facts::{
         EgressFacts, FindingsFact, LedgerFact, PeerFact, PersonFact, Purpose, ReceiptFact,
-        RulesFact, SecretFact,
+        RulesFact, SealFact, SecretFact,
     },
     steps::{Inspected, Located, Scan},
 };
@@ -39,9 +41,10 @@ use crate::{
     policy::Governance,
     ports::{
         ArtifactStore, Clock, ConsentStore, ContactGrants, EgressLedger, EgressPolicy, Entropy,
-        FlightRecorder, Home, LeakageValidator, PeerResolver, SecretStore,
+        FlightRecorder, Home, LeakageValidator, PeerResolver, SealStore, SecretStore,
     },
     provider::ProviderRecord,
+    seal::SealKeys,
     tier::Residence,
 };
 
@@ -69,6 +72,10 @@ pub struct GatePorts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Seals, as evidence.
+    pub seals: Arc<dyn SealStore>,
+    /// What seals are checked with; `None` means that nothing is believed and every call refused.
+    pub seal_keys: Option<Arc<SealKeys>>,
     /// The one approval key; `None` means that nobody can approve anything.
     pub approval_key: Option<PublicKey>,
     /// The key of commitments in events.
@@ -82,7 +89,8 @@ pub struct GatePorts {
 impl GatePorts {
     /// The wiring of one home, whose store keeps all that the gate must find together: a ledger beside the consent
     /// of another home cannot be written down so. What is not given is at its strictest: without a validator nothing
-    /// goes to Cloud, without an approval key nobody can have said yes.
+    /// goes to Cloud, without an approval key nobody can have said yes, and without the keys of seals nothing that is
+    /// stored is believed.
     #[must_use]
     pub fn new<H: Home + 'static>(
         home: &Arc<H>,
@@ -105,6 +113,8 @@ impl GatePorts {
             secrets,
             clock,
             entropy,
+            seals: Arc::clone(home) as _,
+            seal_keys: None,
             approval_key: None,
             commitments,
             work_budget: WORK_BUDGET,
@@ -119,13 +129,17 @@ const WORK_BUDGET: u64 = 64 << 20;
 /// The gate.
 pub struct Gate {
     ports: GatePorts,
+    alarms: Alarms,
 }
 
 impl Gate {
     /// Wires a gate. `cargo xtask permits` lists who may.
     #[must_use]
     pub fn new(ports: GatePorts) -> Self {
-        Self { ports }
+        Self {
+            ports,
+            alarms: Alarms::default(),
+        }
     }
 
     /// The key of commitments, for events about the same content.

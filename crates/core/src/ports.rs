@@ -17,6 +17,7 @@ mod profile;
 mod provider;
 mod recorder;
 mod sealer;
+mod seals;
 mod secret;
 mod session;
 mod signer;
@@ -46,6 +47,7 @@ pub use self::{
     provider::{ProviderStore, StoreError},
     recorder::{FlightRecorder, FlightRecorderExt, RecordError},
     sealer::{SealError, Sealer},
+    seals::{SealRegister, SealStore},
     secret::{SecretError, SecretStore, SecretUse},
     session::{SessionError, SessionLease, SessionStore, StoredSession},
     signer::{SignError, Signer},

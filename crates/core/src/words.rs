@@ -112,6 +112,7 @@ words! {
         Other = "other",
     }
     StepName {
+        Seal = "seal",
         DeclaredLocked = "declared_locked",
         DeclaredPolicy = "declared_policy",
         SizeCaps = "size_caps",

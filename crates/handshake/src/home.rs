@@ -5,10 +5,7 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use handshake_core::{
@@ -16,7 +13,9 @@ use handshake_core::{
     ports::EntropyExt,
     secret::Secret,
 };
-use handshake_vault::{ApprovalFactor, KdfParams, NewVault, Unlock, Vault, create_key_file};
+use handshake_vault::{
+    Approval, ApprovalFactor, KdfParams, NewVault, Unlock, Vault, create_key_file,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -36,8 +35,8 @@ pub struct Home {
     pub run: u64,
     /// Whether `home.json` says that there is no approval passphrase. Nothing follows from it: the vault knows.
     pub(crate) claims_no_factor: bool,
-    /// Whether this process made the home, and so a person chose the approval passphrase a moment ago.
-    fresh: AtomicBool,
+    /// The approval key, where this process made the home and a person chose its passphrase a moment ago.
+    chosen: Mutex<Option<Approval>>,
     key_file: PathBuf,
 }
 
@@ -146,7 +145,7 @@ impl Home {
             install_id: file.install_id,
             run,
             claims_no_factor: file.can_approve == Some(false),
-            fresh: AtomicBool::new(false),
+            chosen: Mutex::default(),
             key_file,
         }))
     }
@@ -230,7 +229,7 @@ impl Home {
             install_id,
             run: 1,
             claims_no_factor: false,
-            fresh: AtomicBool::new(making.approval.is_some()),
+            chosen: Mutex::new(vault.just_chosen()),
             key_file,
         })
     }
@@ -255,10 +254,13 @@ impl Home {
         })
     }
 
-    /// Whether a person chose the approval passphrase in this process. True once: it stands for one approval.
+    /// The approval key, where a person chose its passphrase in this process. Once: it stands for one approval.
     #[must_use]
-    pub fn just_made(&self) -> bool {
-        self.fresh.swap(false, Ordering::SeqCst)
+    pub fn just_chosen(&self) -> Option<Approval> {
+        self.chosen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// The key file of this account, which opens the vault. It need not be there.

@@ -9,6 +9,7 @@ mod facade;
 mod home;
 pub mod parts;
 mod policy_file;
+mod seals;
 mod strength;
 mod tools;
 mod trust;

@@ -12,8 +12,10 @@ use handshake_core::{
     ids::{EventId, ExternalId, ProviderId},
     ports::{
         AdapterFactory, Clock, EgressLedger, Entropy, EntropyExt, FlightRecorder,
-        FlightRecorderExt, LeakageValidator, PeerResolver, SecretStore, Signer, ToolExecutor,
+        FlightRecorderExt, LeakageValidator, PeerResolver, SealRegister, SecretStore, Signer,
+        ToolExecutor,
     },
+    seal::SealKeys,
     secret::Secret,
     tool::ToolRegistry,
 };
@@ -47,6 +49,8 @@ pub struct Parts {
     pub vault: Arc<Vault>,
     /// Secrets by reference, each bound to one origin.
     pub secrets: Arc<VaultSecrets>,
+    /// What seals are made and checked with.
+    pub seals: Arc<SealKeys>,
     /// The operator's rules in force.
     pub policy: Arc<RulesPolicy>,
     /// The leakage rules.
@@ -110,6 +114,9 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(home.run));
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let approval_key = ApprovalSigner::new(Arc::clone(&vault)).public_key();
+        let holder = vault.has_factor()?.then(|| approval_key.clone());
+        let register: Arc<dyn SealRegister> = Arc::clone(&vault) as _;
+        let seals = Arc::new(SealKeys::new(vault.integrity_key()?, holder, register));
         let store = Store::open(
             &home.path.join("handshake.db"),
             StoreOptions {
@@ -118,9 +125,16 @@ impl Parts {
                 recorder_signer: Arc::new(RecorderSigner::new(Arc::clone(&vault))),
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
+                seals: Arc::clone(&seals),
                 approval_key: Some(approval_key.clone()),
             },
         )?;
+        if !vault.has_seals()? {
+            // A home of a version without seals. What needs nobody is sealed as it is found, once; the rest waits for
+            // the person.
+            store.seal_what_needs_nobody().await?;
+            vault.begin_seals()?;
+        }
         let secrets = Arc::new(VaultSecrets::new(
             Arc::clone(&vault),
             Arc::new(|name: &str| std::env::var_os(name)),
@@ -160,6 +174,7 @@ impl Parts {
         );
         ports.validators = validators;
         ports.approval_key = Some(approval_key);
+        ports.seal_keys = Some(Arc::clone(&seals));
         ports.work_budget = WORK_BUDGET;
         ports.own_listeners = wiring.own_listeners;
         let gate = Arc::new(Gate::new(ports));
@@ -189,6 +204,7 @@ impl Parts {
             store,
             vault,
             secrets,
+            seals,
             policy,
             engine,
             enrolment,

@@ -24,6 +24,7 @@ mod providers;
 mod queue;
 mod readers;
 mod schema;
+mod seals;
 mod sessions;
 mod store;
 mod tokens;

@@ -6,6 +6,7 @@ use handshake_core::{
     attest::PublicKey,
     ids::ExternalId,
     ports::{Clock, Entropy, Sealer, Signer},
+    seal::SealKeys,
 };
 
 /// What a store is opened with. The composition root's word.
@@ -22,6 +23,8 @@ pub struct StoreOptions {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// What seals are made and checked with.
+    pub seals: Arc<SealKeys>,
     /// The one approval key. Without it every receipt is refused; denying and revoking still work.
     pub approval_key: Option<PublicKey>,
 }

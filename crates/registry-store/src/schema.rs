@@ -8,7 +8,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x4853_4b31;
 pub(crate) const BACKUP_ID: i32 = 0x4853_4b42;
 
 /// All migrations, in order. The version of a database is the number of those it went through.
-pub(crate) const STEPS: &[M<'static>] = &[M::up(V1), M::up(V2), M::up(SEGMENTS)];
+pub(crate) const STEPS: &[M<'static>] = &[M::up(V1), M::up(V2), M::up(SEGMENTS), M::up(SEALS)];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
 const V1: &str = "
@@ -172,4 +172,14 @@ CREATE TRIGGER segments_last BEFORE UPDATE ON segments
   BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER seams_stay BEFORE DELETE ON seams BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER seams_last BEFORE UPDATE ON seams BEGIN SELECT RAISE(ABORT, 'append only'); END;
+";
+
+/// Seals, each beside the record that it is for. What was stored before has none, and is not believed.
+const SEALS: &str = "
+ALTER TABLE providers ADD COLUMN seal BLOB;
+ALTER TABLE snapshots ADD COLUMN seal BLOB;
+ALTER TABLE snapshots ADD COLUMN enabled_seal BLOB;
+ALTER TABLE contacts ADD COLUMN seal BLOB;
+ALTER TABLE active_profile ADD COLUMN seal BLOB;
+ALTER TABLE tokens ADD COLUMN seal BLOB;
 ";

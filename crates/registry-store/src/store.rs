@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
     sync::{
@@ -76,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) decided: Notify,
     /// Conversations that were opened before.
     pub(crate) opened: sessions::Opened,
+    /// Broken seals that were reported.
+    pub(crate) alarms: Mutex<BTreeSet<String>>,
     /// The key under which identical requests are found.
     pub(crate) same_key: OnceLock<CommitmentKey>,
 }
@@ -162,6 +164,7 @@ impl Store {
             waiters: Mutex::default(),
             decided: Notify::new(),
             opened: sessions::Opened::default(),
+            alarms: Mutex::default(),
             same_key: OnceLock::new(),
             options,
         });
@@ -190,7 +193,11 @@ impl Store {
             .map_err(access::failed("the writer's thread"))?;
         Ok(Self(Arc::new(Inner {
             writer,
-            feed: Feed::new(path.clone(), Arc::clone(&shared.options.clock)),
+            feed: Feed::new(
+                path.clone(),
+                Arc::clone(&shared.options.clock),
+                Arc::clone(&shared.options.seals),
+            ),
             readers: Readers::new(path),
             shared,
             alive,

@@ -238,11 +238,28 @@ pub(crate) async fn refresh_model(
     store(ports, record, listing, known.get(model), version).await
 }
 
-/// Makes a snapshot from profiles and declarations alone, for a cloud model that a person enables by name.
+/// Enables a model and stores what is known about it then. That a person enables a cloud model is sealed beside it:
+/// whoever seals it stores it, and takes it from [`enabled`].
 ///
 /// # Errors
 /// [`CallError`] when the store fails.
 pub async fn enable(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    model: &ModelId,
+    declared: Claims,
+) -> Result<CapabilitySnapshot, CallError> {
+    let snapshot = enabled(ports, record, model, declared).await?;
+    put(ports, record, &snapshot).await?;
+    Ok(snapshot)
+}
+
+/// Makes a snapshot from profiles and declarations alone, for a model that a person enables by name. Nothing is
+/// stored.
+///
+/// # Errors
+/// [`CallError`] when the store fails.
+pub async fn enabled(
     ports: &Ports,
     record: &Arc<ProviderRecord>,
     model: &ModelId,
@@ -273,6 +290,5 @@ pub async fn enable(
         sources.push((Provenance::Operator, declared));
         snapshot.capabilities = Capabilities::merge(&sources);
     }
-    put(ports, record, &snapshot).await?;
     Ok(snapshot)
 }

@@ -14,13 +14,13 @@ use handshake_core::{
 };
 
 use crate::{
-    approval::FailedAttempts,
+    approval::{Approval, FailedAttempts},
     codec::{self, Hex, to_hex},
     crypto::Key,
     disk::{self, Stamp},
     error::VaultError,
     header::{ApprovalInput, ApprovalKey, Header, MAX_SLOTS, SlotId, SlotKind},
-    index::{Index, Keys, SealedKey},
+    index::{Index, Keys, Register, SealedKey},
     kdf::{KdfParams, check_passphrase},
     recorder::new_recorder_key,
 };
@@ -90,6 +90,8 @@ pub struct Vault {
     pub(crate) entropy: Arc<dyn Entropy>,
     state: Mutex<State>,
     pub(crate) failed_attempts: Mutex<FailedAttempts>,
+    /// The approval key of a vault that was made just now, for the one who chose its factor.
+    chosen: Mutex<Option<Approval>>,
 }
 
 pub(crate) struct State {
@@ -148,6 +150,7 @@ impl Vault {
             secrets: [].into(),
             bindings: [].into(),
             keys,
+            register: Some(Register::default()),
         };
 
         let lock = disk::WriteLock::acquire(path)?;
@@ -156,9 +159,24 @@ impl Vault {
         }
         let state = write(path, &vault_id, &data_key, &*entropy, header, index)?;
         drop(lock);
-        Ok(Self::assemble(
-            path, vault_id, data_key, clock, entropy, state,
-        ))
+        let vault = Self::assemble(path, vault_id, data_key, clock, entropy, state);
+        if let ApprovalFactor::Passphrase(_) = new.approval {
+            *vault.chosen() = Some(Approval::new(&seed));
+        }
+        Ok(vault)
+    }
+
+    /// The approval key, once, where this made the vault under a passphrase that a person chose a moment ago: they
+    /// need not give it again for what they do first.
+    #[must_use]
+    pub fn just_chosen(&self) -> Option<Approval> {
+        self.chosen().take()
+    }
+
+    fn chosen(&self) -> MutexGuard<'_, Option<Approval>> {
+        self.chosen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Opens a vault.
@@ -218,6 +236,7 @@ impl Vault {
             entropy,
             state,
             failed_attempts,
+            chosen: Mutex::default(),
         }
     }
 

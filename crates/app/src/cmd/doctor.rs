@@ -263,6 +263,7 @@ async fn open(findings: &mut Findings, app: &App) {
         );
     }
     secrets(findings, app);
+    seals(findings, app).await;
     let records = match ProviderStore::list(&app.store).await {
         Ok(records) => records,
         Err(error) => {
@@ -321,6 +322,31 @@ async fn log(findings: &mut Findings, app: &App) {
         }
         Ok(_) => {}
         Err(error) => findings.failed("log", error.into()),
+    }
+}
+
+/// Whether everything is as a person, or this program, left it.
+async fn seals(findings: &mut Findings, app: &App) {
+    match app.unsealed().await {
+        Ok(found) if found.is_empty() => {
+            findings.ok("seals", "every record is as it was sealed");
+        }
+        Ok(found) => {
+            for record in found {
+                findings.wrong(
+                    "seals",
+                    format!("{}: {}, so it is not used", record.says(), record.why),
+                );
+                let anew = record.how_to_mend();
+                findings.next(match record.can_be_sealed() {
+                    true => format!(
+                        "if it is as it should be, run `handshake init` at a terminal to seal it; if not, {anew}"
+                    ),
+                    false => anew,
+                });
+            }
+        }
+        Err(error) => findings.failed("seals", error.into()),
     }
 }
 

@@ -14,7 +14,7 @@ use handshake_core::{
     secret::Secret,
 };
 use handshake_llm::parts::{
-    ApprovalSigner, Home, KdfParams, Making, Rules, Vault, config_dir,
+    ApprovalSigner, Home, KdfParams, Making, Rules, Unsealed, Vault, config_dir,
     policy_file::{self, POLICY_DOMAIN},
 };
 use serde_json::{Value, json};
@@ -81,8 +81,9 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             .record(&app, WidenKind::Policy, by_person(), Some(&before), &after)
             .await?;
     }
+    seal_what_is_right(cx, &app).await?;
     app.finish().await?;
-    report(cx, &app, made, trusted_now, &policy)?;
+    report(cx, &app, made, trusted_now, &policy).await?;
     Ok(Exit::Done)
 }
 
@@ -207,7 +208,47 @@ pub(crate) fn differing(written: &Rules, other: &Rules) -> Vec<String> {
         .collect()
 }
 
-fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> Result<()> {
+/// Shows what is not sealed: records of a version that had no seals, or that somebody changed. At a terminal a person
+/// who finds them right seals them as they stand.
+async fn seal_what_is_right(cx: &Context, app: &App) -> Result<()> {
+    let mut found = app.unsealed().await?;
+    found.retain(Unsealed::can_be_sealed);
+    if found.is_empty() || cx.out.json || !app.has_factor()? || !factor::at_terminal() {
+        return Ok(());
+    }
+    cx.out
+        .note("These records are not sealed, so they are not used:");
+    let mut question = String::new();
+    for record in &found {
+        question.push_str(&format!("  {} ({})\n", record.says(), record.why));
+    }
+    question.push_str("Approval passphrase to use them as they are (leave empty to cancel): ");
+    let passphrase = factor::ask(&printable(&question))?;
+    if passphrase.is_empty() {
+        return Ok(());
+    }
+    let permit = widen::with_passphrase(app, &passphrase)?;
+    let Some(approval) = permit.approval() else {
+        return Ok(());
+    };
+    for record in &found {
+        let after = json!({ "kind": record.kind, "id": record.id, "says": record.says() });
+        permit
+            .record(app, record.widens(), by_person(), None, &after)
+            .await?;
+    }
+    app.seal_again(&found, approval).await?;
+    cx.out.line(format!("Sealed records: {}.", found.len()));
+    Ok(())
+}
+
+async fn report(
+    cx: &Context,
+    app: &App,
+    made: bool,
+    trusted_now: bool,
+    policy: &Policy,
+) -> Result<()> {
     let (home, out) = (&app.home, cx.out);
     let readable = app.vault.keys_readable_by_account()?;
     let (word, wider) = match policy {
@@ -215,8 +256,14 @@ fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Polic
         Policy::NowConfirmed => ("now_confirmed", Vec::new()),
         Policy::Unconfirmed(wider) => ("unconfirmed", wider.clone()),
     };
+    let unsealed: Vec<Value> = app
+        .unsealed()
+        .await?
+        .iter()
+        .map(|record| json!({ "kind": record.kind, "id": record.id }))
+        .collect();
     out.object(&json!({
-        "home": home.path, "made": made, "trusted_now": trusted_now, "install_id": home.install_id,
+        "unsealed": unsealed, "home": home.path, "made": made, "trusted_now": trusted_now, "install_id": home.install_id,
         "approval_key": app.vault.summary()?.approval_key.id(), "can_approve": app.has_factor()?,
         "keys_readable_by_account": readable, "key_file": home.key_file(), "policy": word, "unconfirmed": wider,
     }));
@@ -254,6 +301,12 @@ fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Polic
             wider.iter().for_each(|line| out.note(format!("  {line}")));
             out.note("help: run `handshake init` at a terminal");
         }
+    }
+    if !unsealed.is_empty() {
+        out.note(format!(
+            "Records that are not sealed, and not used: {}. help: run `handshake doctor`",
+            unsealed.len()
+        ));
     }
     if made {
         out.note(

@@ -145,7 +145,8 @@ async fn permitted(app: &App, name: &ExternalId, id: &ProfileId) -> Result<()> {
         profile::weight(&profile),
         words.as_str(),
     );
-    widen(app, change, by_person(), active.as_ref(), &profile).await
+    let _permit = widen(app, change, by_person(), active.as_ref(), &profile).await?;
+    Ok(())
 }
 
 /// Random digits. Bytes that would favour some digits are drawn again.

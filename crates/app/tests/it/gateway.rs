@@ -13,21 +13,21 @@ use crate::it::{
     mission::{runtime, simulator},
 };
 
-struct Gateway {
-    machine: Machine,
+pub struct Gateway {
+    pub machine: Machine,
     address: String,
     token: String,
     running: Running,
 }
 
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     head: String,
-    body: String,
+    pub body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
     }
 }
@@ -39,6 +39,11 @@ fn gateway(setup: &[Vec<String>]) -> Gateway {
         let (code, lines) = machine.json(&args);
         assert_eq!(code, 0, "{lines:?}");
     }
+    serving(machine)
+}
+
+/// A client's token, and the gateway that takes it.
+pub fn serving(machine: Machine) -> Gateway {
     let (code, lines) = machine.json(&["token", "create", "editor"]);
     assert_eq!(code, 0, "{lines:?}");
     let token = lines[0]["token"].as_str().expect("shown once").to_owned();
@@ -93,7 +98,7 @@ impl Gateway {
         ))
     }
 
-    fn post(&self, body: &str, more: &str) -> Answer {
+    pub fn post(&self, body: &str, more: &str) -> Answer {
         let headers = format!("authorization: Bearer {}\r\n{more}", self.token);
         self.request("POST", "/v1/chat/completions", &headers, body)
     }

@@ -26,7 +26,7 @@ pub fn simulator(runtime: &tokio::runtime::Runtime, script: Script) -> Simulator
 }
 
 /// Answers the passphrase question of one command at a terminal.
-fn with_factor(machine: &Machine, args: &[&str]) -> (i32, String) {
+pub fn with_factor(machine: &Machine, args: &[&str]) -> (i32, String) {
     let mut terminal = Terminal::run(machine, args);
     terminal.see("assphrase");
     terminal.type_line(PASSPHRASE);

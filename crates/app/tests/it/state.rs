@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::it::{machine::Machine, mission::init};
 
 mod home_file;
+mod seals;
 
 /// Runs `doctor` and gives what is wrong, as one text.
 fn doctor(machine: &Machine) -> String {
@@ -31,4 +32,12 @@ fn refusal(machine: &Machine, args: &[&str]) -> (i32, Value) {
     let (code, lines) = machine.json(args);
     let last = lines.last().cloned().unwrap_or_default();
     (code, last["error"]["code"].clone())
+}
+
+/// What somebody with the file and a database shell does.
+fn sql(machine: &Machine, sql: &str) {
+    let database = rusqlite::Connection::open(machine.path("home/handshake.db")).expect("opens");
+    database.execute_batch(sql).expect(sql);
+    // A running gateway looks at the database when its view is 50 ms old.
+    std::thread::sleep(std::time::Duration::from_millis(100));
 }

@@ -120,6 +120,8 @@ words! {
         Receipt,
         /// The spend was refused.
         Ledger,
+        /// A record that the call rests on is not as it was sealed.
+        Seal,
     }
 }
 words! {

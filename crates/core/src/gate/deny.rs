@@ -2,7 +2,7 @@
 
 use super::{
     Authorization, Decision, EgressRequest, Gate, Inspected, Located, StepName,
-    facts::{PersonFact, ReceiptFact},
+    facts::{PersonFact, ReceiptFact, SealFact},
     judged::{Judged, Refusal},
 };
 use crate::{
@@ -96,7 +96,13 @@ impl Gate {
         findings: Option<Findings>,
         request_id: Option<RequestId>,
     ) -> Box<Denied> {
-        let body = denial(step, code, judged, findings.as_ref());
+        let body = match (step, judged.facts().seal) {
+            // The first time that one stands in the way it is an alarm; it is not made with every call.
+            (StepName::Seal, SealFact::Broken(kind)) if self.alarms.is_first(kind, scope) => {
+                Body::IntegrityAlarm { code }
+            }
+            _ => denial(step, code, judged, findings.as_ref()),
+        };
         let mut events = vec![self.event(scope, Actor::System, body)];
         let tiers = [Some(judged.facts().declared), judged.decision().effective];
         if tiers.contains(&Some(ModelTier::Cloud)) {
@@ -110,7 +116,10 @@ impl Gate {
             Err(_) => ErrorCode::Storage,
         };
         Box::new(Denied {
-            error: CallError::new(code, Phase::Gate).about(subject(step)),
+            error: CallError::new(code, Phase::Gate).about(match judged.facts().seal {
+                SealFact::Broken(kind) if step == StepName::Seal => kind.record(),
+                _ => subject(step),
+            }),
             decision: judged.decision().clone(),
             findings,
         })
@@ -164,6 +173,7 @@ fn recorded_as(step: StepName) -> EgressCode {
         StepName::Labels => EgressCode::Labels,
         StepName::Findings => EgressCode::Findings,
         StepName::Receipt | StepName::Person | StepName::Ledger => EgressCode::Receipt,
+        StepName::Seal => EgressCode::Seal,
     }
 }
 
@@ -181,5 +191,6 @@ fn subject(step: StepName) -> &'static str {
         StepName::Labels => "labels",
         StepName::Findings => "findings",
         StepName::Receipt | StepName::Person | StepName::Ledger => "receipt",
+        StepName::Seal => "seal",
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 pub(super) struct Subject<'a> {
     pub(super) purpose: Purpose,
     pub(super) envelope: &'a Envelope,
-    pub(super) record: &'a ProviderRecord,
+    pub(super) record: &'a Arc<ProviderRecord>,
     pub(super) governance: Governance,
     pub(super) residence: Residence,
 }
@@ -102,6 +102,7 @@ impl Gate {
             governance,
             residence,
         } = *subject;
+        let seal = self.seal_of(subject).await;
         // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
         let epochs = match record.tier {
             ModelTier::Local => None,
@@ -150,6 +151,7 @@ impl Gate {
         };
         let facts = EgressFacts {
             purpose,
+            seal,
             rules,
             declared: record.tier,
             reach: record.reach,

@@ -10,13 +10,14 @@ use handshake_core::{
     finding::{FindingLevel, ValidatorError},
     gate::{
         EgressFacts, FindingsFact, LedgerFact, Outcome, PeerFact, PersonFact, Purpose, ReceiptFact,
-        RulesFact, SecretFact, StepName, StepResult, decide,
+        RulesFact, SealFact, SecretFact, StepName, StepResult, decide,
     },
     ids::{ArtifactRef, ReceiptId},
     label::{Label, LabelBlock, Sensitivity},
     net::AddressClass,
     policy::{AutomationLevel, Governance, Posture, SecondHand},
     ports::SecretError,
+    seal::SealKind,
     tier::{ModelTier, Reach, Residence},
 };
 use proptest::{prelude::*, sample::select};
@@ -25,6 +26,7 @@ use proptest::{prelude::*, sample::select};
 fn allowed() -> EgressFacts {
     EgressFacts {
         purpose: Purpose::Content,
+        seal: SealFact::Sealed,
         rules: RulesFact::Current,
         declared: ModelTier::Cloud,
         reach: Reach::Direct,
@@ -180,6 +182,12 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
     let person = prop_oneof![2 => Just(None), 3 => select(PERSONS.to_vec())];
     let ledger = prop_oneof![2 => Just(Some(LedgerFact::Committed)), 3 => select(LEDGERS.to_vec())];
     let sizes = select(vec![0u64, 1, 99, 100, 101]);
+    let seal = prop_oneof![
+        20 => Just(SealFact::Sealed),
+        1 => Just(SealFact::Broken(SealKind::Provider)),
+        1 => Just(SealFact::Outdated),
+        1 => Just(SealFact::Unreadable),
+    ];
     (
         (
             purpose,
@@ -202,9 +210,11 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
             secret,
         ),
         (proptest::option::of(any::<bool>()), receipt, person, ledger),
+        seal,
     )
-        .prop_map(|(a, b, c)| {
+        .prop_map(|(a, b, c, seal)| {
             let mut facts = allowed();
+            facts.seal = seal;
             (facts.purpose, facts.rules, facts.declared, facts.reach) = (a.0, a.1, a.2, a.3);
             let rules = posture(&mut facts);
             (rules.locked, rules.cloud_allowed) = (a.4, a.5);
@@ -232,6 +242,12 @@ fn naive(facts: &EgressFacts) -> Outcome {
     let locked =
         facts.posture.locked || facts.governance.automation_level == AutomationLevel::Locked;
     let forbidden = !facts.posture.cloud_allowed || !facts.governance.allow_cloud_escalation;
+    match facts.seal {
+        SealFact::Sealed => {}
+        SealFact::Broken(_) => return Outcome::Deny(S::Seal, C::HomeUntrusted),
+        SealFact::Outdated => return Outcome::Deny(S::Seal, C::Revision),
+        SealFact::Unreadable => return Outcome::Deny(S::Seal, C::Storage),
+    }
     if cloud && facts.rules == RulesFact::NotRead {
         return Outcome::NeedsFact(S::DeclaredLocked);
     }

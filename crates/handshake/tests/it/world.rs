@@ -64,7 +64,7 @@ impl World {
         }
         let handshake = opening.open().await.expect("opened");
         let cloud = simulator().await;
-        enrol(&handshake, &cloud).await;
+        enrol(&handshake, &cloud, passphrase).await;
         Self {
             handshake,
             cloud,
@@ -74,7 +74,7 @@ impl World {
 }
 
 /// A relay on loopback counts as Cloud, so no test switch is needed anywhere.
-async fn enrol(handshake: &Handshake, simulator: &Simulator) {
+async fn enrol(handshake: &Handshake, simulator: &Simulator, passphrase: Option<&str>) {
     let parts = handshake.parts();
     let draft = ProviderDraft {
         provider_id: ProviderId::new("cloud").expect("valid"),
@@ -84,19 +84,12 @@ async fn enrol(handshake: &Handshake, simulator: &Simulator) {
         reach: Reach::Relay,
         dialect: Some(Token::new("generic").expect("valid")),
         default_model: None,
-        secret_ref: Some(SecretRef::Vault("cloud-key".to_owned())),
+        // Nothing is stored for it in a home without a passphrase.
+        secret_ref: passphrase.map(|_| SecretRef::Vault("cloud-key".to_owned())),
     };
     let record = draft.into_record(parts.clock.now()).expect("valid");
     let key: [u8; 20] = OsEntropy.bytes();
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    ProviderStore::put(&parts.store, record.clone(), None)
-        .await
-        .expect("stored");
-    parts
-        .vault
-        .put_secret("cloud-key", record.base_url.origin(), &secret(&key))
-        .expect("stored");
-    parts.enrolled_again().await.expect("enrolled");
     let claims = Claims {
         features: [Feature::SupportsStreaming, Feature::SupportsMultiTurn]
             .map(|feature| (feature, true))
@@ -104,7 +97,28 @@ async fn enrol(handshake: &Handshake, simulator: &Simulator) {
         limits: [(Limit::MaxContextWindow, 32_768)].into(),
     };
     let model = ModelId::new("sim-large:latest").expect("valid");
-    registry::enable(parts.runtime.ports(), &Arc::new(record), &model, claims)
+    // In a home in which nobody can approve there is nobody to seal it either.
+    let Some(factor) = passphrase.map(secret) else {
+        ProviderStore::put(&parts.store, record.clone(), None)
+            .await
+            .expect("stored");
+        registry::enable(parts.runtime.ports(), &Arc::new(record), &model, claims)
+            .await
+            .expect("stored");
+        return;
+    };
+    let approval = parts.vault.approve(Some(&factor)).expect("the passphrase");
+    parts
+        .register_providers(vec![record.clone()], Some(&approval), Vec::new())
+        .await
+        .expect("registered");
+    parts
+        .vault
+        .put_secret("cloud-key", record.base_url.origin(), &secret(&key))
+        .expect("stored");
+    parts.enrolled_again().await.expect("enrolled");
+    parts
+        .enable_model(&Arc::new(record), &model, claims, Some(&approval))
         .await
         .expect("enabled");
 }

@@ -329,7 +329,20 @@ pub(crate) fn raw(home: &Path) -> rusqlite::Connection {
 impl World {
     /// With rules and an approval key.
     pub(crate) async fn empty() -> Self {
-        let (fakes, home) = (Fakes::new(), crate::fakes::home_directory());
+        Self::with(Fakes::new()).await
+    }
+
+    /// The same where seals need no person as far as they can do without.
+    pub(crate) async fn headless() -> Self {
+        Self::with(Fakes {
+            headless: true,
+            ..Fakes::new()
+        })
+        .await
+    }
+
+    async fn with(fakes: Fakes) -> Self {
+        let home = crate::fakes::home_directory();
         let store = Store::open(&db(home.path()), fakes.options(1)).expect("opens");
         for epoch in [
             Epoch::Policy(Digest::of(&[b"policy"])),

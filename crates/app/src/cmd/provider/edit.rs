@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     error::{Exit, Result},
     record::{about, record},
-    widen::widen,
+    widen,
 };
 
 /// Change a provider, which voids its receipts and grants.
@@ -137,23 +137,23 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             .line(format!("Nothing to change: {id} already has these values."));
         return Ok(Exit::Done);
     }
-    if let Some(kind) = widened(&before, &next) {
-        let words = format!(
-            "change {} to {}",
-            add::described(&before),
-            add::described(&next)
-        );
-        let change = (kind, add::weight(&next), words.as_str());
-        widen(
-            &app,
-            change,
-            about(&id),
-            Some(&before.draft()),
-            &next.draft(),
-        )
+    let weight = add::weight(&app, &next, Some(&before))?;
+    let words = format!(
+        "change {} to {}",
+        add::described(&before),
+        add::described(&next)
+    );
+    // The whole record is sealed anew, whatever part of it changed.
+    let permit = match widened(&before, &next) {
+        Some(kind) => {
+            let change = (kind, weight, words.as_str());
+            let (was, will) = (before.draft(), next.draft());
+            widen::widen(&app, change, about(&id), Some(&was), &will).await?
+        }
+        None => widen::ask(&app, weight, &words)?,
+    };
+    app.replace_provider(next.clone(), before.revision, permit.approval())
         .await?;
-    }
-    ProviderStore::put(&app.store, next.clone(), Some(before.revision)).await?;
     record(
         &app,
         about(&id),

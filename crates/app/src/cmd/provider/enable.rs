@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     error::{AppError, Exit, Result},
     record::about_model,
-    widen::{Weight, widen},
+    widen::{Permit, Weight, widen},
     wire::App,
 };
 
@@ -119,11 +119,17 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let claims = args.claims()?;
     let app = cx.app().await?;
     let record = Arc::new(find(&app, &model.provider).await?);
-    match record.tier {
-        ModelTier::Cloud => consent(&app, &record, &model, &claims).await?,
-        ModelTier::Local => listed(&app, &record, &model).await?,
-    }
-    let snapshot = registry::enable(app.runtime.ports(), &record, &model.model, claims).await?;
+    let permit = match record.tier {
+        ModelTier::Cloud => Some(consent(&app, &record, &model, &claims).await?),
+        ModelTier::Local => {
+            listed(&app, &record, &model).await?;
+            None
+        }
+    };
+    let approval = permit.as_ref().and_then(Permit::approval);
+    let snapshot = app
+        .enable_model(&record, &model.model, claims, approval)
+        .await?;
     app.finish().await?;
     cx.out.object(&json!({
         "provider_id": model.provider, "model_id": model.model, "enabled": true,
@@ -142,7 +148,7 @@ async fn consent(
     record: &ProviderRecord,
     model: &ModelRef,
     claims: &Claims,
-) -> Result<()> {
+) -> Result<Permit> {
     let known = app.store.snapshots(&model.provider).await?;
     let before = known.iter().find(|known| known.model_id == model.model);
     let before =

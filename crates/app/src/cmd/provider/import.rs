@@ -73,10 +73,10 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         })
         .collect();
     if !args.dry_run && !new.is_empty() {
-        let weight = new
-            .iter()
-            .map(|record| add::weight(record))
-            .fold(Weight::Local, Weight::and);
+        let mut weight = Weight::Nothing;
+        for record in &new {
+            weight = weight.and(add::weight(&app, record, None)?);
+        }
         let noun = if new.len() == 1 {
             "provider"
         } else {
@@ -94,7 +94,8 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             events.push(add::registered(&app, record));
         }
         let records = new.iter().map(|record| (*record).clone()).collect();
-        app.store.register(records, events).await?;
+        app.register_providers(records, permit.approval(), events)
+            .await?;
     }
     app.finish().await?;
     for step in &steps {
