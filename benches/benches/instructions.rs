@@ -98,6 +98,7 @@ fn alone<T>(future: impl Future<Output = T>) -> T {
 
 fn decide_local(times: usize) {
     let facts = EgressFacts {
+        seal: handshake_core::gate::SealFact::Sealed,
         purpose: Purpose::Content,
         rules: RulesFact::Current,
         declared: ModelTier::Local,

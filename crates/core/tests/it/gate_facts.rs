@@ -16,6 +16,7 @@ use handshake_core::{
         Clock, ContactGrants, EntropyExt, FlightRecorder, LeakageValidator, LedgerError,
         RecordError, StoreError,
     },
+    seal::ContactGrant,
 };
 use handshake_testkit::{fixture, gate::World, memory::Memory};
 
