@@ -46,6 +46,8 @@ pub enum SealKind {
     Token,
     /// An address at which a person attested a relay.
     Relay,
+    /// A receipt: what of it was used, and whether it was revoked.
+    Receipt,
 }
 
 impl SealKind {
@@ -60,6 +62,7 @@ impl SealKind {
             Self::Profile => "profile",
             Self::Token => "token",
             Self::Relay => "relay",
+            Self::Receipt => "receipt",
         }
     }
 }
@@ -76,6 +79,7 @@ impl SealKind {
             Self::Profile => "the active work profile",
             Self::Token => "the client token",
             Self::Relay => "the relay's address",
+            Self::Receipt => "the receipt",
         }
     }
 }

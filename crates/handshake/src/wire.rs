@@ -38,6 +38,10 @@ use crate::{
 /// Bytes of work that one leakage check may do: decoded views included.
 const WORK_BUDGET: u64 = 256 << 20;
 
+/// Leaves of the log that are read when a home is opened, to compare receipts with it. With more, each is compared when
+/// it is used.
+const COMPARED_WHEN_OPENED: u64 = 10_000;
+
 /// Everything that was wired over one home.
 #[non_exhaustive]
 pub struct Parts {
@@ -51,6 +55,8 @@ pub struct Parts {
     pub secrets: Arc<VaultSecrets>,
     /// What seals are made and checked with.
     pub seals: Arc<SealKeys>,
+    /// How many receipts did not say what the log says when the home was opened, and were revoked.
+    pub revoked: usize,
     /// The operator's rules in force.
     pub policy: Arc<RulesPolicy>,
     /// The leakage rules.
@@ -135,6 +141,7 @@ impl Parts {
             store.seal_what_needs_nobody().await?;
             vault.begin_seals()?;
         }
+        let revoked = store.reconcile(Some(COMPARED_WHEN_OPENED)).await?;
         let secrets = Arc::new(VaultSecrets::new(
             Arc::clone(&vault),
             Arc::new(|name: &str| std::env::var_os(name)),
@@ -205,6 +212,7 @@ impl Parts {
             vault,
             secrets,
             seals,
+            revoked,
             policy,
             engine,
             enrolment,

@@ -1,20 +1,35 @@
 //! Receipts: evidence for the gate, history for people.
 
+mod book;
+mod row;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use handshake_core::{
     consent::{ConsentReceipt, ReceiptEvidence, ReceiptScope, SignedReceipt},
     digest::{Digest, KeyedHash},
-    ids::{ProviderId, ReceiptId, UseId},
-    ports::{ConsentStore, ReceiptQuery, StoreError},
+    event::{Actor, Body, EventScope},
+    ids::{EventId, ProviderId, ReceiptId, UseId},
+    ports::{ConsentStore, EntropyExt, ReceiptQuery, StoreError},
+    seal::SealKind,
     time::UtcTime,
 };
-use rusqlite::{Connection, Row, params};
+use handshake_flight_recorder::LogHead;
+use rusqlite::{Connection, OptionalExtension, params};
 
+pub(crate) use self::{
+    book::Book,
+    row::{block_code, settle},
+};
+use self::{
+    book::Source,
+    row::{SELECT, Stored, signed_at},
+};
 use crate::{
     codec,
     error::Fail,
+    log,
     queue::{ABANDONED, presence},
     store::{Shared, Store},
     writer::Tx,
@@ -49,7 +64,9 @@ impl ConsentStore for Store {
     ) -> std::result::Result<Vec<ReceiptEvidence>, StoreError> {
         self.shared().healthy()?;
         let (query, shared) = (query.clone(), Arc::clone(self.shared()));
-        self.read(move |conn| find(conn, &shared, &query)).await
+        let found = self.read(move |conn| find(conn, &shared, &query)).await?;
+        self.make_void(found.void).await?;
+        Ok(found.evidence)
     }
 
     async fn revoked_since(
@@ -108,64 +125,100 @@ impl Store {
     /// [`StoreError`].
     pub async fn revoke_all(&self) -> std::result::Result<u64, StoreError> {
         self.write(|tx| {
-            let now = tx.now().unix_millis();
-            let revoked = tx.conn.execute(
-                "UPDATE receipts SET revoked_at = ?1 WHERE revoked_at IS NULL",
-                params![now],
-            )?;
-            Ok(revoked as u64)
+            let mut select = tx
+                .conn
+                .prepare("SELECT receipt_id FROM receipts WHERE revoked_at IS NULL")?;
+            let ids = select.query_map([], |row| row.get::<_, String>(0))?;
+            let mut revoked = 0;
+            for id in ids.collect::<rusqlite::Result<Vec<_>>>()? {
+                revoked += u64::from(end(tx, &id)?);
+            }
+            Ok(revoked)
+        })
+        .await
+    }
+
+    /// Compares every receipt that lives with the log. Those that differ are void from then on; how many. Each is
+    /// compared when it is used in any case, so one who is in a hurry says how many leaves may be read for it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reconcile(&self, at_most: Option<u64>) -> std::result::Result<usize, StoreError> {
+        let shared = Arc::clone(self.shared());
+        let void = self.read(move |conn| {
+            let mut book = shared.book();
+            let sql = format!("{SELECT} WHERE revoked_at IS NULL AND approved");
+            let rows: Vec<Stored> = conn
+                .prepare_cached(&sql)?
+                .query_map([], Stored::read)?
+                .collect::<rusqlite::Result<_>>()?;
+            let oldest = live(&shared, &rows).map(|(_, signed)| signed.size).min();
+            let leaves = log::head(conn, &shared.log_id)?.size;
+            match (oldest, at_most) {
+                (Some(oldest), Some(most)) if leaves.saturating_sub(oldest) > most => {
+                    Ok(Vec::new())
+                }
+                _ => compare(conn, &shared, &mut book, &rows),
+            }
+        });
+        let void = void.await?;
+        let differ = void.len();
+        self.make_void(void).await?;
+        Ok(differ)
+    }
+
+    /// Ends receipts that do not say what the log says, and says so: the alarm once, the end in the log each time.
+    async fn make_void(&self, void: Vec<ReceiptId>) -> std::result::Result<(), StoreError> {
+        if void.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = void.iter().map(ToString::to_string).collect();
+        let broken: Vec<(SealKind, String)> = ids
+            .iter()
+            .map(|id| (SealKind::Receipt, id.clone()))
+            .collect();
+        self.report_broken_seals(&broken);
+        self.write(move |tx| {
+            for id in &ids {
+                end(tx, id)?;
+            }
+            Ok(())
         })
         .await
     }
 }
 
-const SELECT: &str =
-    "SELECT receipt_id, request_id, single, payload, signature, stored_at, uses, bytes,
-                      new_bytes, last_used, revoked_at FROM receipts";
-
-struct Stored {
-    receipt_id: String,
-    request_id: String,
-    single: bool,
-    payload: Vec<u8>,
-    signature: Vec<u8>,
-    stored_at: i64,
-    uses: i64,
-    bytes: i64,
-    new_bytes: i64,
-    last_used: Option<i64>,
-    revoked_at: Option<i64>,
+/// Revokes a receipt that lives: its row, and an event that says so. False for one that does not.
+fn end(tx: &Tx<'_>, receipt_id: &str) -> Result<bool> {
+    let ended: Option<String> = tx
+        .conn
+        .prepare_cached(
+            "UPDATE receipts SET revoked_at = ?2 WHERE receipt_id = ?1 AND revoked_at IS NULL
+             RETURNING provider_id",
+        )?
+        .query_row(params![receipt_id, tx.now().unix_millis()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let Some(provider) = ended else {
+        return Ok(false);
+    };
+    let scope = EventScope {
+        provider_id: codec::id(&provider).ok(),
+        ..EventScope::default()
+    };
+    let event_id = EventId::from_entropy(tx.shared.options.entropy.bytes());
+    let body = Body::Revoked {
+        consent_receipt_id: codec::id(receipt_id)?,
+    };
+    log::append(tx, &scope.event(event_id, tx.now(), Actor::System, body))?;
+    settle(tx, receipt_id)?;
+    Ok(true)
 }
 
-impl Stored {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            receipt_id: row.get(0)?,
-            request_id: row.get(1)?,
-            single: row.get(2)?,
-            payload: row.get(3)?,
-            signature: row.get(4)?,
-            stored_at: row.get(5)?,
-            uses: row.get(6)?,
-            bytes: row.get(7)?,
-            new_bytes: row.get(8)?,
-            last_used: row.get(9)?,
-            revoked_at: row.get(10)?,
-        })
-    }
-
-    fn signed(&self) -> std::result::Result<SignedReceipt, StoreError> {
-        let signature = self.signature[..]
-            .try_into()
-            .map_err(|_| StoreError::Damaged)?;
-        Ok(SignedReceipt {
-            payload: self.payload.clone(),
-            signature,
-        })
-    }
-}
-
-fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Vec<ReceiptEvidence>> {
+fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Found> {
+    // Taken before the transaction looks: what is in the book was committed before then.
+    let mut book = shared.book();
     let sql = format!(
         "{SELECT} WHERE envelope = ?1 OR receipt_id IN
            (SELECT receipt_id FROM receipt_sessions WHERE session_id = ?2 AND principal = ?3)
@@ -183,6 +236,8 @@ fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Vec<
             Stored::read,
         )?
         .collect::<rusqlite::Result<_>>()?;
+    let void = compare(conn, shared, &mut book, &rows)?;
+    drop(book);
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         let now = shared.options.clock.now();
@@ -190,14 +245,15 @@ fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Vec<
         let abandoned = row.single
             && row.uses == 0
             && is_abandoned(conn, shared, &row.request_id, row.stored_at, now)?;
+        let differs = void.iter().any(|id| id.to_string() == row.receipt_id);
         let evidence = ReceiptEvidence {
             signed: row.signed()?,
             uses: codec::small(row.uses)?,
             bytes: codec::unsigned(row.bytes)?,
             new_bytes: codec::unsigned(row.new_bytes)?,
-            known_blocks: known_blocks(conn, &row.receipt_id, &query.blocks)?,
+            known_blocks: known_blocks(conn, shared, &row.receipt_id, &query.blocks)?,
             last_used: row.last_used.map(codec::time),
-            revoked: row.revoked_at.is_some() || abandoned,
+            revoked: row.revoked_at.is_some() || abandoned || differs,
             open_use: None,
         };
         let open = open_uses(conn, &row.receipt_id)?;
@@ -212,19 +268,99 @@ fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Vec<
             }));
         }
     }
-    Ok(found)
+    Ok(Found {
+        evidence: found,
+        void,
+    })
+}
+
+/// What was found, and which of it does not say what the log says.
+struct Found {
+    evidence: Vec<ReceiptEvidence>,
+    void: Vec<ReceiptId>,
+}
+
+/// The rows that can be spent, each with the log as it stood when it was signed. One that nobody signed, or whose time is
+/// over, is spent by nobody, whatever its row says.
+fn live<'a>(shared: &Shared, rows: &'a [Stored]) -> impl Iterator<Item = (&'a Stored, LogHead)> {
+    let (key, now) = (shared.approval_key(), shared.options.clock.now());
+    let log_id = shared.log_id.clone();
+    rows.iter()
+        .filter(|row| row.lives())
+        .filter_map(move |row| {
+            let receipt = row.opened(key.as_ref()?)?;
+            let lives = receipt.ext.expires_at > now;
+            lives.then(|| (row, signed_at(&receipt, &log_id)))
+        })
+}
+
+/// Which of these rows live and are not what the log says they are.
+fn compare(
+    conn: &Connection,
+    shared: &Shared,
+    book: &mut Book,
+    rows: &[Stored],
+) -> Result<Vec<ReceiptId>> {
+    let live: Vec<_> = live(shared, rows).collect();
+    let earliest = live.iter().map(|(_, head)| *head);
+    let Some(from) = earliest.min_by_key(|head| head.size) else {
+        return Ok(Vec::new());
+    };
+    let source = Source {
+        conn,
+        folder: &shared.segments,
+        log_id: &shared.log_id,
+    };
+    let whole = match book.keep_up(source, from) {
+        Ok(whole) => whole.is_ok(),
+        // A segment that is missing or damaged, or a row that is no leaf.
+        Err(Fail::No(StoreError::Damaged)) => false,
+        Err(error) => return Err(error),
+    };
+    let keys = &shared.options.seals;
+    let mut void = Vec::new();
+    for (row, _) in live {
+        let id = row.id()?;
+        if !whole || !row.agrees(keys, book.says(&id)) {
+            void.push(id);
+        }
+    }
+    Ok(void)
+}
+
+/// Compares one receipt in the transaction that is about to spend it, with everything that is in the transaction.
+pub(crate) fn is_void(tx: &Tx<'_>, receipt_id: &str) -> Result<bool> {
+    let row = tx
+        .conn
+        .prepare_cached(&format!("{SELECT} WHERE receipt_id = ?1"))?
+        .query_row(params![receipt_id], Stored::read)
+        .optional()?;
+    // A copy: what is not committed yet is not to be remembered.
+    let mut book = tx.shared.book().clone();
+    let rows: Vec<Stored> = row.into_iter().collect();
+    Ok(!compare(tx.conn, tx.shared, &mut book, &rows)?.is_empty())
 }
 
 fn known_blocks(
     conn: &Connection,
+    shared: &Shared,
     receipt_id: &str,
     blocks: &[KeyedHash],
 ) -> Result<BTreeSet<KeyedHash>> {
-    let mut select =
-        conn.prepare_cached("SELECT 1 FROM blocks WHERE receipt_id = ?1 AND commitment = ?2")?;
+    let mut select = conn.prepare_cached(
+        "SELECT bytes, mac FROM blocks WHERE receipt_id = ?1 AND commitment = ?2",
+    )?;
     let mut known = BTreeSet::new();
     for block in blocks {
-        if select.exists(params![receipt_id, block.digest().as_bytes()])? {
+        let found: Option<(i64, Option<Vec<u8>>)> = select
+            .query_row(params![receipt_id, block.digest().as_bytes()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((bytes, mac)) = found else { continue };
+        // One that this program did not write down counts as new.
+        let wanted = block_code(&shared.options.seals, receipt_id, block, bytes);
+        if mac.as_deref() == Some(wanted.digest().as_bytes()) {
             known.insert(*block);
         }
     }
@@ -309,10 +445,7 @@ pub(crate) fn insert(
 /// Revokes one receipt. Its request, or `None` when there is no such receipt.
 pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<SignedReceipt>> {
     let id = receipt.to_string();
-    tx.conn.execute(
-        "UPDATE receipts SET revoked_at = ?2 WHERE receipt_id = ?1 AND revoked_at IS NULL",
-        params![id, tx.now().unix_millis()],
-    )?;
+    end(tx, &id)?;
     let mut select = tx
         .conn
         .prepare_cached(&format!("{SELECT} WHERE receipt_id = ?1"))?;
@@ -326,9 +459,12 @@ pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<SignedRec
 
 /// Revokes everything that leads to a provider: one that comes back under the same id is another one.
 pub(crate) fn revoke_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<()> {
-    tx.conn.execute(
-        "UPDATE receipts SET revoked_at = ?2 WHERE provider_id = ?1 AND revoked_at IS NULL",
-        params![provider.as_str(), tx.now().unix_millis()],
+    let mut select = tx.conn.prepare_cached(
+        "SELECT receipt_id FROM receipts WHERE provider_id = ?1 AND revoked_at IS NULL",
     )?;
+    let ids = select.query_map(params![provider.as_str()], |row| row.get::<_, String>(0))?;
+    for id in ids.collect::<rusqlite::Result<Vec<_>>>()? {
+        end(tx, &id)?;
+    }
     Ok(())
 }

@@ -10,13 +10,14 @@ use handshake_core::{event::Event, ports::StoreError};
 use handshake_flight_recorder::{Leaf, LogHash, LogHead, LogId, advance};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+pub(crate) use self::{
+    archive::leaves_after,
+    loss::record_loss,
+    signed::{bind, checkpoint, is_bound, signed_size},
+};
 pub use self::{
     loss::Loss,
     segment::{Retention, Segment, SegmentState},
-};
-pub(crate) use self::{
-    loss::record_loss,
-    signed::{bind, checkpoint, is_bound, signed_size},
 };
 use crate::{codec, error::Fail, writer::Tx};
 

@@ -8,7 +8,13 @@ pub(crate) const APPLICATION_ID: i32 = 0x4853_4b31;
 pub(crate) const BACKUP_ID: i32 = 0x4853_4b42;
 
 /// All migrations, in order. The version of a database is the number of those it went through.
-pub(crate) const STEPS: &[M<'static>] = &[M::up(V1), M::up(V2), M::up(SEGMENTS), M::up(SEALS)];
+pub(crate) const STEPS: &[M<'static>] = &[
+    M::up(V1),
+    M::up(V2),
+    M::up(SEGMENTS),
+    M::up(SEALS),
+    M::up(STATE),
+];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
 const V1: &str = "
@@ -182,4 +188,14 @@ ALTER TABLE snapshots ADD COLUMN enabled_seal BLOB;
 ALTER TABLE contacts ADD COLUMN seal BLOB;
 ALTER TABLE active_profile ADD COLUMN seal BLOB;
 ALTER TABLE tokens ADD COLUMN seal BLOB;
+";
+
+/// The state of a receipt under a code of this program's, with the place in the log that it stands for. What lived before
+/// has none, and is over.
+const STATE: &str = "
+ALTER TABLE receipts ADD COLUMN state_seq INTEGER;
+ALTER TABLE receipts ADD COLUMN state_leaf BLOB;
+ALTER TABLE receipts ADD COLUMN mac BLOB;
+ALTER TABLE blocks ADD COLUMN mac BLOB;
+UPDATE receipts SET revoked_at = stored_at WHERE revoked_at IS NULL;
 ";

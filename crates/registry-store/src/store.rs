@@ -6,7 +6,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::{
     access, connection,
+    consent::Book,
     error::{Fail, OpenError},
     feed::Feed,
     instance::{self, Alive, Opening},
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) decided: Notify,
     /// Conversations that were opened before.
     pub(crate) opened: sessions::Opened,
+    /// What the log says about receipts, as far as it was read.
+    book: Mutex<Book>,
     /// Broken seals that were reported.
     pub(crate) alarms: Mutex<BTreeSet<String>>,
     /// The key under which identical requests are found.
@@ -115,6 +118,16 @@ impl Shared {
 
     pub(crate) fn set_signer(&self, signer: Arc<dyn Signer>) {
         *self.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
+    }
+
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        // One that fell over while it read is begun anew.
+        self.book.lock().unwrap_or_else(|poisoned| {
+            let mut book = poisoned.into_inner();
+            *book = Book::default();
+            self.book.clear_poison();
+            book
+        })
     }
 
     pub(crate) fn approval_key(&self) -> Option<PublicKey> {
@@ -164,6 +177,7 @@ impl Store {
             waiters: Mutex::default(),
             decided: Notify::new(),
             opened: sessions::Opened::default(),
+            book: Mutex::default(),
             alarms: Mutex::default(),
             same_key: OnceLock::new(),
             options,

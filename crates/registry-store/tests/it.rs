@@ -23,6 +23,8 @@ mod kept;
 mod prune;
 #[path = "it/queue.rs"]
 mod queue;
+#[path = "it/reconcile.rs"]
+mod reconcile;
 #[path = "it/seals.rs"]
 mod seals;
 #[path = "it/segment_faults.rs"]

@@ -264,6 +264,7 @@ async fn open(findings: &mut Findings, app: &App) {
     }
     secrets(findings, app);
     seals(findings, app).await;
+    receipts(findings, app).await;
     let records = match ProviderStore::list(&app.store).await {
         Ok(records) => records,
         Err(error) => {
@@ -322,6 +323,35 @@ async fn log(findings: &mut Findings, app: &App) {
         }
         Ok(_) => {}
         Err(error) => findings.failed("log", error.into()),
+    }
+}
+
+/// Whether what receipts allow is what the log says of them.
+async fn receipts(findings: &mut Findings, app: &App) {
+    let compared = app.store.reconcile(None).await;
+    match compared.map(|void| void + app.revoked) {
+        Ok(0) => findings.ok("receipts", "every receipt is as the log says"),
+        Ok(void) => {
+            findings
+                .wrong(
+                    "receipts",
+                    format!("not as the log says, so they were revoked: {void}"),
+                )
+                .next("find out who changed handshake.db, and approve again what you need");
+        }
+        Err(error) => findings.failed("receipts", error.into()),
+    }
+    match app.store.log_alarms().await {
+        Ok((0, _)) => {}
+        Ok((count, last)) => {
+            let last = last.map_or_else(String::new, |at| format!("; the last one at {at}"));
+            findings.remark(
+                "alarms",
+                format!("something in this home was not as it was left: {count}{last}"),
+            );
+            findings.next("run `handshake log tail -n 1000` to see when, and what it was about");
+        }
+        Err(error) => findings.failed("alarms", error.into()),
     }
 }
 

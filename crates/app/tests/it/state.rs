@@ -7,6 +7,7 @@ use crate::it::{machine::Machine, mission::init};
 
 mod home_file;
 mod seals;
+mod spends;
 
 /// Runs `doctor` and gives what is wrong, as one text.
 fn doctor(machine: &Machine) -> String {

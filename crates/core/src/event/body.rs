@@ -277,6 +277,9 @@ pub enum Body {
         envelope_hash: KeyedHash,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         control: Option<ControlKind>,
+        /// The receipt that it spends. Written by the ledger that takes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        consent_receipt_id: Option<ReceiptId>,
     },
     /// FR-EVT-PROVIDER-007.
     CallRetry {
@@ -347,6 +350,8 @@ pub enum Body {
         count: Option<u64>,
         cause: LossCause,
     },
+    /// FR-EVT-EGRESS-009.
+    Revoked { consent_receipt_id: ReceiptId },
 }
 
 impl Body {
@@ -386,6 +391,7 @@ impl Body {
             Self::IntegrityAlarm { .. } => "FR-EVT-EGRESS-006",
             Self::Widened { .. } => "FR-EVT-EGRESS-007",
             Self::EventsLost { .. } => "FR-EVT-EGRESS-008",
+            Self::Revoked { .. } => "FR-EVT-EGRESS-009",
         }
     }
 }

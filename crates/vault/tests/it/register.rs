@@ -38,10 +38,16 @@ fn rt_b04_one_statement_is_in_force_for_a_subject_for_every_process_and_after_a_
     assert!(register.is_in_force(&of(&first)).expect("reads"));
     let other = sample.reopen().expect("opens");
     SealRegister::change(&other, &[of(&second)], &[]).expect("entered");
-    assert!(!register.is_in_force(&of(&first)).expect("reads"), "seen here");
+    assert!(
+        !register.is_in_force(&of(&first)).expect("reads"),
+        "seen here"
+    );
     assert!(register.is_in_force(&of(&second)).expect("reads"));
     let later = second.statement(at(2)).expect("a statement");
-    assert!(!register.is_in_force(&later).expect("reads"), "that very one");
+    assert!(
+        !register.is_in_force(&later).expect("reads"),
+        "that very one"
+    );
     register
         .change(&[], std::slice::from_ref(&name))
         .expect("struck");
