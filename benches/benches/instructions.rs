@@ -24,9 +24,7 @@ use handshake_core::{
     artifact::LabelVerdict,
     consent::Assurance,
     digest::Digest,
-    gate::{
-        EgressFacts, FindingsFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact, decide,
-    },
+    gate::{EgressFacts, FindingsFact, PeerFact, Purpose, RulesFact, SealFact, SecretFact, decide},
     ids::Token,
     net::AddressClass,
     policy::{Governance, Posture, SecondHand},
@@ -97,35 +95,31 @@ fn alone<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn decide_local(times: usize) {
-    let facts = EgressFacts {
-        seal: handshake_core::gate::SealFact::Sealed,
-        purpose: Purpose::Content,
-        rules: RulesFact::Current,
-        declared: ModelTier::Local,
-        reach: Reach::Direct,
-        posture: Arc::new(Posture {
-            locked: false,
-            cloud_allowed: true,
-            private_hosts: BTreeSet::new(),
-            min_assurance: Assurance::A1,
-            max_body_bytes: 1 << 20,
-            second_hand: SecondHand::Refuse,
-            digest: Digest::of(&[b"rules"]),
-        }),
-        governance: Governance::NO_PROFILE,
-        body_bytes: 500,
-        envelope_ok: true,
-        private_host_allowed: false,
-        peer: PeerFact::Classes(vec![AddressClass::Loopback]),
-        residence: Residence::Local,
-        labels: Some(LabelVerdict::inline()),
-        findings: FindingsFact::Worst(None),
-        secret: SecretFact::NotNeeded,
-        contact: None,
-        receipt: ReceiptFact::NotLooked,
-        person: None,
-        ledger: None,
+    let posture = Posture {
+        locked: false,
+        cloud_allowed: true,
+        private_hosts: BTreeSet::new(),
+        min_assurance: Assurance::A1,
+        max_body_bytes: 1 << 20,
+        second_hand: SecondHand::Refuse,
+        digest: Digest::of(&[b"rules"]),
     };
+    let mut facts = EgressFacts::new(
+        Purpose::Content,
+        ModelTier::Local,
+        Reach::Direct,
+        Arc::new(posture),
+        Governance::NO_PROFILE,
+    );
+    facts.seal = SealFact::Sealed;
+    facts.rules = RulesFact::Current;
+    facts.body_bytes = 500;
+    facts.envelope_ok = true;
+    facts.peer = PeerFact::Classes(vec![AddressClass::Loopback]);
+    facts.residence = Residence::Local;
+    facts.labels = Some(LabelVerdict::inline());
+    facts.findings = FindingsFact::Worst(None);
+    facts.secret = SecretFact::NotNeeded;
     for _ in 0..times {
         black_box(decide(black_box(&facts)));
     }

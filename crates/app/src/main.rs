@@ -18,9 +18,17 @@ mod wire;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{
+    Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use handshake_core::code::ErrorCode;
 
-use crate::{cli::Cli, error::Exit, out::Out};
+use crate::{
+    cli::Cli,
+    error::{AppError, Exit},
+    out::Out,
+};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -48,11 +56,7 @@ fn main() -> ExitCode {
 fn usage_error(usage: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|arg| arg == "--json");
     if usage.use_stderr() && json {
-        let error = error::AppError::usage(
-            handshake_core::code::ErrorCode::InvalidRequest,
-            "invalid command line",
-        )
-        .next("run `handshake --help`");
+        let error = invalid(usage).next("run `handshake --help`");
         return ExitCode::from(Out::new(true).fail(&error) as u8);
     }
     // What clap prints repeats words of the command line; a broken pipe is no failure of ours.
@@ -63,4 +67,26 @@ fn usage_error(usage: &clap::Error) -> ExitCode {
         Exit::Done
     };
     ExitCode::from(exit as u8)
+}
+
+/// What is wrong with a command line, in our own words: what was written there is not repeated.
+fn invalid(usage: &clap::Error) -> AppError {
+    let named = |kind| match usage.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let word = match usage.kind() {
+        ErrorKind::InvalidValue => {
+            named(ContextKind::InvalidArg).zip(named(ContextKind::ValidValue))
+        }
+        _ => None,
+    };
+    match word {
+        Some((option, words)) => AppError::usage(
+            ErrorCode::InvalidConfig,
+            format!("{option}: expected one of {words}"),
+        ),
+        None => AppError::usage(ErrorCode::InvalidRequest, "invalid command line"),
+    }
 }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use handshake_core::{
     code::{ErrorCode, Phase},
     ports::RegistryFeed,
+    tier::ModelTier,
 };
 use handshake_gateway::{Gateway, GatewayPorts, Listener};
 use handshake_leakage::Redactor;
@@ -39,9 +40,16 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
             ..Wiring::default()
         })
         .await?;
-    // What every call needs is made ready before the first one comes.
-    app.engine.warm();
-    app.store.current()?;
+    // What calls need is made ready before the first one comes: the view for all of them, the leakage rules where one
+    // may leave the machine. They take some ten MiB, which a home of local models never needs.
+    let view = app.store.current()?;
+    if view
+        .providers
+        .values()
+        .any(|it| it.tier == ModelTier::Cloud)
+    {
+        app.engine.warm();
+    }
     more_files();
     // From here on a signal is a wish, and not the end: before anybody can know that it runs.
     let stopped = stop_signal()?;

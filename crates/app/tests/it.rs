@@ -15,6 +15,7 @@ mod it {
     mod machine;
     mod mission;
     mod provider;
+    mod rules;
     mod state;
     mod terminal;
     mod token;

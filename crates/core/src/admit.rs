@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    capability::CapabilitySnapshot,
+    capability::SharedSnapshot,
     chat::{ChatRequest, ToolMode},
     error::CallError,
     ids::{ModelId, ModelRef},
@@ -20,7 +20,7 @@ pub struct Route {
     /// The model.
     pub model: ModelId,
     /// What is known about the model.
-    pub snapshot: Arc<CapabilitySnapshot>,
+    pub snapshot: SharedSnapshot,
 }
 
 impl Route {

@@ -1,6 +1,10 @@
 //! What a model can do, as far as anybody knows, and who said so.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -239,3 +243,46 @@ impl CapabilitySnapshot {
         ])
     }
 }
+
+/// A snapshot that many calls share: it cannot change any more, so its hash is computed once.
+#[derive(Clone, Debug)]
+pub struct SharedSnapshot(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    snapshot: CapabilitySnapshot,
+    hash: OnceLock<Digest>,
+}
+
+impl SharedSnapshot {
+    /// [`CapabilitySnapshot::hash`].
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        *self.0.hash.get_or_init(|| self.0.snapshot.hash())
+    }
+}
+
+impl From<CapabilitySnapshot> for SharedSnapshot {
+    fn from(snapshot: CapabilitySnapshot) -> Self {
+        Self(Arc::new(Shared {
+            snapshot,
+            hash: OnceLock::new(),
+        }))
+    }
+}
+
+impl Deref for SharedSnapshot {
+    type Target = CapabilitySnapshot;
+
+    fn deref(&self) -> &CapabilitySnapshot {
+        &self.0.snapshot
+    }
+}
+
+impl PartialEq for SharedSnapshot {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for SharedSnapshot {}

@@ -79,27 +79,30 @@ pub struct Envelope {
 
 /// Headers that an adapter may never put into the manifest: the transport owns them, or they frame,
 /// authenticate or route the message.
-const FORBIDDEN_HEADERS: &[&str] = &[
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "cookie",
-    "proxy-authorization",
-    "proxy-connection",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "via",
-    "traceparent",
-    "tracestate",
-    "baggage",
-];
+fn is_forbidden(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "content-length"
+            | "transfer-encoding"
+            | "connection"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "expect"
+            | "cookie"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "via"
+            | "traceparent"
+            | "tracestate"
+            | "baggage"
+    )
+}
 
 /// An envelope that breaks a rule of its manifest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -140,7 +143,7 @@ impl Envelope {
                 && name
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-            if !named || FORBIDDEN_HEADERS.contains(&name.as_str()) {
+            if !named || is_forbidden(name) {
                 return Err(InvalidEnvelope("adapters must not set this header"));
             }
             if let HeaderValue::Plain(text) = value

@@ -9,6 +9,7 @@ use crate::{
 
 /// A failure of one call, at any step of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct CallError {
     /// The stable code.
     pub code: ErrorCode,

@@ -2,6 +2,7 @@
 //! of each is its contract; testkit holds a conformance suite for each.
 
 mod adapter;
+mod anchor;
 mod approval;
 mod artifact;
 mod clock;
@@ -29,6 +30,7 @@ pub use self::{
         Adapter, AdapterError, AdapterFactory, Answer, AnswerHead, Batch, ChatStream, LlmClient,
         ProviderControl,
     },
+    anchor::LogAnchor,
     approval::{
         ApprovalQueue, Decided, PendingContent, PendingRecord, QueueError, SignedDecision,
         Submission, Submitted,
@@ -45,7 +47,7 @@ pub use self::{
     policy::EgressPolicy,
     profile::ProfileStore,
     provider::{ProviderStore, StoreError},
-    recorder::{FlightRecorder, FlightRecorderExt, RecordError},
+    recorder::{Backlog, FlightRecorder, FlightRecorderExt, RecordError},
     sealer::{SealError, Sealer},
     seals::{SealRegister, SealStore},
     secret::{SecretError, SecretStore, SecretUse},

@@ -1,6 +1,12 @@
 //! What the gateway counts. Every label has a bounded set of values: providers of the registry, tiers, codes, steps.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     extract::State,
@@ -11,6 +17,7 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     error::CallError,
     ids::ProviderId,
+    ports::Backlog,
     tier::ModelTier,
 };
 use handshake_runtime::{CallStep, Timings};
@@ -59,6 +66,11 @@ struct LimitLabels {
     limit: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct LostLabels {
+    cause: &'static str,
+}
+
 type Seconds = Family<StepLabels, Histogram, fn() -> Histogram>;
 
 /// The counters. Cheap to count into; written out only for whoever asks.
@@ -70,6 +82,9 @@ pub(crate) struct Metrics {
     steps: Seconds,
     overhead: Histogram,
     approvals: Gauge,
+    log_queued: Gauge,
+    log_lag: Gauge<f64, AtomicU64>,
+    log_lost: Family<LostLabels, Counter>,
     /// Calls that run.
     pub(crate) running: Gauge,
     /// Calls that wait for a person.
@@ -105,6 +120,9 @@ impl Metrics {
             steps: Seconds::new_with_constructor(seconds),
             overhead: seconds(),
             approvals: Gauge::default(),
+            log_queued: Gauge::default(),
+            log_lag: Gauge::default(),
+            log_lost: Family::default(),
             running: Gauge::default(),
             waiting: Gauge::default(),
             connections: Gauge::default(),
@@ -141,6 +159,22 @@ impl Metrics {
             "Pending approvals",
             metrics.approvals.clone(),
         );
+        all.register(
+            "log_queued",
+            "Log events that are not written yet",
+            metrics.log_queued.clone(),
+        );
+        all.register_with_unit(
+            "log_lag",
+            "Age of the oldest log event that is not written yet",
+            Unit::Seconds,
+            metrics.log_lag.clone(),
+        );
+        all.register(
+            "log_lost",
+            "Log events that were lost since the start, by cause",
+            metrics.log_lost.clone(),
+        );
         metrics
     }
 
@@ -174,6 +208,22 @@ impl Metrics {
                 code: error.code.as_str(),
             };
             self.denied.get_or_create(&labels).inc();
+        }
+    }
+
+    /// How far the log is behind.
+    fn log(&self, backlog: Backlog) {
+        let queued = i64::try_from(backlog.queued).unwrap_or(i64::MAX);
+        self.log_queued.set(queued);
+        let lag = backlog.oldest.unwrap_or_default();
+        self.log_lag.set(lag.as_secs_f64());
+        for (cause, lost) in [
+            ("overflow", backlog.lost_overflow),
+            ("storage", backlog.lost_storage),
+        ] {
+            // The log counts; this only shows it.
+            let shown = self.log_lost.get_or_create(&LostLabels { cause });
+            shown.inner().store(lost, Ordering::Relaxed);
         }
     }
 
@@ -224,6 +274,7 @@ pub(crate) async fn page(
             .approvals
             .set(i64::try_from(pending.len()).unwrap_or(i64::MAX));
     }
+    metrics.log(shared.ports.runtime.ports().recorder.backlog());
     let mut text = String::new();
     if encode(&mut text, &metrics.registry).is_err() {
         return errors::plain(

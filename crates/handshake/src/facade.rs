@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use handshake_core::{
     base_url::BaseUrl,
-    chat::{ChatRequest, Message, Params, Role, Target},
+    chat::{ChatRequest, Message, Role, Target},
     code::{ErrorCode, Phase},
     event::{Actor, Body, EventScope, WidenKind},
     ids::{
@@ -165,20 +165,13 @@ impl Handshake {
         let trace_id = TraceId::from_entropy(entropy.bytes());
         let message = MessageId::from_entropy(entropy.bytes());
         let now = self.parts.clock.now();
-        Ok(ChatRequest {
-            session_id: SessionId::new(format!("once-{trace_id}"))?,
+        Ok(ChatRequest::new(
+            SessionId::new(format!("once-{trace_id}"))?,
             trace_id,
-            principal: account(),
-            target: Target::Model(target),
-            messages: vec![Message::text(message, Role::User, prompt, now)],
-            tools: Vec::new(),
-            tool_choice: None,
-            structured_output_schema: None,
-            stream: true,
-            params: Params::default(),
-            artifacts: Vec::new(),
-            verbatim: None,
-        })
+            account(),
+            Target::Model(target),
+            vec![Message::text(message, Role::User, prompt, now)],
+        ))
     }
 
     /// Starts a governed call. It goes on while its handle is polled, and ends when the handle is dropped.

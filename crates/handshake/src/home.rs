@@ -37,6 +37,10 @@ pub struct Home {
     pub(crate) claims_no_factor: bool,
     /// The approval key, where this process made the home and a person chose its passphrase a moment ago.
     chosen: Mutex<Option<Approval>>,
+    /// Whether more is noted of it outside.
+    pub(crate) anchored: bool,
+    /// Where that is, and the list of trusted homes.
+    pub(crate) trust_dir: PathBuf,
     key_file: PathBuf,
 }
 
@@ -116,7 +120,7 @@ impl Home {
         if !path.join("home.json").exists() {
             return Ok(None);
         }
-        let mut list = TrustList::load(config)?;
+        let list = TrustList::load(config)?;
         let file = read_home_file(&path)?;
         let summary = Vault::inspect(&path.join("vault.hskv"))?;
         let trusted = list
@@ -133,10 +137,13 @@ impl Home {
             trusted.run + 1
         };
         if run != trusted.run {
-            list.put(TrustedHome {
-                run,
-                boot_id,
-                ..trusted
+            TrustList::change(config, |list| {
+                list.put(TrustedHome {
+                    run,
+                    boot_id,
+                    ..trusted.clone()
+                });
+                Ok(())
             })?;
         }
         let key_file = key_file(config, &file.install_id);
@@ -146,6 +153,8 @@ impl Home {
             run,
             claims_no_factor: file.can_approve == Some(false),
             chosen: Mutex::default(),
+            anchored: trusted.anchored,
+            trust_dir: config.to_owned(),
             key_file,
         }))
     }
@@ -217,12 +226,17 @@ impl Home {
         file.write_all(&text)
             .and_then(|()| file.sync_all())
             .map_err(failed("cannot create the home"))?;
-        TrustList::load(config)?.put(TrustedHome {
+        let entry = TrustedHome {
             path: path.clone(),
             install_id: install_id.clone(),
             approval_key: vault.summary()?.approval_key.id().clone(),
             run: 1,
             boot_id: trust::boot_id(),
+            anchored: false,
+        };
+        TrustList::change(config, |list| {
+            list.put(entry);
+            Ok(())
         })?;
         Ok(Self {
             path,
@@ -230,6 +244,8 @@ impl Home {
             run: 1,
             claims_no_factor: false,
             chosen: Mutex::new(vault.just_chosen()),
+            anchored: false,
+            trust_dir: config.to_owned(),
             key_file,
         })
     }
@@ -242,16 +258,39 @@ impl Home {
         let path = absolute(path)?;
         let file = read_home_file(&path)?;
         let summary = Vault::inspect(&path.join("vault.hskv"))?;
-        let mut list = TrustList::load(&trust::config_dir()?)?;
-        // A home that comes back may be an older copy: what was approved in it before counts no more.
-        let run = list.last_run(&file.install_id) + 1;
-        list.put(TrustedHome {
-            path,
-            install_id: file.install_id,
-            approval_key: summary.approval_key.id().clone(),
-            run,
-            boot_id: trust::boot_id(),
+        TrustList::change(&trust::config_dir()?, |list| {
+            let known = list.install(&file.install_id);
+            // A home that comes back may be an older copy: what was approved in it before counts no more. What is
+            // noted of it stays, and is compared.
+            let (run, anchored) = known.map_or((1, false), |known| (known.run + 1, known.anchored));
+            list.put(TrustedHome {
+                path,
+                install_id: file.install_id,
+                approval_key: summary.approval_key.id().clone(),
+                run,
+                boot_id: trust::boot_id(),
+                anchored,
+            });
+            Ok(())
         })
+    }
+
+    /// Says in the list that more is noted beside it, and which run this is.
+    pub(crate) fn is_noted(&mut self, run: u64) -> Result<()> {
+        if self.anchored && self.run == run {
+            return Ok(());
+        }
+        let install_id = self.install_id.clone();
+        TrustList::change(&self.trust_dir, |list| {
+            if let Some(mut known) = list.install(&install_id).cloned() {
+                known.run = known.run.max(run);
+                known.anchored = true;
+                list.put(known);
+            }
+            Ok(())
+        })?;
+        (self.anchored, self.run) = (true, run);
+        Ok(())
     }
 
     /// The approval key, where a person chose its passphrase in this process. Once: it stands for one approval.

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod anchor;
 mod approve;
 mod builder;
 mod clock;
+mod connections;
 mod error;
 mod facade;
 mod home;
+mod opening;
 pub mod parts;
 mod policy_file;
 mod seals;

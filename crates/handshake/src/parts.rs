@@ -13,6 +13,7 @@ pub use handshake_transport::SystemResolver;
 pub use handshake_vault::{Approval, ApprovalSigner, KdfParams, Vault, VaultError};
 
 pub use crate::{
+    anchor::Behind,
     clock::{OsEntropy, SystemClock},
     facade::account,
     home::{Home, Making, default_path},
@@ -25,5 +26,5 @@ pub use crate::{
 
 /// `policy.toml`: bound at its confirmed digest.
 pub mod policy_file {
-    pub use crate::policy_file::{Loaded, POLICY_DOMAIN, confirm, load};
+    pub use crate::policy_file::{Loaded, POLICY_DOMAIN, confirm, engine, load, of};
 }

@@ -1,15 +1,21 @@
 //! `policy.toml`: bound at its confirmed digest. A file that was changed since counts only where it narrows.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use handshake_core::{
     attest::PublicKey,
     code::{ErrorCode, Phase},
+    ids::RuleId,
 };
-use handshake_policy::rules::Rules;
+use handshake_leakage::Engine;
+use handshake_policy::rules::{InvalidRules, Rules};
+use handshake_vault::Vault;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    home::Home,
+};
 
 /// The domain of confirmations of policy.
 pub const POLICY_DOMAIN: &str = "hsk.policy.v1";
@@ -33,6 +39,39 @@ struct Confirmed {
     signature: String,
 }
 
+/// Reads the rules of a home that is not opened: its vault's header says which key confirmed them, and that key is
+/// the one that the home is trusted with.
+///
+/// # Errors
+/// As [`load`], and what the vault says.
+pub fn of(home: &Home) -> Result<Loaded> {
+    let summary = Vault::inspect(&home.path.join("vault.hskv"))?;
+    load(&home.path, &summary.approval_key)
+}
+
+/// The leakage rules of a home: all but those that a person switched off.
+///
+/// # Errors
+/// `HSK-400-INVALID-CONFIG` names what is no rule.
+pub fn engine(rules: &Rules) -> Result<Arc<Engine>> {
+    let refused = |reason| {
+        let field = "disabled_rules".to_owned();
+        Error::from(InvalidRules { field, reason }).next("run `handshake leak rules`")
+    };
+    let off: BTreeSet<RuleId> = rules
+        .disabled_rules
+        .iter()
+        .map(RuleId::new)
+        .collect::<std::result::Result<_, _>>()
+        // Whatever else was written there is not repeated.
+        .map_err(|_| refused("not the id of a rule"))?;
+    Engine::builtin_without(&off).map_err(|error| {
+        let mut refused = refused("");
+        refused.message = format!("invalid policy.toml: disabled_rules: {error}");
+        refused
+    })
+}
+
 /// Reads the rules of a home.
 ///
 /// # Errors
@@ -40,7 +79,11 @@ struct Confirmed {
 pub fn load(home: &Path, key: &PublicKey) -> Result<Loaded> {
     let confirmed = confirmed(home, key)?;
     let written = match fs::read_to_string(home.join("policy.toml")) {
-        Ok(text) => Rules::read(&text)?,
+        Ok(text) => {
+            let written = Rules::read(&text)?;
+            engine(&written)?;
+            written
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => confirmed.clone(),
         Err(_) => {
             return Err(Error::new(
@@ -76,7 +119,19 @@ fn confirmed(home: &Path, key: &PublicKey) -> Result<Rules> {
     let message = confirmed.rules.digest();
     key.verify(POLICY_DOMAIN, message.as_bytes(), &signature)
         .map_err(|_| damaged())?;
-    Ok(confirmed.rules)
+    let mut rules = confirmed.rules;
+    if engine(&rules).is_err() {
+        // Confirmed with an older release, whose rule is gone: nothing is left of it to switch off.
+        let known: BTreeSet<_> = Engine::builtin()
+            .rules()
+            .into_iter()
+            .map(|r| r.id)
+            .collect();
+        rules
+            .disabled_rules
+            .retain(|name| known.iter().any(|id| id.as_str() == name));
+    }
+    Ok(rules)
 }
 
 /// Stores a confirmation: a signature of the rules' digest under [`POLICY_DOMAIN`].

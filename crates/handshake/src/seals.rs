@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use handshake_core::{
-    capability::{CapabilitySnapshot, Claims},
+    capability::{CapabilitySnapshot, Claims, SharedSnapshot},
     code::{ErrorCode, Phase},
     event::{Event, WidenKind},
     ids::{ModelId, ModelRef},
@@ -39,7 +39,7 @@ pub struct Unsealed {
 #[derive(Debug)]
 enum Record {
     Provider(Arc<ProviderRecord>),
-    Model(ModelRef, Arc<CapabilitySnapshot>),
+    Model(ModelRef, SharedSnapshot),
     Contact(ContactGrant),
     Profile(Option<Box<WorkProfile>>),
     Token,
@@ -332,7 +332,7 @@ impl Parts {
         &self,
         view: &RegistryView,
         model: &ModelRef,
-        known: &Arc<CapabilitySnapshot>,
+        known: &SharedSnapshot,
     ) -> Option<Unsealed> {
         let record = view.providers.get(&model.provider)?;
         // What was enabled of an older revision is enabled no more, sealed or not; a local model is read again.
@@ -344,7 +344,7 @@ impl Parts {
         let seal = view.seals.enabled.get(model);
         let by_person = self.seals.check(&enabled, seal);
         let why = by_person.and_then(|()| view.seals.snapshot(known)).err()?;
-        let record = Record::Model(model.clone(), Arc::clone(known));
+        let record = Record::Model(model.clone(), known.clone());
         Some(unsealed(SealKind::Model, model.to_string(), why, record))
     }
 

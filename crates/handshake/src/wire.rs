@@ -6,14 +6,14 @@ use handshake_adapters_ollama::OllamaFactory;
 use handshake_adapters_openai_compat::OpenAiCompatFactory;
 use handshake_core::{
     code::{ErrorCode, Phase},
-    digest::canonical_json,
+    digest::{Digest, canonical_json},
     event::{Actor, Body, EventScope, WidenKind},
     gate::{Gate, GatePorts},
-    ids::{EventId, ExternalId, ProviderId},
+    ids::{EventId, ProviderId, Token},
     ports::{
         AdapterFactory, Clock, EgressLedger, Entropy, EntropyExt, FlightRecorder,
-        FlightRecorderExt, LeakageValidator, PeerResolver, SealRegister, SecretStore, Signer,
-        ToolExecutor,
+        FlightRecorderExt, LeakageValidator, LogAnchor, PeerResolver, SealRegister, SecretStore,
+        Signer, ToolExecutor,
     },
     seal::SealKeys,
     secret::Secret,
@@ -21,16 +21,19 @@ use handshake_core::{
 };
 use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnrolment, SinkGuard};
 use handshake_policy::{egress::RulesPolicy, second_hand::SecondHandValidator};
-use handshake_registry_store::{Epoch, Store, StoreOptions};
+use handshake_registry_store::{Anchor as LogHeadAnchor, Epoch, Store};
 use handshake_runtime::{Adapters, Config, Ports, Runtime, tools::Grants};
 use handshake_transport::{Limits, SystemResolver, Transport};
-use handshake_vault::{ApprovalSigner, Places, RecorderSigner, Vault, VaultSecrets};
+use handshake_vault::{ApprovalSigner, Places, Vault, VaultSecrets};
 use serde::Serialize;
 
 use crate::{
-    clock::{OsEntropy, SystemClock},
+    anchor::{Anchor, Behind, Found},
+    clock::OsEntropy,
+    connections::Keeper,
     error::{Error, Result},
     home::Home,
+    opening::{Opened, Opening},
     policy_file,
     tools::Builtins,
 };
@@ -55,11 +58,14 @@ pub struct Parts {
     pub secrets: Arc<VaultSecrets>,
     /// What seals are made and checked with.
     pub seals: Arc<SealKeys>,
+    anchor: Arc<Anchor>,
+    /// What this home was found behind of what is noted outside it, and nobody has said why.
+    pub behind: Vec<Behind>,
     /// How many receipts did not say what the log says when the home was opened, and were revoked.
     pub revoked: usize,
     /// The operator's rules in force.
     pub policy: Arc<RulesPolicy>,
-    /// The leakage rules.
+    /// The leakage rules in force: what calls are judged by.
     pub engine: Arc<Engine>,
     /// The secrets that requests are searched for.
     pub enrolment: SharedEnrolment,
@@ -71,6 +77,7 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// The call path.
     pub runtime: Runtime,
+    _connections: Keeper,
 }
 
 impl std::fmt::Debug for Parts {
@@ -110,35 +117,39 @@ impl Default for Wiring {
 impl Parts {
     /// Wires everything over an open home. `passphrase` is the vault's, where its key file is not here.
     ///
+    /// Must be called within a tokio runtime, the one that calls will run in: what looks after their connections is
+    /// begun here, and ends with what is returned.
+    ///
     /// The epochs of policy, leakage rules and approval key are set here: a receipt of older ones is void from now
     /// on, and a store whose epochs nobody set would refuse every cloud call.
     ///
     /// # Errors
     /// What the vault, the rules and the store say.
-    pub async fn wire(home: Home, wiring: Wiring, passphrase: Option<&Secret>) -> Result<Self> {
+    pub async fn wire(mut home: Home, wiring: Wiring, passphrase: Option<&Secret>) -> Result<Self> {
         let vault = home.vault(passphrase)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(home.run));
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let approval_key = ApprovalSigner::new(Arc::clone(&vault)).public_key();
         let holder = vault.has_factor()?.then(|| approval_key.clone());
         let register: Arc<dyn SealRegister> = Arc::clone(&vault) as _;
         let seals = Arc::new(SealKeys::new(vault.integrity_key()?, holder, register));
-        let store = Store::open(
-            &home.path.join("handshake.db"),
-            StoreOptions {
-                install_id: ExternalId::new(&home.install_id)?,
-                sealer: Arc::clone(&vault) as _,
-                recorder_signer: Arc::new(RecorderSigner::new(Arc::clone(&vault))),
-                clock: Arc::clone(&clock),
-                entropy: Arc::clone(&entropy),
-                seals: Arc::clone(&seals),
-                approval_key: Some(approval_key.clone()),
-            },
-        )?;
+        let opening = Opening {
+            vault: Arc::clone(&vault),
+            seals: Arc::clone(&seals),
+            entropy: Arc::clone(&entropy),
+            approval_key: approval_key.clone(),
+        };
+        let Opened {
+            store,
+            clock,
+            anchor,
+            behind,
+        } = opening.open(&mut home).await?;
         if !vault.has_seals()? {
             // A home of a version without seals. What needs nobody is sealed as it is found, once; the rest waits for
-            // the person.
-            store.seal_what_needs_nobody().await?;
+            // the person. One that was put back is none of those, whatever its vault says.
+            if behind.is_empty() {
+                store.seal_what_needs_nobody().await?;
+            }
             vault.begin_seals()?;
         }
         let revoked = store.reconcile(Some(COMPARED_WHEN_OPENED)).await?;
@@ -152,7 +163,7 @@ impl Parts {
         ));
         let rules = policy_file::load(&home.path, &approval_key)?.in_force;
         let policy = Arc::new(RulesPolicy::new(rules.clone()));
-        let engine = Engine::builtin();
+        let engine = policy_file::engine(&rules)?;
         let epochs = vec![
             Epoch::Policy(rules.digest()),
             Epoch::Rules(engine.digest()),
@@ -160,8 +171,9 @@ impl Parts {
         ];
         store.set_epochs(epochs).await?;
         let enrolment = SharedEnrolment::new(enrol(&store, &secrets).await?);
+        // A rule that is off lets a value leave. It does not let it into a log.
         let guard = SinkGuard::new(Arc::new(Redactor::new(
-            Arc::clone(&engine),
+            Engine::builtin(),
             enrolment.clone(),
         )));
         let (_, commitments) = vault.commitment_key()?;
@@ -185,7 +197,8 @@ impl Parts {
         ports.work_budget = WORK_BUDGET;
         ports.own_listeners = wiring.own_listeners;
         let gate = Arc::new(Gate::new(ports));
-        let adapters = adapters(Arc::clone(&secrets) as _, Arc::clone(&clock))?;
+        let transport = transport(Arc::clone(&secrets) as _, Arc::clone(&clock))?;
+        let connections = Keeper::begin(transport.connections(), &state, Arc::clone(&clock));
         let mut emulate_tools = std::collections::BTreeSet::new();
         for provider in &rules.emulate_tools {
             emulate_tools.insert(ProviderId::new(provider)?);
@@ -193,7 +206,7 @@ impl Parts {
         let ports = Ports::new(
             &state,
             gate,
-            Adapters::new(adapters),
+            Adapters::new(factories(transport)),
             Arc::clone(&clock),
             Arc::clone(&entropy),
         )
@@ -212,6 +225,8 @@ impl Parts {
             vault,
             secrets,
             seals,
+            anchor,
+            behind,
             revoked,
             policy,
             engine,
@@ -220,6 +235,7 @@ impl Parts {
             clock,
             entropy,
             runtime,
+            _connections: connections,
         };
         if parts.home_file_contradicts()? {
             parts.alarm(EventScope::default()).await?;
@@ -306,7 +322,39 @@ impl Parts {
     /// # Errors
     /// `HSK-500-STORAGE`.
     pub async fn finish(&self) -> Result<()> {
-        Ok(self.store.flush().await?)
+        self.store.flush().await?;
+        let head = self.store.log_head().await?;
+        self.anchor
+            .note(head.size, Digest::from_bytes(*head.hash.as_bytes()));
+        Ok(())
+    }
+
+    /// The heads that the log must reach: what is noted of it outside the home, what it was found behind, and what
+    /// receipts were signed over.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn log_anchors(&self) -> Result<Vec<LogHeadAnchor>> {
+        let mut anchors = self.store.receipt_anchors().await?;
+        if let Found::Noted(noted) = self.anchor.read() {
+            anchors.extend(head(noted.size, noted.hash));
+        }
+        for behind in self.behind.iter().filter(|behind| behind.size > 0) {
+            anchors.extend(head(behind.size, behind.hash));
+        }
+        Ok(anchors)
+    }
+
+    /// A person says that they know why the home was behind: they put back a backup, or moved it. What is noted
+    /// outside begins with what is here.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn acknowledge_behind(&self) -> Result<()> {
+        let head = self.store.log_head().await?;
+        let hash = Digest::from_bytes(*head.hash.as_bytes());
+        self.anchor.begin(head.size, hash, Vec::new());
+        Ok(())
     }
 }
 
@@ -317,22 +365,28 @@ impl Parts {
 pub fn adapters(
     secrets: Arc<dyn SecretStore>,
     clock: Arc<dyn Clock>,
-) -> Result<BTreeMap<handshake_core::ids::Token, Arc<dyn AdapterFactory>>> {
-    let transport = Transport::new(secrets, clock, Limits::default()).map_err(|_| {
+) -> Result<BTreeMap<Token, Arc<dyn AdapterFactory>>> {
+    Ok(factories(transport(secrets, clock)?))
+}
+
+fn transport(secrets: Arc<dyn SecretStore>, clock: Arc<dyn Clock>) -> Result<Transport> {
+    Transport::new(secrets, clock, Limits::default()).map_err(|_| {
         Error::new(
             ErrorCode::Storage,
             Phase::Connect,
             "cannot set up the transport",
         )
-    })?;
+    })
+}
+
+fn factories(transport: Transport) -> BTreeMap<Token, Arc<dyn AdapterFactory>> {
     let all: [Arc<dyn AdapterFactory>; 2] = [
         Arc::new(OllamaFactory::new(transport.clone())),
         Arc::new(OpenAiCompatFactory::new(transport)),
     ];
-    Ok(all
-        .into_iter()
+    all.into_iter()
         .map(|factory| (factory.kind().clone(), factory))
-        .collect())
+        .collect()
 }
 
 async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {
@@ -344,4 +398,9 @@ async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {
         let _too_weak = set.add(&secret);
     }
     Ok(set)
+}
+
+/// A head as the log is verified against it.
+fn head(size: u64, hash: Digest) -> Option<LogHeadAnchor> {
+    format!("{size}:{hash}").parse().ok()
 }

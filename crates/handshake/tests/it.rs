@@ -2,6 +2,7 @@
 
 mod it {
     mod approve;
+    mod connections;
     mod first_call;
     mod open;
     mod world;

@@ -1,10 +1,14 @@
 //! The engine: a compiled rule pack and the scans that it runs.
 
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock, OnceLock},
+};
 
 use handshake_core::{
     digest::Digest,
     finding::{FindingLevel, LeakageFinding, ValidatorError, WorkBudget},
+    ids::RuleId,
 };
 
 use crate::{
@@ -21,12 +25,15 @@ use crate::{
 pub struct Engine {
     matcher: OnceLock<Matcher>,
     digest: Digest,
+    /// Rules of this crate's pack that are switched off.
+    off: BTreeSet<RuleId>,
 }
 
 static BUILTIN: LazyLock<Arc<Engine>> = LazyLock::new(|| {
     Arc::new(Engine {
         matcher: OnceLock::new(),
-        digest: digest(&builtin_files()),
+        digest: digest(&builtin_files(), &BTreeSet::new()),
+        off: BTreeSet::new(),
     })
 });
 
@@ -34,19 +41,23 @@ fn builtin_files() -> Vec<&'static str> {
     pack::FILES.iter().map(|(_, text)| *text).collect()
 }
 
-fn compile(files: &[&str]) -> Result<Matcher, PackError> {
+fn compile(files: &[&str], off: &BTreeSet<RuleId>) -> Result<Matcher, PackError> {
     let specs = pack::parse(files)?;
     let rules = specs
         .into_iter()
+        .filter(|spec| !off.iter().any(|id| id.as_str() == spec.id))
         .map(Rule::compile)
         .collect::<Result<Vec<_>, _>>()?;
     Matcher::new(rules)
 }
 
-fn digest(files: &[&str]) -> Digest {
+fn digest(files: &[&str], off: &BTreeSet<RuleId>) -> Digest {
     // The code is part of what decides: a new release of the engine is a new ruleset.
     let mut parts = vec![concat!("hsk.leakage\0", env!("CARGO_PKG_VERSION"), "\0").as_bytes()];
     parts.extend(files.iter().map(|file| file.as_bytes()));
+    for id in off {
+        parts.extend([b"\0off\0", id.as_str().as_bytes()]);
+    }
     Digest::of(&parts)
 }
 
@@ -58,14 +69,36 @@ impl Engine {
         Arc::clone(&BUILTIN)
     }
 
+    /// The same without these rules. What is code rather than a rule stays: enrolled secrets are always found.
+    ///
+    /// # Errors
+    /// [`PackError::Unknown`] names the first that is no rule of this crate.
+    pub fn builtin_without(off: &BTreeSet<RuleId>) -> Result<Arc<Self>, PackError> {
+        if off.is_empty() {
+            return Ok(Self::builtin());
+        }
+        let files = builtin_files();
+        let rules = pack::parse(&files)?;
+        let unknown = |id: &&RuleId| !rules.iter().any(|rule| rule.id == id.as_str());
+        if let Some(id) = off.iter().find(unknown) {
+            return Err(PackError::Unknown(id.to_string()));
+        }
+        Ok(Arc::new(Self {
+            matcher: OnceLock::new(),
+            digest: digest(&files, off),
+            off: off.clone(),
+        }))
+    }
+
     /// Compiles rule packs.
     ///
     /// # Errors
     /// [`PackError`] names the rule that cannot be used.
     pub fn from_toml(files: &[&str]) -> Result<Self, PackError> {
         Ok(Self {
-            matcher: OnceLock::from(compile(files)?),
-            digest: digest(files),
+            matcher: OnceLock::from(compile(files, &BTreeSet::new())?),
+            digest: digest(files, &BTreeSet::new()),
+            off: BTreeSet::new(),
         })
     }
 
@@ -80,7 +113,13 @@ impl Engine {
         self.digest
     }
 
-    /// All rules, in order of their pack.
+    /// The rules that are switched off.
+    #[must_use]
+    pub fn off(&self) -> &BTreeSet<RuleId> {
+        &self.off
+    }
+
+    /// All rules that are on, in order of their pack.
     #[must_use]
     pub fn rules(&self) -> Vec<RuleInfo> {
         self.matcher().rules.iter().map(RuleInfo::from).collect()
@@ -148,7 +187,8 @@ impl Engine {
     pub(crate) fn matcher(&self) -> &Matcher {
         // Every other engine was compiled when it was made.
         self.matcher.get_or_init(|| {
-            compile(&builtin_files()).expect("the pack of this crate is checked by its tests")
+            compile(&builtin_files(), &self.off)
+                .expect("the pack of this crate is checked by its tests")
         })
     }
 }

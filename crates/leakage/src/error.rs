@@ -19,6 +19,9 @@ pub enum PackError {
     /// The pattern does not compile within its size limit.
     #[error("pattern does not compile within its size limit: rule {0}")]
     Pattern(String),
+    /// There is no such rule. What is code rather than a rule, enrolled secrets first of all, cannot be switched off.
+    #[error("no rule of this name can be switched off: {0}")]
+    Unknown(String),
     /// The automaton over all anchors could not be built.
     #[error("too many anchors in the rule pack")]
     TooLarge,

@@ -32,7 +32,7 @@ pub struct Rules {
     pub retry: RetryRules,
     /// Providers whose models may have tools emulated. Must be empty: emulation is not available in this version.
     pub emulate_tools: BTreeSet<String>,
-    /// Leakage rules that are switched off. Never the enrolled ones.
+    /// Leakage rules that are switched off: calls are not blocked by them. Enrolled secrets always block.
     pub disabled_rules: BTreeSet<String>,
 }
 

@@ -61,25 +61,25 @@ pub(crate) fn check_directory(directory: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn check_file(found: &Metadata, what: &'static str) -> Result<(), OpenError> {
+fn check_file(found: &Metadata, role: &'static str) -> Result<(), OpenError> {
     if !found.is_file() {
-        return Err(OpenError::Kind(what));
+        return Err(OpenError::Kind(role));
     }
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::nlink(found) != 1 {
-        return Err(OpenError::Kind(what));
+        return Err(OpenError::Kind(role));
     }
-    check_owner(found, what)
+    check_owner(found, role)
 }
 
 #[cfg(unix)]
-fn check_owner(found: &Metadata, what: &'static str) -> Result<(), OpenError> {
+fn check_owner(found: &Metadata, role: &'static str) -> Result<(), OpenError> {
     use std::os::unix::fs::MetadataExt;
     let ours = found.uid() == rustix::process::geteuid().as_raw();
     if ours && found.mode() & 0o077 == 0 {
         Ok(())
     } else {
-        Err(OpenError::Permissions(what))
+        Err(OpenError::Permissions(role))
     }
 }
 
@@ -136,6 +136,6 @@ fn is_remote(_: &Path) -> bool {
     false
 }
 
-pub(crate) fn failed(what: &'static str) -> impl Fn(io::Error) -> OpenError {
-    move |source| OpenError::Io { what, source }
+pub(crate) fn failed(role: &'static str) -> impl Fn(io::Error) -> OpenError {
+    move |source| OpenError::Io { role, source }
 }

@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use handshake_core::{
+    attest::PublicKey,
     consent::{ConsentReceipt, ReceiptEvidence, ReceiptScope, SignedReceipt},
     digest::{Digest, KeyedHash},
     event::{Actor, Body, EventScope},
@@ -15,7 +16,7 @@ use handshake_core::{
     seal::SealKind,
     time::UtcTime,
 };
-use handshake_flight_recorder::LogHead;
+use handshake_flight_recorder::{Anchor, LogHead, LogId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub(crate) use self::{
@@ -115,6 +116,26 @@ impl Store {
                     })
                 })
                 .collect()
+        })
+        .await
+    }
+
+    /// The providers that receipts led to which were revoked since then, as [`ConsentStore::revoked_since`] counts:
+    /// what still leads there is to be closed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn providers_revoked_since(
+        &self,
+        since: UtcTime,
+    ) -> std::result::Result<BTreeSet<ProviderId>, StoreError> {
+        self.read(move |conn| {
+            let mut select = conn.prepare_cached(
+                "SELECT DISTINCT provider_id FROM receipts WHERE revoked_at >= ?1",
+            )?;
+            let ids =
+                select.query_map(params![since.unix_millis()], |row| row.get::<_, String>(0))?;
+            ids.map(|id| Ok(codec::id(&id?)?)).collect()
         })
         .await
     }
@@ -294,6 +315,26 @@ fn live<'a>(shared: &Shared, rows: &'a [Stored]) -> impl Iterator<Item = (&'a St
         })
 }
 
+/// The heads of the log that receipts were signed over.
+pub(crate) fn signed_heads(
+    conn: &Connection,
+    key: &PublicKey,
+    log_id: &LogId,
+) -> Result<Vec<Anchor>> {
+    let mut select = conn.prepare(SELECT)?;
+    let mut heads = Vec::new();
+    for row in select.query_map([], Stored::read)? {
+        if let Some(receipt) = row?.opened(key) {
+            heads.push(signed_at(&receipt, log_id));
+        }
+    }
+    heads.sort_by_key(|head| head.size);
+    heads.dedup();
+    // An empty log says nothing.
+    heads.retain(|head| head.size > 0);
+    Ok(heads.into_iter().map(Anchor::Head).collect())
+}
+
 /// Which of these rows live and are not what the log says they are.
 fn compare(
     conn: &Connection,
@@ -314,7 +355,7 @@ fn compare(
     let whole = match book.keep_up(source, from) {
         Ok(whole) => whole.is_ok(),
         // A segment that is missing or damaged, or a row that is no leaf.
-        Err(Fail::No(StoreError::Damaged)) => false,
+        Err(Fail::Refused(StoreError::Damaged)) => false,
         Err(error) => return Err(error),
     };
     let keys = &shared.options.seals;

@@ -11,10 +11,10 @@ use rusqlite::ErrorCode as Sqlite;
 #[non_exhaustive]
 pub enum OpenError {
     /// A file cannot be made, read or locked.
-    #[error("cannot use {what}")]
+    #[error("cannot use {role}")]
     Io {
         /// Which one, by its role.
-        what: &'static str,
+        role: &'static str,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -113,7 +113,7 @@ pub enum ExportFailed {
 /// Why a transaction's part did not happen: refused by a rule, or failed in SQLite.
 #[derive(Debug)]
 pub(crate) enum Fail<E> {
-    No(E),
+    Refused(E),
     Db(rusqlite::Error),
 }
 
@@ -125,7 +125,7 @@ impl<E> From<rusqlite::Error> for Fail<E> {
 
 impl<E: From<StoreError>> From<StoreError> for Fail<E> {
     fn from(error: StoreError) -> Self {
-        Self::No(error.into())
+        Self::Refused(error.into())
     }
 }
 
@@ -133,7 +133,7 @@ macro_rules! refusals {
     ($($error:ty),*) => { $(
         impl From<$error> for Fail<$error> {
             fn from(error: $error) -> Self {
-                Self::No(error)
+                Self::Refused(error)
             }
         }
     )* };
@@ -144,7 +144,7 @@ impl<E: From<StoreError>> Fail<E> {
     /// The error to hand to the caller.
     pub(crate) fn answer(self) -> E {
         match self {
-            Self::No(error) => error,
+            Self::Refused(error) => error,
             Self::Db(error) => store_error(&error).into(),
         }
     }

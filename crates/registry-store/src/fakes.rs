@@ -17,7 +17,7 @@ use handshake_core::{
     consent::Assurance,
     digest::{CommitmentKey, Digest},
     ids::ExternalId,
-    ports::{Clock, Entropy, SealError, SealRegister, Sealer, SignError, Signer},
+    ports::{Clock, Entropy, LogAnchor, SealError, SealRegister, Sealer, SignError, Signer},
     seal::{Proof, SEAL_DOMAIN, Seal, SealKeys, Sealable, Statement},
     secret::Secret,
     time::UtcTime,
@@ -175,8 +175,19 @@ pub(crate) struct Fakes {
     pub(crate) recorder: Arc<FakeSigner>,
     pub(crate) approver: Arc<FakeSigner>,
     pub(crate) register: Arc<FakeRegister>,
+    pub(crate) anchor: Arc<FakeAnchor>,
     /// Nobody holds the approval key, so that nothing needs a person's seal that can do without.
     pub(crate) headless: bool,
+}
+
+/// The heads that were noted outside the home, in order.
+#[derive(Debug, Default)]
+pub(crate) struct FakeAnchor(pub(crate) Mutex<Vec<(u64, Digest)>>);
+
+impl LogAnchor for FakeAnchor {
+    fn note(&self, size: u64, hash: Digest) {
+        self.0.lock().expect("lock").push((size, hash));
+    }
 }
 
 /// The register of a vault, in memory.
@@ -213,6 +224,7 @@ impl Fakes {
             recorder: Arc::new(FakeSigner::new(1)),
             approver: Arc::new(FakeSigner::new(2)),
             register: Arc::default(),
+            anchor: Arc::default(),
             headless: false,
         }
     }
@@ -244,6 +256,7 @@ impl Fakes {
             recorder_signer: self.recorder.clone(),
             clock: self.clock.clone(),
             entropy: Arc::new(FakeEntropy::new(seed)),
+            anchor: Some(self.anchor.clone()),
             seals: self.seals(),
             approval_key: Some(self.approver.public_key()),
         }

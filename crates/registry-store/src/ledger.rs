@@ -69,14 +69,14 @@ fn commit(tx: &Tx<'_>, mut intent: Intent) -> Result<Committed> {
     }
     let seq = log::append(tx, &intent.event).map_err(lift)?;
     if let Some(spend) = &intent.spend {
-        take(tx, spend, &intent.provider_id, seq)?;
+        spend_receipt(tx, spend, &intent.provider_id, seq)?;
     }
     log::checkpoint(tx).map_err(lift)?;
     Ok(Committed { use_id, seq })
 }
 
 /// Takes an attempt's share. What the gate judged by is compared once more with what is there now.
-fn take(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) -> Result<()> {
+fn spend_receipt(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) -> Result<()> {
     let receipt_id = spend.receipt_id.to_string();
     let found = tx
         .conn
@@ -96,8 +96,8 @@ fn take(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) -> Result<(
     if !good || codec::small(uses)? != spend.seen_uses {
         return Err(LedgerError::Contended.into());
     }
-    let begins = spend.attempt == 1;
-    if begins {
+    let starts = spend.attempt == 1;
+    if starts {
         let spent = single && uses > 0;
         let void = single
             && consent::is_abandoned(tx.conn, tx.shared, &request_id, stored_at, tx.now())
@@ -105,9 +105,9 @@ fn take(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) -> Result<(
         if spent || void {
             return Err(LedgerError::Contended.into());
         }
-        begin(tx, spend, &receipt_id, seq)?;
+        start_use(tx, spend, &receipt_id, seq)?;
     } else {
-        go_on(tx, spend, &receipt_id, seq)?;
+        continue_use(tx, spend, &receipt_id, seq)?;
     }
     let new_bytes = add_blocks(tx, spend, &receipt_id)?;
     tx.conn
@@ -117,7 +117,7 @@ fn take(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) -> Result<(
         )?
         .execute(params![
             receipt_id,
-            i64::from(begins),
+            i64::from(starts),
             codec::int(spend.body_bytes)?,
             codec::int(new_bytes)?,
             tx.now().unix_millis()
@@ -125,8 +125,8 @@ fn take(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) -> Result<(
     consent::settle(tx, &receipt_id).map_err(lift)
 }
 
-fn begin(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
-    let begun = tx
+fn start_use(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
+    let started = tx
         .conn
         .prepare_cached(
             "INSERT INTO uses (use_id, receipt_id, envelope, attempts, max_attempts, owner, intent_seq, opened_at)
@@ -142,7 +142,7 @@ fn begin(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
             tx.now().unix_millis()
         ])?;
     // The id of a use is random; one that is there already was begun, or closed, by somebody else.
-    if begun == 1 && spend.max_attempts >= 1 {
+    if started == 1 && spend.max_attempts >= 1 {
         Ok(())
     } else {
         Err(LedgerError::Contended.into())
@@ -150,8 +150,8 @@ fn begin(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
 }
 
 /// The next attempt of a use that this store began and nobody closed, with the very same envelope.
-fn go_on(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
-    let gone_on = tx
+fn continue_use(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
+    let continued = tx
         .conn
         .prepare_cached(
             "UPDATE uses SET attempts = ?5, intent_seq = ?7
@@ -167,7 +167,7 @@ fn go_on(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
             spend.max_attempts,
             codec::int(seq)?
         ])?;
-    if gone_on == 1 {
+    if continued == 1 {
         Ok(())
     } else {
         Err(LedgerError::Contended.into())
@@ -201,7 +201,7 @@ fn add_blocks(tx: &Tx<'_>, spend: &Spend, receipt_id: &str) -> Result<u64> {
 
 fn lift(fail: Fail<StoreError>) -> Fail<LedgerError> {
     match fail {
-        Fail::No(error) => Fail::No(error.into()),
+        Fail::Refused(error) => Fail::Refused(error.into()),
         Fail::Db(error) => Fail::Db(error),
     }
 }

@@ -1,5 +1,6 @@
 //! The log: the flight recorder's algebra over rows of the database and sealed segments beside it.
 
+mod anchored;
 mod archive;
 mod loss;
 mod recorder;
@@ -10,14 +11,15 @@ use handshake_core::{event::Event, ports::StoreError};
 use handshake_flight_recorder::{Leaf, LogHash, LogHead, LogId, advance};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+pub use self::{
+    anchored::Reach,
+    loss::Loss,
+    segment::{Retention, Segment, SegmentState},
+};
 pub(crate) use self::{
     archive::leaves_after,
     loss::record_loss,
     signed::{bind, checkpoint, is_bound, signed_size},
-};
-pub use self::{
-    loss::Loss,
-    segment::{Retention, Segment, SegmentState},
 };
 use crate::{codec, error::Fail, writer::Tx};
 

@@ -30,7 +30,7 @@ use crate::{
 /// A request, and the receipt for one call, is void so long after the last waiter left.
 pub(crate) const ABANDONED: Duration = Duration::from_secs(60);
 /// How often a waiter says that it is still there.
-const BEAT: Duration = Duration::from_secs(10);
+const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A waiter of another process that was not heard of for so long is gone.
 const SILENT: Duration = Duration::from_secs(30);
 
@@ -278,7 +278,7 @@ fn asker(principal: &Principal) -> Actor {
 
 fn lift(fail: Fail<StoreError>) -> Fail<QueueError> {
     match fail {
-        Fail::No(error) => Fail::No(error.into()),
+        Fail::Refused(error) => Fail::Refused(error.into()),
         Fail::Db(error) => Fail::Db(error),
     }
 }

@@ -26,7 +26,7 @@ impl SealStore for Store {
     fn provider_seal(
         &self,
         record: &Arc<ProviderRecord>,
-    ) -> std::result::Result<Arc<Evidence<ProviderRecord>>, StoreError> {
+    ) -> std::result::Result<Arc<Evidence<Arc<ProviderRecord>>>, StoreError> {
         let view = self.current()?;
         let found = view.seals.providers.get(&record.provider_id).cloned();
         // One that is not there any more is of no revision.

@@ -20,7 +20,7 @@ use crate::{codec, error::Fail, store::Store, writer::Tx};
 
 /// What is sealed: the label too, so that nobody lowers it in the database.
 #[derive(Deserialize, Serialize)]
-struct Kept<M> {
+struct SealedMessage<M> {
     label: Label,
     message: M,
 }
@@ -146,7 +146,7 @@ fn load(
         let plain = sealer
             .open(&context(session, position), &sealed)
             .map_err(codec::seal_error)?;
-        let kept: Kept<Message> =
+        let kept: SealedMessage<Message> =
             serde_json::from_slice(&plain).map_err(|_| StoreError::Damaged)?;
         // A message that is missing in the middle would change what was said.
         if position != expected {
@@ -197,7 +197,8 @@ fn add(tx: &Tx<'_>, session: &SessionId, messages: &[Message], label: Label) -> 
         .conn
         .prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3)")?;
     for (message, position) in messages.iter().zip(next..) {
-        let plain = serde_json::to_vec(&Kept { label, message }).map_err(|_| StoreError::Failed)?;
+        let plain = serde_json::to_vec(&SealedMessage { label, message })
+            .map_err(|_| StoreError::Failed)?;
         let sealer = &tx.shared.options.sealer;
         let sealed = sealer
             .seal(&context(session, position), &plain)

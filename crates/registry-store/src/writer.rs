@@ -4,7 +4,7 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
@@ -200,8 +200,14 @@ impl Loop {
             Ok(lost) => self.finish(lost).is_ok(),
             Err(Fatal) => false,
         };
+        self.shared.note_signed(committed);
         let outcome = if committed {
             self.entered();
+            if batch.last
+                && let Some(head) = self.head.get()
+            {
+                self.shared.note(head);
+            }
             self.shared.waiting.release(batch.events.len());
             if !batch.last {
                 self.upkeep.seal_when_due(&self.tx(), &self.shared);
@@ -331,11 +337,11 @@ impl Loop {
     /// Records what was lost on the way, then commits.
     fn finish(&self, lost_now: u64) -> Result<(), Fail<StoreError>> {
         let waiting = &self.shared.waiting;
-        let overflowed = waiting.overflowed.load(Ordering::SeqCst);
-        let failed = waiting.failed.load(Ordering::SeqCst);
+        let overflowed = waiting.overflowed.unrecorded();
+        let failed = waiting.failed.unrecorded() + lost_now;
         for (count, cause) in [
             (overflowed, LossCause::Overflow),
-            (failed + lost_now, LossCause::Storage),
+            (failed, LossCause::Storage),
         ] {
             if count > 0 {
                 log::record_loss(&self.tx(), Some(count), cause)?;
@@ -343,15 +349,16 @@ impl Loop {
         }
         self.upkeep.sign_when_due(&self.tx())?;
         self.statement("COMMIT")?;
-        waiting.overflowed.fetch_sub(overflowed, Ordering::SeqCst);
-        waiting.failed.fetch_sub(failed, Ordering::SeqCst);
+        waiting.overflowed.recorded(overflowed);
+        waiting.failed.add(lost_now);
+        waiting.failed.recorded(failed);
         Ok(())
     }
 
     /// Counts events as lost. Work is dropped, which answers its callers with `Failed`.
     fn refuse(&self, events: usize) {
         let waiting = &self.shared.waiting;
-        waiting.failed.fetch_add(events as u64, Ordering::SeqCst);
+        waiting.failed.add(events as u64);
         waiting.release(events);
     }
 }

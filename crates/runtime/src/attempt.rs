@@ -10,7 +10,7 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     error::{CallError, SendError},
     event::Body,
-    gate::{Authorization, Cleared, EgressRequest, PersonFact, Scan},
+    gate::{Authorization, Cleared, EgressRequest, Inspected, Located, PersonFact, Scan},
     ids::UseId,
     ports::{EntropyExt, LlmClient},
     tier::ModelTier,
@@ -84,8 +84,9 @@ impl Attempts<'_> {
         loop {
             // An adapter that falls over is a failed call and not a lost one. Only what was known before it was
             // asked, and how far the call came, is used again.
-            let attempt = AssertUnwindSafe(self.one(&request, &mut progress)).catch_unwind();
-            let mut failed = match attempt.await {
+            // On the heap: this is most of what a call is, and whoever waits for it would hold it again.
+            let attempt = Box::pin(self.one(&request, &mut progress));
+            let mut failed = match AssertUnwindSafe(attempt).catch_unwind().await {
                 Ok(Ok(answered)) => return Ok(answered),
                 Ok(Err(failed)) => failed,
                 Err(_) => Failed {
@@ -165,7 +166,7 @@ impl Attempts<'_> {
         };
         let recorded = self.log.record(failed.tier, body).await;
         if recorded.is_ok() {
-            guard.told();
+            guard.reported();
         }
         // What could not be written is counted by the recorder, or recorded when the guard is dropped.
         let error = closed.and(recorded).err().unwrap_or(failed.error);
@@ -277,6 +278,16 @@ impl Attempts<'_> {
         })
     }
 
+    /// Has the gate look at the bytes: off the reactor where that is much work, however often it is done.
+    async fn look(&self, located: Located, earlier: Option<Scan>) -> Result<Inspected, CallError> {
+        let gate = Arc::clone(&self.ports.gate);
+        if located.body_bytes() <= self.config.inspect_inline_bytes {
+            return Ok(gate.inspect(located, earlier));
+        }
+        let looked = tokio::task::spawn_blocking(move || gate.inspect(located, earlier)).await;
+        looked.map_err(|_| CallError::new(ErrorCode::LeakageUndecided, Phase::Gate))
+    }
+
     /// Asks the gate, and a person where the gate says so.
     async fn cleared(
         &self,
@@ -300,16 +311,7 @@ impl Attempts<'_> {
                 .await
                 .map_err(|denied| denied.error)?;
             let call = of(request, Some(located.effective_tier()));
-            let earlier = scan.take();
-            let looking = async {
-                if located.body_bytes() <= self.config.inspect_inline_bytes {
-                    return Ok(gate.inspect(located, earlier));
-                }
-                let gate = Arc::clone(&gate);
-                tokio::task::spawn_blocking(move || gate.inspect(located, earlier))
-                    .await
-                    .map_err(|_| CallError::new(ErrorCode::LeakageUndecided, Phase::Gate))
-            };
+            let looking = self.look(located, scan.take());
             let inspected = self
                 .steps
                 .run(CallStep::Inspect, call, looking, |done| {
@@ -322,13 +324,14 @@ impl Attempts<'_> {
                 .run(
                     CallStep::Authorize,
                     call,
-                    gate.authorize(inspected),
+                    gate.authorize_with(inspected, |located, earlier| self.look(located, earlier)),
                     |done| match done {
-                        Authorization::Denied(denied) => Some(denied.error.code),
-                        _ => None,
+                        Ok(Authorization::Denied(denied)) => Some(denied.error.code),
+                        Err(error) => Some(error.code),
+                        Ok(_) => None,
                     },
                 )
-                .await;
+                .await?;
             match authorized {
                 Authorization::Cleared(cleared) => return Ok(*cleared),
                 Authorization::Denied(denied) => return Err(denied.error),

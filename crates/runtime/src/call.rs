@@ -23,6 +23,7 @@ use crate::{
     emit::{Ended, Log, Out},
     ports::Ports,
     route::Routed,
+    size::payload_bytes,
     step::{OfCall, Steps},
     timings::CallStep,
 };
@@ -172,16 +173,6 @@ impl Turn<'_> {
             Err(CallError::new(ErrorCode::Protocol, Phase::Prepare).about("crash"))
         })
     }
-}
-
-/// About how much text and data a request holds: what decides where it is worked on.
-fn payload_bytes(request: &ChatRequest) -> u64 {
-    let verbatim = request.verbatim.as_ref().map_or(0, |v| v.body.len());
-    let messages = request.messages.iter().map(|message| {
-        let attached = message.attachments.iter().map(|a| a.bytes.len());
-        message.content.len() + attached.sum::<usize>()
-    });
-    (verbatim + messages.sum::<usize>()) as u64
 }
 
 fn ready(

@@ -16,6 +16,7 @@ mod ports;
 pub mod registry;
 mod route;
 mod runtime;
+mod size;
 mod step;
 pub mod swap;
 mod timings;

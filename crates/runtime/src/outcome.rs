@@ -16,7 +16,7 @@ pub(crate) struct OutcomeGuard {
     log: Log,
     use_id: UseId,
     began: Duration,
-    told: bool,
+    reported: bool,
 }
 
 impl OutcomeGuard {
@@ -26,7 +26,7 @@ impl OutcomeGuard {
             log,
             use_id,
             began,
-            told: false,
+            reported: false,
         }
     }
 
@@ -65,14 +65,14 @@ impl OutcomeGuard {
     }
 
     /// The outcome was recorded.
-    pub(crate) fn told(&mut self) {
-        self.told = true;
+    pub(crate) fn reported(&mut self) {
+        self.reported = true;
     }
 }
 
 impl Drop for OutcomeGuard {
     fn drop(&mut self) {
-        if !self.told {
+        if !self.reported {
             self.log.submit(Body::CallFailed {
                 use_id: self.use_id,
                 outcome: CallOutcome::Crashed,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use handshake_core::{
     admit::Route,
-    capability::CapabilitySnapshot,
+    capability::{CapabilitySnapshot, SharedSnapshot},
     chat::Target,
     code::{ErrorCode, Phase},
     error::CallError,
@@ -88,8 +88,8 @@ async fn believed(
     ports: &Ports,
     view: &RegistryView,
     record: &ProviderRecord,
-    known: Arc<CapabilitySnapshot>,
-) -> Result<Option<Arc<CapabilitySnapshot>>, CallError> {
+    known: SharedSnapshot,
+) -> Result<Option<SharedSnapshot>, CallError> {
     if view.seals.snapshot(&known).is_ok() {
         return Ok(Some(known));
     }

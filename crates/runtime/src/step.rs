@@ -1,9 +1,15 @@
 //! Each step of a call: timed, and under a span of its own where somebody listens.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use handshake_core::{code::ErrorCode, ids::UseId, ports::Clock, tier::ModelTier};
-use tracing::{Instrument, Span, debug_span, field::Empty};
+use pin_project_lite::pin_project;
+use tracing::{Span, debug_span, field::Empty};
 
 use crate::timings::{CallStep, Timings};
 
@@ -45,38 +51,81 @@ fn span(step: CallStep) -> Span {
     )
 }
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
     /// Runs a step. `code` says how it failed.
-    pub(crate) async fn run<T>(
-        &self,
+    ///
+    /// A future of its own and no `async fn`: that would hold the step's work twice, and so every call that is on its
+    /// way.
+    pub(crate) fn run<W, C>(&self, step: CallStep, call: OfCall, work: W, code: C) -> Step<'a, W, C>
+    where
+        W: Future,
+        C: FnOnce(&W::Output) -> Option<ErrorCode>,
+    {
+        Step {
+            work,
+            code: Some(code),
+            span: span(step),
+            steps: *self,
+            step,
+            call,
+            began: self.clock.monotonic(),
+        }
+    }
+}
+
+pin_project! {
+    /// A step that runs.
+    pub(crate) struct Step<'a, W, C> {
+        #[pin]
+        work: W,
+        code: Option<C>,
+        span: Span,
+        steps: Steps<'a>,
         step: CallStep,
         call: OfCall,
-        work: impl Future<Output = T>,
-        code: impl FnOnce(&T) -> Option<ErrorCode>,
-    ) -> T {
-        let span = span(step);
-        let began = self.clock.monotonic();
-        let done = work.instrument(span.clone()).await;
-        let took = self.clock.monotonic().saturating_sub(began);
-        self.timings.add(step, took);
-        if !span.is_disabled() {
-            if let Some(use_id) = call.use_id {
-                span.record("use_id", tracing::field::display(use_id));
-            }
-            if let Some(attempt) = call.attempt {
-                span.record("attempt", attempt);
-            }
-            if let Some(tier) = call.tier {
-                span.record("tier", tracing::field::debug(tier));
-            }
-            if let Some(code) = code(&done) {
-                span.record("code", code.as_str());
-            }
-            span.record(
-                "took_us",
-                u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            );
+        began: Duration,
+    }
+}
+
+impl<W, C> Future for Step<'_, W, C>
+where
+    W: Future,
+    C: FnOnce(&W::Output) -> Option<ErrorCode>,
+{
+    type Output = W::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<W::Output> {
+        let this = self.project();
+        let done = {
+            let _entered = this.span.enter();
+            std::task::ready!(this.work.poll(cx))
+        };
+        let took = this.steps.clock.monotonic().saturating_sub(*this.began);
+        this.steps.timings.add(*this.step, took);
+        if let Some(code) = this.code.take()
+            && !this.span.is_disabled()
+        {
+            this.call.record(this.span, code(&done), took);
         }
-        done
+        Poll::Ready(done)
+    }
+}
+
+impl OfCall {
+    fn record(&self, span: &Span, code: Option<ErrorCode>, took: Duration) {
+        if let Some(use_id) = self.use_id {
+            span.record("use_id", tracing::field::display(use_id));
+        }
+        if let Some(attempt) = self.attempt {
+            span.record("attempt", attempt);
+        }
+        if let Some(tier) = self.tier {
+            span.record("tier", tracing::field::debug(tier));
+        }
+        if let Some(code) = code {
+            span.record("code", code.as_str());
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        span.record("took_us", micros);
     }
 }

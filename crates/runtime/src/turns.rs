@@ -199,8 +199,9 @@ impl Request {
                 conversation.fresh.extend(answer.iter().cloned());
             }
             let tier = routed.route.record.tier;
-            self.tools(&mut request, answer, &calls, tier, &mut conversation)
-                .await?;
+            let tools = self.tools(&mut request, answer, &calls, tier, &mut conversation);
+            // On the heap: most calls never come here, and none should carry the room for it.
+            Box::pin(tools).await?;
         }
         let error = CallError::new(ErrorCode::ToolLoopBound, Phase::Tool);
         Err(error.about("turns in one request").into())

@@ -5,6 +5,7 @@ mod it {
     mod consent;
     mod fake;
     mod home;
+    mod reactor;
     mod registry;
     mod retries;
     mod roles;

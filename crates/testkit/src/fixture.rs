@@ -7,7 +7,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use handshake_core::{
     admit::{Admitted, Emulation, Route, admit},
     base_url::BaseUrl,
-    capability::{Capabilities, CapabilitySnapshot, Claims, Feature, Limit, Provenance},
+    capability::{
+        Capabilities, CapabilitySnapshot, Claims, Feature, Limit, Provenance, SharedSnapshot,
+    },
     chat::{ChatRequest, Message, Role, Target},
     envelope::{Envelope, HeaderValue, Method, Prepared},
     ids::{
@@ -88,8 +90,8 @@ pub fn claims_all() -> Claims {
 /// # Panics
 /// When the model's name is not valid.
 #[must_use]
-pub fn snapshot(record: &ProviderRecord, model: &str, claims: Claims) -> Arc<CapabilitySnapshot> {
-    Arc::new(CapabilitySnapshot {
+pub fn snapshot(record: &ProviderRecord, model: &str, claims: Claims) -> SharedSnapshot {
+    SharedSnapshot::from(CapabilitySnapshot {
         provider_id: record.provider_id.clone(),
         provider_revision: record.revision,
         model_id: ModelId::new(model).expect("model id"),

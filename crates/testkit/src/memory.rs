@@ -35,8 +35,8 @@ use handshake_core::{
         UseId,
     },
     ports::{
-        Clock, Entropy, FlightRecorder, PeerResolver, RecordError, ResolveError, SecretError,
-        SecretStore, SecretUse, SessionLease, StoreError, StoredSession,
+        Backlog, Clock, Entropy, FlightRecorder, PeerResolver, RecordError, ResolveError,
+        SecretError, SecretStore, SecretUse, SessionLease, StoreError, StoredSession,
     },
     profile::WorkProfile,
     provider::ProviderRecord,
@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) requests: BTreeMap<RequestId, queue::Request>,
     pub(crate) refusals: BTreeMap<(Principal, ProviderId), (u32, UtcTime)>,
     pub(crate) events: Vec<Event>,
+    /// Events that were queued while the storage failed.
+    pub(crate) lost: u64,
     pub(crate) secrets: BTreeMap<String, (String, Vec<u8>)>,
     pub(crate) enabled_models: u64,
     pub(crate) locked: bool,
@@ -265,12 +267,24 @@ impl FlightRecorder for Memory {
     async fn ready(&self) {}
 
     fn submit(&self, event: Event) -> Result<(), RecordError> {
-        self.store()?.events.push(event);
+        let mut state = self.state();
+        if state.fail_storage {
+            state.lost += 1;
+            return Err(StoreError::Failed.into());
+        }
+        state.events.push(event);
         Ok(())
     }
 
     async fn flush(&self) -> Result<(), RecordError> {
         Ok(())
+    }
+
+    fn backlog(&self) -> Backlog {
+        Backlog {
+            lost_storage: self.state().lost,
+            ..Backlog::default()
+        }
     }
 }
 

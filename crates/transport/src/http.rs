@@ -17,8 +17,7 @@ use handshake_core::{
     envelope::{Envelope, HeaderValue, Method},
     error::{CallError, SendError},
     gate::{Cleared, ClearedControl},
-    ids::ProviderId,
-    ports::{Clock, SecretStore, SecretUse},
+    ports::{Clock, Epochs, SecretStore, SecretUse},
     provider::ProviderRecord,
     tier::ModelTier,
 };
@@ -29,6 +28,7 @@ use self::{client::Tls, habit::Way, pool::Pool};
 pub use self::{
     forwarded::{FORWARDED_HEADERS, FORWARDED_PREFIXES},
     head::{MAX_RETRY_AFTER, retry_after},
+    pool::{Connections, Held},
     response::Response,
 };
 use crate::limits::Limits;
@@ -53,10 +53,11 @@ pub enum TransportError {
 /// cookie, no referer, no decompression, no upgrade. No environment variable is read when a call is made. Nothing
 /// of a peer's or library's error text is kept.
 ///
-/// Connections are kept for calls with the same provider, revision, effective tier and exact set of cleared
+/// Connections are kept for calls with the same provider, revision, epochs, effective tier and exact set of cleared
 /// addresses, and for no others: a clearance rides only on a connection that it could have dialled itself. They
 /// close when they were idle for [`Limits::keep_local`] or [`Limits::keep_cloud`], when a call under another
-/// revision of their provider is made, when they are retired, and with the transport. Nothing is sent twice: a
+/// revision of their provider or under other epochs is made, when they are retired
+/// ([`Transport::connections`]), and with the transport. Nothing is sent twice: a
 /// request goes to a new connection only where none of its bytes were written to the old one. Connections
 /// belong to the tokio runtime that dialled them.
 ///
@@ -76,7 +77,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     limits: Limits,
     tls: Tls,
-    pool: Pool,
+    pool: Arc<Pool>,
 }
 
 /// The parts of either kind of clearance that sending needs.
@@ -85,6 +86,7 @@ struct Permit<'a> {
     envelope: &'a Envelope,
     peers: &'a [std::net::SocketAddr],
     tier: ModelTier,
+    epochs: Option<&'a Epochs>,
     valid_until: Duration,
 }
 
@@ -105,7 +107,7 @@ impl Transport {
                 clock,
                 limits,
                 tls,
-                pool: Pool::default(),
+                pool: Arc::default(),
             }),
         })
     }
@@ -127,6 +129,7 @@ impl Transport {
             envelope: cleared.envelope(),
             peers: cleared.peers(),
             tier: cleared.effective_tier(),
+            epochs: cleared.epochs(),
             valid_until: cleared.valid_until(),
         };
         if permit.envelope.model_id.is_none() {
@@ -145,20 +148,16 @@ impl Transport {
             envelope: cleared.envelope(),
             peers: cleared.peers(),
             tier: cleared.effective_tier(),
+            epochs: cleared.epochs(),
             valid_until: cleared.valid_until(),
         };
         self.inner.execute(&permit).await
     }
 
-    /// Closes the idle connections to a provider: for a new revision, a revocation, a pause. Calls under way
-    /// end by themselves, and their connections with them.
-    pub fn retire_provider(&self, provider: &ProviderId) {
-        self.inner.pool.retire(provider);
-    }
-
-    /// Closes all idle connections, as [`Transport::retire_provider`] does: for a stop.
-    pub fn retire_all(&self) {
-        self.inner.pool.retire_all();
+    /// The kept connections: for a new revision, a revocation, a narrowing, a pause or a stop.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        Connections::new(&self.inner.pool, &self.inner.limits)
     }
 }
 
@@ -213,16 +212,16 @@ impl Inner {
                 return Err(SendError::in_doubt(error));
             }
         };
-        let habit = tries.map(|tries| {
+        if let Some(tries) = tries {
             kept.habit.answered(response::local(&response), tries);
-            Arc::clone(&kept.habit)
-        });
+        }
         Response::new(
             response,
             permit.peers,
             self.clock.now(),
             &self.limits,
-            habit,
+            kept,
+            tries.is_some(),
         )
         .map_err(SendError::in_doubt)
     }

@@ -16,8 +16,8 @@ pub use handshake_core::json::{MAX_STRICT_BYTES, StrictJsonError, strict_object,
 
 pub use self::{
     http::{
-        FIXED_HEADERS, FORWARDED_HEADERS, FORWARDED_PREFIXES, MAX_RETRY_AFTER, Response, Transport,
-        TransportError, retry_after,
+        Connections, FIXED_HEADERS, FORWARDED_HEADERS, FORWARDED_PREFIXES, Held, MAX_RETRY_AFTER,
+        Response, Transport, TransportError, retry_after,
     },
     image::image_type,
     limits::Limits,

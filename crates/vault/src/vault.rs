@@ -9,6 +9,7 @@ use std::{
 use handshake_core::{
     attest::PublicKey,
     consent::Assurance,
+    digest::Digest,
     ports::{Clock, Entropy, EntropyExt},
     secret::Secret,
 };
@@ -217,6 +218,17 @@ impl Vault {
     /// [`VaultError`] when the file changed and cannot be read any more.
     pub fn summary(&self) -> Result<VaultSummary, VaultError> {
         summarise(&self.vault_id, &self.current()?.header)
+    }
+
+    /// How often the vault was written, and the digest of its readable part: what tells an older copy of it from this
+    /// one.
+    ///
+    /// # Errors
+    /// [`VaultError`] when the file changed and cannot be read any more.
+    pub fn edition(&self) -> Result<(u64, Digest), VaultError> {
+        let state = self.current()?;
+        let header = serde_json::to_vec(&state.header).map_err(|_| VaultError::Damaged)?;
+        Ok((state.index.generation, Digest::of(&[&header])))
     }
 
     fn assemble(

@@ -87,7 +87,7 @@ impl Case {
         let route = Route {
             record: Arc::clone(&self.record),
             model,
-            snapshot: Arc::new(snapshot),
+            snapshot: snapshot.into(),
         };
         admit(Arc::new(self.request.clone()), route, Emulation::Off).expect("admitted")
     }

@@ -80,7 +80,7 @@ impl Home {
         Route {
             record: Arc::clone(&self.record),
             model: ModelId::new(model).expect("valid"),
-            snapshot: Arc::new(snapshot),
+            snapshot: snapshot.into(),
         }
     }
 

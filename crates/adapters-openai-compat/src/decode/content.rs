@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::turn::protocol;
 use crate::wire::reply::Loose;
 
-/// A piece of content.
-pub(super) enum Piece<'a> {
+/// A part of the content.
+pub(super) enum ContentPart<'a> {
     Text(Cow<'a, str>),
     Thinking(String),
     Refusal(String),
@@ -17,20 +17,20 @@ pub(super) enum Piece<'a> {
     Unknown,
 }
 
-/// The non-empty pieces of a `content`: a text, a list of typed parts, or nothing (Q62, Q81).
-pub(super) fn pieces<'a>(
+/// The non-empty parts of a `content`: a text, a list of typed parts, or nothing (Q62, Q81).
+pub(super) fn content_parts<'a>(
     content: Option<Loose<'a>>,
-) -> Result<impl Iterator<Item = Piece<'a>>, CallError> {
+) -> Result<impl Iterator<Item = ContentPart<'a>>, CallError> {
     let mut parts = Vec::new();
     let text = match content {
         None => None,
-        Some(Loose::Text(text)) => Some(Piece::Text(text)),
+        Some(Loose::Text(text)) => Some(ContentPart::Text(text)),
         Some(Loose::Other(value)) => {
             match *value {
                 Value::Null => {}
                 Value::Array(listed) => {
                     for part in listed {
-                        parts.extend(piece(part)?);
+                        parts.extend(content_part(part)?);
                     }
                 }
                 _ => return Err(protocol("content")),
@@ -38,34 +38,34 @@ pub(super) fn pieces<'a>(
             None
         }
     };
-    let pieces = text.into_iter().chain(parts);
-    Ok(pieces.filter(|piece| match piece {
-        Piece::Text(text) => !text.is_empty(),
-        Piece::Thinking(text) | Piece::Refusal(text) => !text.is_empty(),
-        Piece::Unknown => true,
+    let all = text.into_iter().chain(parts);
+    Ok(all.filter(|part| match part {
+        ContentPart::Text(text) => !text.is_empty(),
+        ContentPart::Thinking(text) | ContentPart::Refusal(text) => !text.is_empty(),
+        ContentPart::Unknown => true,
     }))
 }
 
-fn piece<'a>(part: Value) -> Result<Option<Piece<'a>>, CallError> {
+fn content_part<'a>(part: Value) -> Result<Option<ContentPart<'a>>, CallError> {
     if let Value::String(text) = part {
-        return Ok(Some(Piece::Text(text.into())));
+        return Ok(Some(ContentPart::Text(text.into())));
     }
     let text = |name: &str| match part.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
         _ => Err(protocol("content part")),
     };
     Ok(match part.get("type").and_then(Value::as_str) {
-        Some("text" | "output_text") => Some(Piece::Text(text("text")?.into())),
+        Some("text" | "output_text") => Some(ContentPart::Text(text("text")?.into())),
         Some("thinking") => {
             let thinking = part
                 .get("thinking")
                 .ok_or_else(|| protocol("content part"))?;
-            Some(Piece::Thinking(thinking_text(thinking)?))
+            Some(ContentPart::Thinking(thinking_text(thinking)?))
         }
-        Some("refusal") => Some(Piece::Refusal(text("refusal")?)),
+        Some("refusal") => Some(ContentPart::Refusal(text("refusal")?)),
         // Marks in the text, without a text of their own.
         Some("reference") => None,
-        _ => Some(Piece::Unknown),
+        _ => Some(ContentPart::Unknown),
     })
 }
 

@@ -240,7 +240,7 @@ impl Slots {
 
 /// Arguments as they came.
 enum Arguments<'a> {
-    Piece(Cow<'a, str>),
+    ContentPart(Cow<'a, str>),
     /// A whole object, where a text belongs (Q17).
     Object(String),
 }
@@ -248,7 +248,7 @@ enum Arguments<'a> {
 impl Arguments<'_> {
     fn text(&self) -> &str {
         match self {
-            Self::Piece(text) => text,
+            Self::ContentPart(text) => text,
             Self::Object(text) => text,
         }
     }
@@ -264,10 +264,10 @@ impl Arguments<'_> {
 
 fn arguments(value: Option<Loose<'_>>) -> Result<Arguments<'_>, CallError> {
     match value {
-        None => Ok(Arguments::Piece(Cow::Borrowed(""))),
-        Some(Loose::Text(text)) => Ok(Arguments::Piece(text)),
+        None => Ok(Arguments::ContentPart(Cow::Borrowed(""))),
+        Some(Loose::Text(text)) => Ok(Arguments::ContentPart(text)),
         Some(Loose::Other(value)) => match *value {
-            Value::Null => Ok(Arguments::Piece(Cow::Borrowed(""))),
+            Value::Null => Ok(Arguments::ContentPart(Cow::Borrowed(""))),
             Value::Object(_) => serde_json::to_string(&Sorted(&value))
                 .map(Arguments::Object)
                 .map_err(|_| malformed("tool arguments")),

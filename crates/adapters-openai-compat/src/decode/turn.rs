@@ -16,7 +16,7 @@ use handshake_transport::Scrubber;
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    content::{self, Piece},
+    content::{self, ContentPart},
     slots::Slots,
     state::State,
     usage,
@@ -198,18 +198,18 @@ impl Turn {
             called |= self.slots.legacy(*call)?;
         }
         let mut spoken = false;
-        for piece in content::pieces(delta.content.take())? {
-            match piece {
-                Piece::Text(text) => {
+        for part in content::content_parts(delta.content.take())? {
+            match part {
+                ContentPart::Text(text) => {
                     let new = self.text.advance(text, form, self.dialect.cumulative)?;
                     spoken |= !new.is_empty();
                     self.scrubber.push(&new, events);
                 }
-                Piece::Thinking(text) => events.push(ChatEvent::ReasoningDelta { text }),
-                Piece::Refusal(text) => self.refuse(text, events),
-                Piece::Unknown if self.spec.raw => spoken = true,
+                ContentPart::Thinking(text) => events.push(ChatEvent::ReasoningDelta { text }),
+                ContentPart::Refusal(text) => self.refuse(text, events),
+                ContentPart::Unknown if self.spec.raw => spoken = true,
                 // What cannot be carried is not left out.
-                Piece::Unknown => return Err(protocol("content part")),
+                ContentPart::Unknown => return Err(protocol("content part")),
             }
         }
         if let Some(text) = delta.refusal.take().filter(|text| !text.is_empty()) {

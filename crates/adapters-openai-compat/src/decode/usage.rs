@@ -5,24 +5,17 @@ use serde_json::Value;
 
 /// Reads a `usage` object; `None` where it says nothing.
 pub(super) fn read(usage: &Value) -> Option<TokenUsage> {
-    let any = |pointers: &[&str]| {
-        pointers
-            .iter()
-            .find_map(|p| usage.pointer(p).and_then(count))
-    };
+    let of = |name: &str| usage.get(name).and_then(count);
+    let within = |details: &str, name: &str| usage.get(details)?.get(name).and_then(count);
     let read = TokenUsage {
-        prompt_tokens: any(&["/prompt_tokens"]),
-        completion_tokens: any(&["/completion_tokens"]),
-        total_tokens: any(&["/total_tokens"]),
-        cached_tokens: any(&[
-            "/prompt_tokens_details/cached_tokens",
-            "/prompt_cache_hit_tokens",
-            "/cached_tokens",
-        ]),
-        reasoning_tokens: any(&[
-            "/completion_tokens_details/reasoning_tokens",
-            "/reasoning_tokens",
-        ]),
+        prompt_tokens: of("prompt_tokens"),
+        completion_tokens: of("completion_tokens"),
+        total_tokens: of("total_tokens"),
+        cached_tokens: within("prompt_tokens_details", "cached_tokens")
+            .or_else(|| of("prompt_cache_hit_tokens"))
+            .or_else(|| of("cached_tokens")),
+        reasoning_tokens: within("completion_tokens_details", "reasoning_tokens")
+            .or_else(|| of("reasoning_tokens")),
         estimated: false,
     };
     (read != TokenUsage::default()).then_some(read)

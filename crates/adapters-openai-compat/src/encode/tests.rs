@@ -51,26 +51,19 @@ fn message(n: u8, role: Role, text: &str) -> Message {
 }
 
 fn request(model: &str) -> ChatRequest {
-    ChatRequest {
-        session_id: SessionId::new("s").expect("session"),
-        trace_id: TraceId::from_entropy([1; 16]),
-        principal: Principal {
+    ChatRequest::new(
+        SessionId::new("s").expect("session"),
+        TraceId::from_entropy([1; 16]),
+        Principal {
             kind: PrincipalKind::Terminal,
             name: ExternalId::new("t").expect("name"),
         },
-        target: Target::Model(ModelRef {
+        Target::Model(ModelRef {
             provider: ProviderId::new("p").expect("id"),
             model: ModelId::new(model).expect("model"),
         }),
-        messages: vec![message(1, Role::User, "Hi")],
-        tools: Vec::new(),
-        tool_choice: None,
-        structured_output_schema: None,
-        stream: true,
-        params: Params::default(),
-        artifacts: Vec::new(),
-        verbatim: None,
-    }
+        vec![message(1, Role::User, "Hi")],
+    )
 }
 
 fn tool(id: &str) -> ToolDefinition {
@@ -175,7 +168,7 @@ fn admitted_with(
     let route = Route {
         record: Arc::new(record.clone()),
         model,
-        snapshot: Arc::new(snapshot),
+        snapshot: snapshot.into(),
     };
     admit(Arc::new(request), route, Emulation::Off).expect("admitted")
 }

@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     error::{AppError, Exit, Result},
     home,
-    wire::{App, Wiring},
+    wire::{App, Wiring, behind_by},
 };
 
 mod machine;
@@ -223,16 +223,16 @@ fn vault(findings: &mut Findings, home: &Home) -> bool {
             findings.next("run `handshake init` at a terminal to confirm it");
         }
         Ok(loaded) => {
-            let off = loaded.in_force.disabled_rules.len();
+            let off: Vec<_> = loaded.in_force.disabled_rules.into_iter().collect();
             let locked = if loaded.in_force.locked {
                 "; cloud calls are locked"
             } else {
                 ""
             };
-            let off = if off > 0 {
-                format!("; leakage rules switched off: {off}")
-            } else {
+            let off = if off.is_empty() {
                 String::new()
+            } else {
+                format!("; leakage rules switched off: {}", off.join(", "))
             };
             findings.ok("policy", format!("policy.toml is confirmed{locked}{off}"));
         }
@@ -251,6 +251,7 @@ async fn open(findings: &mut Findings, app: &App) {
             )
             .next("find out who changed home.json, and remove `can_approve` from it");
     }
+    behind(findings, app);
     log(findings, app).await;
     let rules = app.engine.rules().len();
     let enrolled = app.enrolment.current().len();
@@ -286,8 +287,30 @@ async fn open(findings: &mut Findings, app: &App) {
     }
 }
 
+/// Whether the home is as far as what is noted of it outside.
+fn behind(findings: &mut Findings, app: &App) {
+    if app.behind.is_empty() {
+        findings.ok(
+            "anchor",
+            "the home is as far as what is noted of it outside",
+        );
+    }
+    for behind in &app.behind {
+        findings.wrong("anchor", behind_by(behind)).next(
+            "if you put back a backup, run `handshake init` at a terminal to say so; if not, find out who replaced files in this home",
+        );
+    }
+}
+
 async fn log(findings: &mut Findings, app: &App) {
-    match app.store.verify_log(Vec::new()).await {
+    let anchors = match app.log_anchors().await {
+        Ok(anchors) => anchors,
+        Err(error) => {
+            findings.failed("log", error.into());
+            return;
+        }
+    };
+    match app.store.verify_log(anchors).await {
         Ok(verdict) if verdict.tampering.is_empty() => {
             findings.ok("log", format!("intact; events: {}", verdict.size));
         }

@@ -26,7 +26,7 @@ use crate::{
     out::printable,
     record::by_person,
     widen,
-    wire::{App, Wiring},
+    wire::{App, Wiring, behind_by},
 };
 
 /// Create the home. In an existing home, confirm a changed policy.toml; trust a home from elsewhere.
@@ -81,6 +81,7 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             .record(&app, WidenKind::Policy, by_person(), Some(&before), &after)
             .await?;
     }
+    say_why_behind(cx, &app).await?;
     seal_what_is_right(cx, &app).await?;
     app.finish().await?;
     report(cx, &app, made, trusted_now, &policy).await?;
@@ -105,20 +106,13 @@ fn trust_it(path: &Path, error: AppError) -> Result<Home> {
     let Ok(summary) = Vault::inspect(&path.join("vault.hskv")) else {
         return Err(error);
     };
-    let mut stderr = std::io::stderr().lock();
     let question = format!(
         "{}.\nIts approval key is {}. Whoever created it knows its approval passphrase and chose its providers.\n\
          Type `trust` to trust it, or anything else to cancel: ",
         error.message,
         summary.approval_key.id()
     );
-    // A terminal that cannot be written to cannot answer either.
-    let _asked = stderr
-        .write_all(printable(&question).as_bytes())
-        .and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_err() || answer.trim() != "trust" {
+    if typed(&question) != "trust" {
         return Err(error);
     }
     Home::trust(path)?;
@@ -206,6 +200,56 @@ pub(crate) fn differing(written: &Rules, other: &Rules) -> Vec<String> {
         .filter(|(name, value)| other.get(name) != Some(value))
         .map(|(name, value)| format!("{name} = {value}"))
         .collect()
+}
+
+/// A home that was put back is asked about once, at a terminal, of the person who holds the factor, or of whoever sits
+/// there where nobody does.
+async fn say_why_behind(cx: &Context, app: &App) -> Result<()> {
+    if app.behind.is_empty() || cx.out.json || !factor::at_terminal() {
+        return Ok(());
+    }
+    for behind in &app.behind {
+        cx.out.note(behind_by(behind));
+    }
+    let question = match app.has_factor()? {
+        true => {
+            "Approval passphrase to say that you put it back yourself (leave empty to cancel): "
+        }
+        false => "Type `restored` to say that you put it back yourself: ",
+    };
+    let permit = if app.has_factor()? {
+        let passphrase = factor::ask(question)?;
+        if passphrase.is_empty() {
+            return Ok(());
+        }
+        widen::with_passphrase(app, &passphrase)?
+    } else if typed(question) == "restored" {
+        widen::confirmed_in_person()
+    } else {
+        return Ok(());
+    };
+    let after = json!({ "behind": app.behind.len() });
+    permit
+        .record(app, WidenKind::Home, by_person(), None, &after)
+        .await?;
+    app.finish().await?;
+    app.acknowledge_behind().await?;
+    cx.out.line("Noted: this home was put back by its owner.");
+    Ok(())
+}
+
+/// What somebody types at the terminal, without the line's end.
+fn typed(question: &str) -> String {
+    let mut stderr = std::io::stderr().lock();
+    // A terminal that cannot be written to cannot answer either.
+    let _asked = stderr
+        .write_all(printable(question).as_bytes())
+        .and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    match std::io::stdin().lock().read_line(&mut answer) {
+        Ok(_) => answer.trim().to_owned(),
+        Err(_) => String::new(),
+    }
 }
 
 /// Shows what is not sealed: records of a version that had no seals, or that somebody changed. At a terminal a person

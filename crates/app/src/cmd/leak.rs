@@ -1,9 +1,10 @@
 //! `handshake leak`: scanning, and the rules.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use handshake_core::{code::ErrorCode, finding::LeakageFinding};
-use handshake_leakage::{Engine, Verdict};
+use handshake_leakage::{Engine, RuleInfo, Verdict};
+use handshake_llm::parts::{Home, policy_file};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -55,8 +56,8 @@ struct Line {
 }
 
 pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
-    let engine = Engine::builtin();
     let out = cx.out;
+    let engine = in_force(cx);
     match command {
         Command::Scan(args) => {
             let bytes = read_all(args.file.as_deref())?;
@@ -88,9 +89,9 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             })
         }
         Command::Rules => {
-            let rules = engine.rules();
+            let rules = Engine::builtin().rules();
             for rule in &rules {
-                out.object(rule);
+                out.object(&described(&engine, rule));
             }
             let rows: Vec<Vec<String>> = rules
                 .iter()
@@ -98,7 +99,10 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
                     vec![
                         rule.id.to_string(),
                         rule.service.clone(),
-                        rule.level.as_str().to_owned(),
+                        match engine.off().contains(&rule.id) {
+                            true => "off".to_owned(),
+                            false => rule.level.as_str().to_owned(),
+                        },
                     ]
                 })
                 .collect();
@@ -106,15 +110,15 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Command::Explain(args) => {
-            let rule = engine.explain(&args.rule).ok_or_else(|| {
+            let rule = Engine::builtin().explain(&args.rule).ok_or_else(|| {
                 AppError::usage(
                     ErrorCode::InvalidRequest,
                     format!("no such rule: {}", args.rule),
                 )
                 .next("run `handshake leak rules`")
             })?;
-            out.object(&rule);
-            let value = json!(rule);
+            let value = described(&engine, &rule);
+            out.object(&value);
             for (name, value) in value.as_object().into_iter().flatten() {
                 out.line(format!(
                     "{name:<12} {}",
@@ -126,6 +130,31 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             Ok(Exit::Done)
         }
     }
+}
+
+/// The rules that calls are judged by: those of the home where there is one, all of them otherwise. Makes no home,
+/// and opens no vault.
+fn in_force(cx: &Context) -> Arc<Engine> {
+    let Ok(path) = cx.home_path() else {
+        return Engine::builtin();
+    };
+    let engine = Home::open(&path).and_then(|home| match home {
+        Some(home) => policy_file::engine(&policy_file::of(&home)?.in_force),
+        None => Ok(Engine::builtin()),
+    });
+    engine.unwrap_or_else(|error| {
+        cx.out.note(format!(
+            "policy.toml is not used, every rule is on: {error}"
+        ));
+        Engine::builtin()
+    })
+}
+
+/// A rule, and whether it is on.
+fn described(engine: &Engine, rule: &RuleInfo) -> Value {
+    let mut value = json!(rule);
+    value["enabled"] = json!(!engine.off().contains(&rule.id));
+    value
 }
 
 fn read_all(file: Option<&std::path::Path>) -> Result<Vec<u8>> {

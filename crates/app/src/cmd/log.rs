@@ -226,6 +226,8 @@ async fn verify(cx: &Context, args: VerifyArgs) -> Result<Exit> {
         None => {
             let app = cx.app().await?;
             app.store.flush().await?;
+            let mut anchors = anchors;
+            anchors.extend(app.log_anchors().await?);
             let verdict = app.store.verify_log(anchors).await?;
             let segments = app.store.log_segments().await?;
             let losses = app.store.log_losses().await?;

@@ -97,7 +97,7 @@ async fn view(app: &App, profile: Option<WorkProfile>) -> Result<RegistryView> {
                 provider: provider.clone(),
                 model: snapshot.model_id.clone(),
             };
-            view.snapshots.insert(model, Arc::new(snapshot));
+            view.snapshots.insert(model, snapshot.into());
         }
         view.providers.insert(provider, Arc::new(record));
     }

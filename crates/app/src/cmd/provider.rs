@@ -25,6 +25,7 @@ mod import;
 mod models;
 mod show;
 mod url;
+mod words;
 
 /// Register providers and manage their models.
 #[derive(Debug, clap::Subcommand)]

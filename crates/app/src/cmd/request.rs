@@ -176,26 +176,20 @@ impl Asked<'_> {
             Some(path) => Some(read_json(path, "a JSON schema")?),
             None => file.structured_output_schema,
         };
+        let session = match session {
+            Some(session) => session,
+            None => SessionId::new(format!("once-{}", TraceId::from_entropy(entropy.bytes())))?,
+        };
+        let trace = TraceId::from_entropy(entropy.bytes());
+        let mut request = ChatRequest::new(session, trace, account(), target, messages);
+        request.tools = definitions;
+        request.tool_choice = file.tool_choice;
+        request.structured_output_schema = schema;
+        request.stream = file.stream.unwrap_or(true);
+        request.params = file.params;
+        request.artifacts = file.artifacts;
         Ok(Composed {
-            request: ChatRequest {
-                session_id: match session {
-                    Some(session) => session,
-                    None => {
-                        SessionId::new(format!("once-{}", TraceId::from_entropy(entropy.bytes())))?
-                    }
-                },
-                trace_id: TraceId::from_entropy(entropy.bytes()),
-                principal: account(),
-                target,
-                messages,
-                tools: definitions,
-                tool_choice: file.tool_choice,
-                structured_output_schema: schema,
-                stream: file.stream.unwrap_or(true),
-                params: file.params,
-                artifacts: file.artifacts,
-                verbatim: None,
-            },
+            request,
             tools,
             kept,
             model_given,

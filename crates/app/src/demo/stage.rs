@@ -5,7 +5,7 @@ use std::sync::Arc;
 use handshake_core::{
     base_url::BaseUrl,
     capability::{Claims, Feature, Limit},
-    chat::{ChatRequest, Message, Params, Role, Target},
+    chat::{ChatRequest, Message, Role, Target},
     ids::{ModelId, ModelRef, ProviderId, SessionId, Token, TraceId},
     policy::Governance,
     ports::{EntropyExt, ProviderStore},
@@ -147,20 +147,13 @@ impl Stage {
         text: &str,
     ) -> Result<ChatRequest> {
         let id = handshake_core::ids::MessageId::from_entropy(OsEntropy.bytes());
-        Ok(ChatRequest {
-            session_id: SessionId::new(session)?,
-            trace_id: TraceId::from_entropy(OsEntropy.bytes()),
-            principal: account(),
-            target: Target::Model(model.clone()),
-            messages: vec![Message::text(id, Role::User, text, self.app.clock.now())],
-            tools: Vec::new(),
-            tool_choice: None,
-            structured_output_schema: None,
-            stream: true,
-            params: Params::default(),
-            artifacts: Vec::new(),
-            verbatim: None,
-        })
+        Ok(ChatRequest::new(
+            SessionId::new(session)?,
+            TraceId::from_entropy(OsEntropy.bytes()),
+            account(),
+            Target::Model(model.clone()),
+            vec![Message::text(id, Role::User, text, self.app.clock.now())],
+        ))
     }
 
     /// Takes everything down.

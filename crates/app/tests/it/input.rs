@@ -119,6 +119,66 @@ fn a1_a_bad_provider_file_is_refused_by_field_and_registers_nothing() {
 }
 
 #[test]
+fn a1_a_word_that_is_one_of_a_few_is_listed_and_what_was_written_is_not_repeated() {
+    let machine = Machine::new();
+    for (args, option, words) in [
+        (
+            &[
+                "add",
+                "x",
+                "--kind",
+                "k",
+                "--base-url",
+                "u",
+                "--tier",
+                "s3cret",
+            ][..],
+            "--tier",
+            "local, cloud",
+        ),
+        (
+            &["edit", "x", "--reach", "s3cret"],
+            "--reach",
+            "direct, relay",
+        ),
+        (
+            &["edit", "x", "--clear", "s3cret"],
+            "--clear",
+            "dialect, default_model, secret_ref",
+        ),
+        (
+            &["check-url", "https://example.org", "--tier", "s3cret"],
+            "--tier",
+            "local, cloud",
+        ),
+    ] {
+        let args = [&["provider"], args].concat();
+        let (exit, error) = refused(&machine, &args);
+        let message = error["message"].as_str().expect("a message");
+        assert_eq!(
+            (exit, &error["code"]),
+            (2, &json!("HSK-400-INVALID-CONFIG"))
+        );
+        assert!(
+            message.contains(option) && message.contains(words),
+            "{message}"
+        );
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+    // A slip of the fingers is answered with what was meant.
+    let output = machine.run(&["provider", "edit", "x", "--tier", "clud"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("a similar value exists: 'cloud'"), "{text}");
+    let output = machine.run(&["completions", "bash"]);
+    let script = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(script.contains("local cloud") && script.contains("direct relay"));
+    assert!(
+        !machine.path("home").exists(),
+        "nothing was made for any of it"
+    );
+}
+
+#[test]
 fn a1_bad_words_on_the_command_line_are_refused_by_option() {
     let machine = Machine::new();
     let add = |more: &[&str]| {

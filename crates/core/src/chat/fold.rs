@@ -16,6 +16,7 @@ use crate::{
 /// The whole answer to one call. Payload: it appears in no event, log or `Debug`.
 #[derive(Clone, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ChatResponse {
     /// The text. Empty for a pure tool call.
     pub message: String,

@@ -62,6 +62,7 @@ pub enum Target {
 /// One chat request.
 #[derive(Clone, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ChatRequest {
     /// The runtime session.
     pub session_id: SessionId,

@@ -62,6 +62,7 @@ pub struct Block {
 
 /// What a body holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Outline {
     /// Commitment to the system prompt.
     pub system: Option<KeyedHash>,

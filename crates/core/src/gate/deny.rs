@@ -20,6 +20,7 @@ use crate::{
 
 /// A call that was denied. Its events are recorded already.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Denied {
     /// What to report.
     pub error: CallError,
@@ -109,12 +110,20 @@ impl Gate {
             let body = Body::CloudEscalationDenied { request_id, code };
             events.push(self.event(scope, Actor::System, body));
         }
-        // Both or neither: a denial is one fact. Nothing was sent, so a log that cannot be written changes the code
-        // and not the outcome.
-        let code = match self.ports.recorder.append_all(events).await {
-            Ok(_) => code,
-            Err(_) => ErrorCode::Storage,
-        };
+        // Both or neither: a denial is one fact.
+        if self
+            .ports
+            .recorder
+            .append_all(events.clone())
+            .await
+            .is_err()
+        {
+            // Nothing was sent, and a denial stays what it is where the log cannot be written. Queued events that are
+            // lost are counted, and recorded as lost when it can be written again; an append that failed is not.
+            for event in events {
+                let _counted = self.ports.recorder.submit(event);
+            }
+        }
         Box::new(Denied {
             error: CallError::new(code, Phase::Gate).about(match judged.facts().seal {
                 SealFact::Broken(kind) if step == StepName::Seal => kind.record(),

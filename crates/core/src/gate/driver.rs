@@ -1,7 +1,7 @@
 //! The driver: fills facts from ports, has [`decide`](super::decide()) judge them, and acts on its word. The steps
 //! of the call path; what each needs is in the files beside this one.
 
-use std::sync::Arc;
+use std::{convert::Infallible, future::ready, sync::Arc};
 
 use super::{
     Authorization, ClearedControl, ControlRequest, Denied, EgressRequest, Gate, Inspected, Located,
@@ -113,12 +113,34 @@ impl Gate {
     }
 
     /// Finds a receipt, commits the spend, and clears. Never waits for a person. Starts again at `locate` when
-    /// the rules changed between judging and committing.
-    pub async fn authorize(&self, mut inspected: Inspected) -> Authorization {
+    /// the rules changed between judging and committing, and inspects on the spot then: for callers with small
+    /// bodies.
+    pub async fn authorize(&self, inspected: Inspected) -> Authorization {
+        let here = |located, earlier| ready(Ok::<_, Infallible>(self.inspect(located, earlier)));
+        match self.authorize_with(inspected, here).await {
+            Ok(authorization) => authorization,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same, for callers who decide where bytes are looked at: what has to be inspected again is given to
+    /// `look`, which has [`Gate::inspect`] do it.
+    ///
+    /// # Errors
+    /// Those of `look`: nothing was looked at, so nothing is cleared.
+    pub async fn authorize_with<L, F, E>(
+        &self,
+        mut inspected: Inspected,
+        mut look: L,
+    ) -> Result<Authorization, E>
+    where
+        L: FnMut(Located, Option<Scan>) -> F,
+        F: Future<Output = Result<Inspected, E>>,
+    {
         let mut tries = TRIES;
         loop {
             let stale = match self.judge_receipts(inspected).await {
-                Ok(authorization) => return authorization,
+                Ok(authorization) => return Ok(authorization),
                 Err(stale) => stale,
             };
             let Stale {
@@ -127,12 +149,13 @@ impl Gate {
             } = *stale;
             tries -= 1;
             if tries == 0 {
-                return self.refuse(&old, refusal).await;
+                return Ok(self.refuse(&old, refusal).await);
             }
             let Inspected { located, seen } = old;
-            inspected = match self.locate(located.request).await {
-                Ok(located) => self.inspect(located, seen.map(|seen| seen.scan)),
-                Err(denied) => return Authorization::Denied(denied),
+            // On the heap: this is rare, and no other call should carry the room for it.
+            inspected = match Box::pin(self.locate(located.request)).await {
+                Ok(located) => Box::pin(look(located, seen.map(|seen| seen.scan))).await?,
+                Err(denied) => return Ok(Authorization::Denied(denied)),
             };
         }
     }

@@ -18,6 +18,7 @@ use crate::{
 
 /// What the gate would say.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Explanation {
     /// With the peer unresolved.
     pub decision: Decision,

@@ -158,8 +158,9 @@ impl From<&LedgerError> for LedgerFact {
     }
 }
 
-/// The facts.
+/// The facts. A new one is unknown where nobody says it, and an unknown fact is never a yes.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct EgressFacts {
     /// What the call is for.
     pub purpose: Purpose,
@@ -199,4 +200,40 @@ pub struct EgressFacts {
     pub person: Option<PersonFact>,
     /// What the ledger answered; `None` while it was not asked. Local calls need no answer of it.
     pub ledger: Option<LedgerFact>,
+}
+
+impl EgressFacts {
+    /// A call about which nothing else is known: nobody read the rules, looked at the bytes, found an address or a
+    /// receipt, and the envelope was not checked.
+    #[must_use]
+    pub fn new(
+        purpose: Purpose,
+        declared: ModelTier,
+        reach: Reach,
+        posture: Arc<Posture>,
+        governance: Governance,
+    ) -> Self {
+        Self {
+            purpose,
+            // What nobody looked at is not believed.
+            seal: SealFact::Broken(SealKind::Provider),
+            rules: RulesFact::NotRead,
+            declared,
+            reach,
+            posture,
+            governance,
+            body_bytes: u64::MAX,
+            envelope_ok: false,
+            private_host_allowed: false,
+            peer: PeerFact::Unresolved,
+            residence: Residence::Unknown,
+            labels: None,
+            findings: FindingsFact::NotInspected,
+            secret: SecretFact::Refused(SecretError::Missing),
+            contact: None,
+            receipt: ReceiptFact::NotLooked,
+            person: None,
+            ledger: None,
+        }
+    }
 }

@@ -59,7 +59,7 @@ impl Gate {
         let peers: Arc<[SocketAddr]> = resolved.unwrap_or_default().into();
         let fact = if peers.is_empty() {
             PeerFact::NoAddress
-        } else if peers.iter().any(|peer| self.is_own(*peer)) {
+        } else if peers.iter().any(|peer| self.is_own_listener(*peer)) {
             PeerFact::OwnListener
         } else {
             PeerFact::Classes(
@@ -83,7 +83,7 @@ impl Gate {
     }
 
     /// Whether an address is one of our own listeners, in whatever form it is written.
-    pub(super) fn is_own(&self, peer: SocketAddr) -> bool {
+    pub(super) fn is_own_listener(&self, peer: SocketAddr) -> bool {
         let here = peer.ip().to_canonical();
         self.ports.own_listeners.iter().any(|own| {
             let ip = own.ip().to_canonical();

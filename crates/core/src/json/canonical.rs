@@ -18,11 +18,12 @@ pub(crate) fn write<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
 ) -> Result<(), NotCanonical> {
     let before = out.len();
+    // Room for an event, so that nothing grows step by step.
     let mut writer = Writer {
         out,
-        keys: String::new(),
-        members: Vec::new(),
-        sorted: Vec::new(),
+        keys: String::with_capacity(512),
+        members: Vec::with_capacity(32),
+        sorted: Vec::with_capacity(1024),
     };
     let written = value.serialize(&mut writer);
     written.map_err(|Refused(why)| {
@@ -65,6 +66,9 @@ struct Writer<'o> {
 struct Member {
     key: Range<usize>,
     text: Range<usize>,
+    /// The first bytes of a key in ASCII, whose order is that of its bytes, as a number of the same order. Most keys
+    /// differ there.
+    begins: Option<u64>,
 }
 
 impl Writer<'_> {
@@ -118,7 +122,11 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
 
 fn push_escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
-    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    let special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+    // Without an early end, so that the compiler looks at many bytes at once.
+    if !rest.iter().fold(false, |any, byte| any | special(byte)) {
+        return out.extend_from_slice(rest);
+    }
     while let Some(at) = rest.iter().position(special) {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
@@ -140,12 +148,22 @@ fn push_escaped(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(rest);
 }
 
+fn beginning(key: &str) -> Option<u64> {
+    let mut first = [0; 8];
+    let taken = key.len().min(first.len());
+    first[..taken].copy_from_slice(&key.as_bytes()[..taken]);
+    key.is_ascii().then(|| u64::from_be_bytes(first))
+}
+
 /// The order of RFC 8785: by UTF-16 code units. For ASCII that is the order of the bytes.
-fn by_code_units(a: &str, b: &str) -> Ordering {
-    if a.is_ascii() && b.is_ascii() {
-        a.cmp(b)
-    } else {
-        a.encode_utf16().cmp(b.encode_utf16())
+fn by_code_units(keys: &str, a: &Member, b: &Member) -> Ordering {
+    let text = |member: &Member| &keys.as_bytes()[member.key.clone()];
+    match (a.begins, b.begins) {
+        (Some(left), Some(right)) => left.cmp(&right).then_with(|| text(a).cmp(text(b))),
+        _ => {
+            let units = |member: &Member| keys[member.key.clone()].encode_utf16();
+            units(a).cmp(units(b))
+        }
     }
 }
 
@@ -180,8 +198,9 @@ impl<'a, 'o> Object<'a, 'o> {
         let start = writer.out.len();
         push_string(writer.out, &writer.keys[key.clone()]);
         writer.out.push(b':');
+        let begins = beginning(&writer.keys[key.clone()]);
         let text = start..start;
-        writer.members.push(Member { key, text });
+        writer.members.push(Member { key, text, begins });
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
@@ -213,8 +232,7 @@ impl<'a, 'o> Object<'a, 'o> {
             sorted,
         } = self.writer;
         let own = &mut members[self.first_member..];
-        let order =
-            |a: &Member, b: &Member| by_code_units(&keys[a.key.clone()], &keys[b.key.clone()]);
+        let order = |a: &Member, b: &Member| by_code_units(keys, a, b);
         if !own.is_sorted_by(|a, b| order(a, b) == Ordering::Less) {
             own.sort_by(order);
             sorted.clear();

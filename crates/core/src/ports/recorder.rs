@@ -1,5 +1,7 @@
 //! The log.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -14,6 +16,19 @@ pub enum RecordError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// How far a log is behind its callers, and what it lost.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Backlog {
+    /// Events that are queued or being written.
+    pub queued: u64,
+    /// How long the oldest of them waits.
+    pub oldest: Option<Duration>,
+    /// Events that had no place in the queue, since the log was opened here.
+    pub lost_overflow: u64,
+    /// Events that could not be written, since the log was opened here.
+    pub lost_storage: u64,
 }
 
 /// The flight recorder.
@@ -49,6 +64,9 @@ pub trait FlightRecorder: Send + Sync {
     /// # Errors
     /// [`RecordError::Store`].
     async fn flush(&self) -> Result<(), RecordError>;
+
+    /// How far it is behind, and what it lost. Waits for nothing.
+    fn backlog(&self) -> Backlog;
 }
 
 /// Conveniences over [`FlightRecorder`].

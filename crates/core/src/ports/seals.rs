@@ -25,7 +25,7 @@ pub trait SealStore: Send + Sync {
     fn provider_seal(
         &self,
         record: &Arc<ProviderRecord>,
-    ) -> Result<Arc<Evidence<ProviderRecord>>, StoreError>;
+    ) -> Result<Arc<Evidence<Arc<ProviderRecord>>>, StoreError>;
 
     /// Beside a cloud model that a person enabled; `None` where none stands there.
     ///

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     admit::Route,
-    capability::{CapabilitySnapshot, Limit},
+    capability::{Limit, SharedSnapshot},
     chat::Target,
     client::ClientToken,
     code::{ErrorCode, Phase},
@@ -27,7 +27,7 @@ pub struct RegistryView {
     /// Providers.
     pub providers: BTreeMap<ProviderId, Arc<ProviderRecord>>,
     /// What is known about their models.
-    pub snapshots: BTreeMap<ModelRef, Arc<CapabilitySnapshot>>,
+    pub snapshots: BTreeMap<ModelRef, SharedSnapshot>,
     /// The active profile, or the one that the job pinned.
     pub profile: Option<Arc<WorkProfile>>,
     /// Model names of clients, or patterns with `*`, and ours.
@@ -55,13 +55,14 @@ impl RegistryView {
 
 /// Where a request goes, and why.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Resolution {
     /// The model.
     pub model: ModelRef,
     /// Its provider.
     pub record: Arc<ProviderRecord>,
     /// What is known about it; `None` means that its models must be listed first.
-    pub snapshot: Option<Arc<CapabilitySnapshot>>,
+    pub snapshot: Option<SharedSnapshot>,
     /// Why, in order.
     pub because: Vec<Reason>,
     /// What to use when it fails. Never Cloud where the model is Local.
@@ -79,7 +80,7 @@ impl Resolution {
         Some(Route {
             record: Arc::clone(&self.record),
             model: self.model.model.clone(),
-            snapshot: Arc::clone(self.snapshot.as_ref()?),
+            snapshot: self.snapshot.clone()?,
         })
     }
 }

@@ -136,7 +136,7 @@ fn view_of(
     for (name, window, enabled, residence) in listed {
         view.snapshots.insert(
             model(name),
-            Arc::new(snapshot(name, *window, *enabled, *residence)),
+            snapshot(name, *window, *enabled, *residence).into(),
         );
     }
     view

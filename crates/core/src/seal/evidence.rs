@@ -3,25 +3,29 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    ops::Deref,
     sync::{Arc, OnceLock},
 };
 
 use super::{BadSeal, Revised, Seal, SealKeys, SealKind};
 use crate::{
-    capability::CapabilitySnapshot,
+    capability::SharedSnapshot,
     ids::{ModelRef, ProviderId},
     provider::ProviderRecord,
 };
 
 /// A stored seal, and the verdict on it once somebody asked. A store hands it out; only this crate judges it.
-pub struct Evidence<T> {
+pub struct Evidence<R> {
     seal: Option<Seal>,
     /// The revision that it stands beside.
     revision: u64,
-    judged: OnceLock<(Arc<T>, Result<(), BadSeal>)>,
+    judged: OnceLock<(R, Result<(), BadSeal>)>,
 }
 
-impl<T: Revised + PartialEq> Evidence<T> {
+impl<R> Evidence<R>
+where
+    R: Clone + PartialEq + Deref<Target: Revised>,
+{
     /// What stands beside a record of this revision; `None` where nothing does, or nothing that is a seal.
     #[must_use]
     pub fn new(seal: Option<Seal>, revision: u64) -> Self {
@@ -37,9 +41,9 @@ impl<T: Revised + PartialEq> Evidence<T> {
     ///
     /// # Errors
     /// [`BadSeal`].
-    pub fn judge(&self, record: &Arc<T>, keys: &SealKeys) -> Result<(), BadSeal> {
+    pub fn judge(&self, record: &R, keys: &SealKeys) -> Result<(), BadSeal> {
         if let Some((judged, verdict)) = self.judged.get()
-            && (Arc::ptr_eq(judged, record) || judged == record)
+            && judged == record
         {
             return *verdict;
         }
@@ -49,13 +53,13 @@ impl<T: Revised + PartialEq> Evidence<T> {
         let verdict = keys.check(&**record, self.seal.as_ref());
         // What the register says now says nothing about later.
         if !matches!(verdict, Err(BadSeal::Unreadable | BadSeal::Superseded)) {
-            let _another_was_first = self.judged.set((Arc::clone(record), verdict));
+            let _another_was_first = self.judged.set((record.clone(), verdict));
         }
         verdict
     }
 }
 
-impl<T> fmt::Debug for Evidence<T> {
+impl<R> fmt::Debug for Evidence<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Evidence")
             .field("sealed", &self.seal.is_some())
@@ -70,9 +74,9 @@ pub struct SealBook {
     /// What seals are checked with.
     pub keys: Option<Arc<SealKeys>>,
     /// Of providers.
-    pub providers: BTreeMap<ProviderId, Arc<Evidence<ProviderRecord>>>,
+    pub providers: BTreeMap<ProviderId, Arc<Evidence<Arc<ProviderRecord>>>>,
     /// Of what is known about models.
-    pub snapshots: BTreeMap<ModelRef, Arc<Evidence<CapabilitySnapshot>>>,
+    pub snapshots: BTreeMap<ModelRef, Arc<Evidence<SharedSnapshot>>>,
     /// Of the models that a person enabled.
     pub enabled: BTreeMap<ModelRef, Seal>,
     /// What was left out of the view because it is not as it was sealed, by kind and id.
@@ -96,7 +100,7 @@ impl SealBook {
     ///
     /// # Errors
     /// [`BadSeal`].
-    pub fn snapshot(&self, known: &Arc<CapabilitySnapshot>) -> Result<(), BadSeal> {
+    pub fn snapshot(&self, known: &SharedSnapshot) -> Result<(), BadSeal> {
         let model = ModelRef {
             provider: known.provider_id.clone(),
             model: known.model_id.clone(),
@@ -105,11 +109,14 @@ impl SealBook {
     }
 }
 
-fn judge<T: Revised + PartialEq>(
+fn judge<R>(
     keys: Option<&SealKeys>,
-    evidence: Option<&Arc<Evidence<T>>>,
-    record: &Arc<T>,
-) -> Result<(), BadSeal> {
+    evidence: Option<&Arc<Evidence<R>>>,
+    record: &R,
+) -> Result<(), BadSeal>
+where
+    R: Clone + PartialEq + Deref<Target: Revised>,
+{
     match (keys, evidence) {
         (None, _) => Ok(()),
         (Some(keys), Some(evidence)) => evidence.judge(record, keys),

@@ -497,12 +497,12 @@ async fn a8_an_empty_body_is_not_sent_to_cloud() {
 }
 
 #[tokio::test]
-async fn a12_a_log_that_cannot_be_written_changes_the_code_and_not_the_outcome() {
+async fn a12_a_log_that_cannot_be_written_changes_neither_code_nor_outcome() {
     let world = World::new(1);
     let request = call(&world, &local(), "hello").await;
     let request = with(request, |context| context.residence = Residence::Forwarded);
     world.memory.set_storage_failing(true);
-    denied(world.gate.clear(request).await, ErrorCode::Storage);
+    denied(world.gate.clear(request).await, ErrorCode::TierMismatch);
 }
 
 fn control(world: &World, record: &Arc<ProviderRecord>) -> ControlRequest {

@@ -9,8 +9,8 @@ use handshake_core::{
     digest::Digest,
     finding::{FindingLevel, ValidatorError},
     gate::{
-        EgressFacts, FindingsFact, LedgerFact, Outcome, PeerFact, PersonFact, Purpose, ReceiptFact,
-        RulesFact, SealFact, SecretFact, StepName, StepResult, decide,
+        Decision, EgressFacts, FindingsFact, LedgerFact, Outcome, PeerFact, PersonFact, Purpose,
+        ReceiptFact, RulesFact, SealFact, SecretFact, StepName, StepResult, decide,
     },
     ids::{ArtifactRef, ReceiptId},
     label::{Label, LabelBlock, Sensitivity},
@@ -24,34 +24,72 @@ use proptest::{prelude::*, sample::select};
 
 /// Facts of a cloud call with content that everything is known about and nothing speaks against.
 fn allowed() -> EgressFacts {
-    EgressFacts {
-        purpose: Purpose::Content,
-        seal: SealFact::Sealed,
-        rules: RulesFact::Current,
-        declared: ModelTier::Cloud,
-        reach: Reach::Direct,
-        posture: Arc::new(Posture {
-            locked: false,
-            cloud_allowed: true,
-            private_hosts: BTreeSet::new(),
-            min_assurance: Assurance::A1,
-            max_body_bytes: 100,
-            second_hand: SecondHand::Refuse,
-            digest: Digest::of(&[b"rules"]),
-        }),
-        governance: Governance::NO_PROFILE,
-        body_bytes: 50,
-        envelope_ok: true,
-        private_host_allowed: false,
-        peer: PeerFact::Classes(vec![AddressClass::Global]),
-        residence: Residence::Forwarded,
-        labels: Some(LabelVerdict::inline()),
-        findings: FindingsFact::Worst(None),
-        secret: SecretFact::NotNeeded,
-        contact: None,
-        receipt: ReceiptFact::Covered(coverage()),
-        person: None,
-        ledger: Some(LedgerFact::Committed),
+    let posture = Posture {
+        locked: false,
+        cloud_allowed: true,
+        private_hosts: BTreeSet::new(),
+        min_assurance: Assurance::A1,
+        max_body_bytes: 100,
+        second_hand: SecondHand::Refuse,
+        digest: Digest::of(&[b"rules"]),
+    };
+    let mut facts = EgressFacts::new(
+        Purpose::Content,
+        ModelTier::Cloud,
+        Reach::Direct,
+        Arc::new(posture),
+        Governance::NO_PROFILE,
+    );
+    facts.seal = SealFact::Sealed;
+    facts.rules = RulesFact::Current;
+    facts.body_bytes = 50;
+    facts.envelope_ok = true;
+    facts.peer = PeerFact::Classes(vec![AddressClass::Global]);
+    facts.residence = Residence::Forwarded;
+    facts.labels = Some(LabelVerdict::inline());
+    facts.findings = FindingsFact::Worst(None);
+    facts.secret = SecretFact::NotNeeded;
+    facts.receipt = ReceiptFact::Covered(coverage());
+    facts.ledger = Some(LedgerFact::Committed);
+    facts
+}
+
+/// What comes of the same facts but for one.
+fn but(facts: &EgressFacts, edit: impl FnOnce(&mut EgressFacts)) -> Decision {
+    let mut facts = facts.clone();
+    edit(&mut facts);
+    decide(&facts)
+}
+
+/// Nothing is filled in that somebody did not say.
+#[test]
+fn a8_facts_that_nobody_filled_in_let_nothing_go() {
+    let known = allowed();
+    for purpose in [Purpose::Content, Purpose::Control] {
+        for declared in [ModelTier::Local, ModelTier::Cloud] {
+            let bare = EgressFacts::new(
+                purpose,
+                declared,
+                Reach::Direct,
+                Arc::clone(&known.posture),
+                Governance::NO_PROFILE,
+            );
+            let outcome = decide(&bare).outcome;
+            assert!(
+                !matches!(outcome, Outcome::Allow | Outcome::AskPerson),
+                "{outcome:?}"
+            );
+            // Nor does any one of the facts that a call needs come with it.
+            let mut filled = bare.clone();
+            filled.seal = SealFact::Sealed;
+            filled.rules = RulesFact::Current;
+            filled.body_bytes = 0;
+            filled.envelope_ok = true;
+            assert_eq!(
+                decide(&filled).outcome,
+                Outcome::Deny(StepName::SecretBinding, ErrorCode::SecretUnbound)
+            );
+        }
     }
 }
 
@@ -443,7 +481,7 @@ proptest! {
         ];
         let leaves: Vec<u8> = order
             .into_iter()
-            .map(|findings| leave(decide(&EgressFacts { findings, ..facts.clone() }).outcome))
+            .map(|findings| leave(but(&facts, |facts| facts.findings = findings).outcome))
             .collect();
         prop_assert!(leaves.is_sorted_by(|a, b| a >= b), "{:?}", leaves);
     }
@@ -489,9 +527,9 @@ proptest! {
     /// A yes is a receipt: whatever a person says beside one lets nothing happen, and nobody is asked twice.
     #[test]
     fn a8_what_a_person_says_is_never_a_yes(facts in facts()) {
-        let unasked = decide(&EgressFacts { person: None, ..facts.clone() }).outcome;
+        let unasked = but(&facts, |facts| facts.person = None).outcome;
         for person in PERSONS {
-            let said = decide(&EgressFacts { person, ..facts.clone() }).outcome;
+            let said = but(&facts, |facts| facts.person = person).outcome;
             prop_assert!(leave(said) <= leave(unasked));
             match unasked {
                 Outcome::AskPerson if person.is_some() => {
@@ -505,12 +543,9 @@ proptest! {
     /// Nothing but a commit lets a Cloud call go, and no answer of the ledger makes good what another step denied.
     #[test]
     fn a8_nothing_but_a_commit_lets_a_cloud_call_go(facts in facts()) {
-        let committed = decide(&EgressFacts {
-            ledger: Some(LedgerFact::Committed),
-            ..facts.clone()
-        });
+        let committed = but(&facts, |facts| facts.ledger = Some(LedgerFact::Committed));
         for ledger in LEDGERS {
-            let answered = decide(&EgressFacts { ledger, ..facts.clone() });
+            let answered = but(&facts, |facts| facts.ledger = ledger);
             prop_assert!(leave(answered.outcome) <= leave(committed.outcome));
             if answered.outcome == Outcome::Allow && answered.effective == Some(ModelTier::Cloud) {
                 prop_assert_eq!(ledger, Some(LedgerFact::Committed));

@@ -8,7 +8,7 @@ mod relay;
 mod target;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -17,7 +17,7 @@ use axum::{
     response::Response,
 };
 use handshake_core::{
-    chat::{ChatRequest, Params, Shape, Verbatim},
+    chat::{ChatRequest, Shape, Verbatim},
     error::CallError,
     ids::{ProviderId, SessionId, TraceId},
     ports::EntropyExt,
@@ -185,20 +185,15 @@ impl Incoming {
 
     fn base(&self, found: &Found, stream: bool) -> Result<ChatRequest, CallError> {
         let session = SessionId::new(format!("request-{}", self.trace));
-        Ok(ChatRequest {
-            session_id: session.map_err(|_| bad("session"))?,
-            trace_id: self.trace,
-            principal: self.client.principal(),
-            target: found.target.clone(),
-            messages: Vec::new(),
-            tools: Vec::new(),
-            tool_choice: None,
-            structured_output_schema: None,
-            stream,
-            params: Params::default(),
-            artifacts: Vec::new(),
-            verbatim: None,
-        })
+        let mut request = ChatRequest::new(
+            session.map_err(|_| bad("session"))?,
+            self.trace,
+            self.client.principal(),
+            found.target.clone(),
+            Vec::new(),
+        );
+        request.stream = stream;
+        Ok(request)
     }
 
     /// The client's own bytes, but for the value of `model`.
@@ -212,21 +207,17 @@ impl Incoming {
             let value = self.headers.get(*name)?.to_str().ok()?;
             Some(((*name).to_owned(), value.to_owned()))
         });
-        Ok(ChatRequest {
-            tool_choice: peek.tool_choice.clone(),
-            structured_output_schema: peek.schema,
-            params: Params {
-                max_tokens: peek.max_tokens,
-                ..Params::default()
-            },
-            verbatim: Some(Verbatim {
-                shape: Shape::ChatCompletions,
-                body: body.ok_or_else(|| bad("model"))?,
-                headers: headers.collect(),
-                needs: peek.needs,
-            }),
-            ..self.base(&found, peek.stream)?
-        })
+        let mut request = self.base(&found, peek.stream)?;
+        request.tool_choice = peek.tool_choice;
+        request.structured_output_schema = peek.schema;
+        request.params.max_tokens = peek.max_tokens;
+        request.verbatim = Some(Verbatim {
+            shape: Shape::ChatCompletions,
+            body: body.ok_or_else(|| bad("model"))?,
+            headers: headers.collect(),
+            needs: peek.needs,
+        });
+        Ok(request)
     }
 
     /// The body in our words.
@@ -243,19 +234,21 @@ impl Incoming {
             created: now.unix_millis() / 1000,
             trailer: false,
         };
-        let request = ChatRequest {
-            messages: read.messages,
-            tools: read.tools,
-            tool_choice: read.tool_choice,
-            structured_output_schema: read.schema,
-            params: read.params,
-            ..self.base(&found, peek.stream)?
-        };
+        let mut request = self.base(&found, peek.stream)?;
+        request.messages = read.messages;
+        request.tools = read.tools;
+        request.tool_choice = read.tool_choice;
+        request.structured_output_schema = read.schema;
+        request.params = read.params;
         Ok((request, asked))
     }
 
     fn consent_session(&self) -> Result<SessionId, CallError> {
-        let client = self.client.token.name.as_str().replace('/', "_");
+        let client = self.client.token.name.as_str();
+        let client = match client.contains('/') {
+            true => client.replace('/', "_").into(),
+            false => Cow::Borrowed(client),
+        };
         let named = match self.headers.get("x-handshake-session") {
             None => format!("client:{client}"),
             Some(name) => {

@@ -53,6 +53,11 @@ impl Home {
 
     /// With other limits.
     pub async fn with(change: impl FnOnce(&mut Limits)) -> Self {
+        Self::wired(change, |_| {}).await
+    }
+
+    /// With other limits, and on other ports than those in memory.
+    pub async fn wired(change: impl FnOnce(&mut Limits), rewire: impl FnOnce(&mut Ports)) -> Self {
         let world = Arc::new(World::new(3));
         let memory = || Arc::new(world.memory.clone());
         let clock: Arc<dyn Clock> = Arc::new(Ticking(Instant::now()));
@@ -69,6 +74,7 @@ impl Home {
         let mut ports = Ports::new(&memory(), gate, adapters, clock, memory());
         // The tokens and models of these tests, and nothing of the memory's own.
         ports.feed = Arc::clone(&feed) as _;
+        rewire(&mut ports);
         let mut limits = Limits::default();
         change(&mut limits);
         let listener = Listener::bind(([127, 0, 0, 1], 0).into())

@@ -1,5 +1,16 @@
 //! What is counted, and who may see it.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use handshake_core::{
+    event::Event,
+    ports::{Backlog, FlightRecorder, RecordError, StoreError},
+};
+
 use super::{
     client::request,
     home::{Home, ask},
@@ -72,4 +83,88 @@ async fn c1_calls_are_counted_under_bounded_labels() {
         assert!(page.contains(line), "{line}\n{page}");
     }
     assert!(!page.contains("made-up"), "no free label: {page}");
+}
+
+/// A log that is as far behind as it is told.
+#[derive(Clone, Default)]
+struct Behind(Arc<Mutex<Backlog>>);
+
+impl Behind {
+    fn set(&self, backlog: Backlog) {
+        *self.0.lock().expect("not poisoned") = backlog;
+    }
+}
+
+#[async_trait]
+impl FlightRecorder for Behind {
+    async fn append_all(&self, _: Vec<Event>) -> Result<u64, RecordError> {
+        Err(StoreError::Failed.into())
+    }
+
+    async fn ready(&self) {}
+
+    fn submit(&self, _: Event) -> Result<(), RecordError> {
+        self.0.lock().expect("not poisoned").lost_storage += 1;
+        Err(StoreError::Failed.into())
+    }
+
+    async fn flush(&self) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn backlog(&self) -> Backlog {
+        *self.0.lock().expect("not poisoned")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_the_logs_lag_and_losses_show_and_move() {
+    let log = Behind::default();
+    let behind = log.clone();
+    let home = Home::wired(
+        |_| {},
+        move |ports| {
+            ports.recorder = Arc::new(behind);
+        },
+    )
+    .await;
+    home.token("metrics", "hsk_metrics", |_| {});
+    let shows = async |lines: [&str; 4]| {
+        let headers = "authorization: Bearer hsk_metrics\r\n";
+        let page = request(home.address, "GET", "/metrics", headers, "").await;
+        let page = page.text();
+        for line in lines {
+            assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+        }
+    };
+    shows([
+        "handshake_log_queued 0",
+        "handshake_log_lag_seconds 0.0",
+        r#"handshake_log_lost_total{cause="overflow"} 0"#,
+        r#"handshake_log_lost_total{cause="storage"} 0"#,
+    ])
+    .await;
+    log.set(Backlog {
+        queued: 7,
+        oldest: Some(Duration::from_millis(1_500)),
+        lost_overflow: 3,
+        lost_storage: 0,
+    });
+    // What a call could not have recorded moves it too.
+    assert_eq!(home.post("", &ask("made-up", false, "")).await.status, 404);
+    shows([
+        "handshake_log_queued 7",
+        "handshake_log_lag_seconds 1.5",
+        r#"handshake_log_lost_total{cause="overflow"} 3"#,
+        r#"handshake_log_lost_total{cause="storage"} 1"#,
+    ])
+    .await;
+    log.set(Backlog::default());
+    shows([
+        "handshake_log_queued 0",
+        "handshake_log_lag_seconds 0.0",
+        r#"handshake_log_lost_total{cause="overflow"} 0"#,
+        r#"handshake_log_lost_total{cause="storage"} 0"#,
+    ])
+    .await;
 }

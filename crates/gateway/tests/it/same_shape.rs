@@ -199,3 +199,88 @@ async fn b6_admission_holds_for_bodies_that_go_through() {
     assert_eq!(home.post("", picture).await.status, 501);
     assert_eq!(upstream.bodies().len(), 1, "nothing of them was sent");
 }
+
+/// An answer of the provider with this text, and the head of it.
+fn object(text: &str, finish: &str) -> (&'static str, String) {
+    let text = serde_json::to_string(text).expect("text");
+    let object = format!(
+        r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":{text}}},"finish_reason":"{finish}"}}]}}"#
+    );
+    (
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n",
+        object,
+    )
+}
+
+fn form(schema: &str, strict: &str) -> String {
+    format!(
+        r#","response_format":{{"type":"json_schema","json_schema":{{"name":"n","schema":{schema}{strict}}}}}"#
+    )
+}
+
+const ANSWERED: &str = r#"{"type":"object","required":["answer"]}"#;
+const ELSEWHERE: &str = r#"{"$ref":"https://example.com/schema.json"}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_an_answer_that_breaks_the_clients_schema_is_no_success_strict_or_not() {
+    for (text, finish, good) in [
+        (r#"{"answer":42}"#, "stop", true),
+        (r#"{"question":42}"#, "stop", false),
+        ("forty-two", "stop", false),
+        (r#"{"answer":4"#, "length", false),
+    ] {
+        let (head, object) = object(text, finish);
+        let upstream = Upstream::whole(head, &object).await;
+        let home = Home::new().await;
+        home.local(&upstream.url()).await;
+        for strict in ["", r#","strict":false"#, r#","strict":true"#] {
+            let body = ask("local", false, &form(ANSWERED, strict));
+            let answer = home.post("", &body).await;
+            if good {
+                assert_eq!((answer.status, answer.text()), (200, object.clone()));
+            } else {
+                assert_ne!(answer.status, 200, "{strict}");
+                let said = answer.text();
+                assert!(said.contains("HSK-422-STRUCTURED-OUTPUT-INVALID"), "{said}");
+                assert!(!said.contains("forty-two"), "{said}");
+            }
+        }
+        assert_eq!(upstream.bodies().len(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_a_stream_that_breaks_the_clients_schema_does_not_end_well() {
+    let upstream = Upstream::stream(vec![say(FIRST), say(SECOND), say(DONE)]).await;
+    let home = Home::new().await;
+    home.local(&upstream.url()).await;
+    let answer = home
+        .post("", &ask("local", true, &form(ANSWERED, "")))
+        .await;
+    let said = answer.text();
+    assert!(said.contains("HSK-422-STRUCTURED-OUTPUT-INVALID"), "{said}");
+    assert!(!said.contains("[DONE]"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_a_schema_that_cannot_be_checked_is_a_wish_or_refused_before_a_byte_is_sent() {
+    let (head, object) = object("forty-two", "stop");
+    let upstream = Upstream::whole(head, &object).await;
+    let home = Home::new().await;
+    home.local(&upstream.url()).await;
+    let body = ask("local", false, &form(ELSEWHERE, ""));
+    let answer = home.post("", &body).await;
+    assert_eq!((answer.status, answer.text()), (200, object));
+    assert_eq!(upstream.bodies(), [body.replace("local/m", "m")]);
+
+    let body = ask("local", false, &form(ELSEWHERE, r#","strict":true"#));
+    let refused = home.post("", &body).await;
+    assert_eq!(refused.status, 422);
+    let said = refused.text();
+    assert!(said.contains("HSK-422-SCHEMA-KEYWORD"), "{said}");
+    assert!(
+        said.contains("response_format.json_schema.schema"),
+        "{said}"
+    );
+    assert_eq!(upstream.bodies().len(), 1, "nothing was sent");
+}

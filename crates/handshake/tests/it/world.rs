@@ -7,7 +7,7 @@ use handshake_core::{
     capability::{Claims, Feature, Limit},
     ids::{ModelId, ProviderId, Token},
     ports::{EntropyExt, ProviderStore},
-    provider::ProviderDraft,
+    provider::{ProviderDraft, ProviderRecord},
     secret::SecretRef,
     tier::Reach,
 };
@@ -26,7 +26,7 @@ pub(crate) const MODEL: &str = "cloud/sim-large:latest";
 pub(crate) struct World {
     pub(crate) handshake: Handshake,
     pub(crate) cloud: Simulator,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A builder whose home and list of trusted homes lie in this folder.
@@ -68,8 +68,13 @@ impl World {
         Self {
             handshake,
             cloud,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The same home, opened once more as another process would.
+    pub(crate) async fn opened_again(&self) -> Handshake {
+        builder(&self.folder).open().await.expect("opened again")
     }
 }
 
@@ -90,18 +95,12 @@ async fn enrol(handshake: &Handshake, simulator: &Simulator, passphrase: Option<
     let record = draft.into_record(parts.clock.now()).expect("valid");
     let key: [u8; 20] = OsEntropy.bytes();
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let claims = Claims {
-        features: [Feature::SupportsStreaming, Feature::SupportsMultiTurn]
-            .map(|feature| (feature, true))
-            .into(),
-        limits: [(Limit::MaxContextWindow, 32_768)].into(),
-    };
-    let model = ModelId::new("sim-large:latest").expect("valid");
     // In a home in which nobody can approve there is nobody to seal it either.
     let Some(factor) = passphrase.map(secret) else {
         ProviderStore::put(&parts.store, record.clone(), None)
             .await
             .expect("stored");
+        let (model, claims) = model();
         registry::enable(parts.runtime.ports(), &Arc::new(record), &model, claims)
             .await
             .expect("stored");
@@ -117,6 +116,25 @@ async fn enrol(handshake: &Handshake, simulator: &Simulator, passphrase: Option<
         .put_secret("cloud-key", record.base_url.origin(), &secret(&key))
         .expect("stored");
     parts.enrolled_again().await.expect("enrolled");
+    enable(handshake, record).await;
+}
+
+/// The cloud's model, and what a person says about it.
+fn model() -> (ModelId, Claims) {
+    let claims = Claims {
+        features: [Feature::SupportsStreaming, Feature::SupportsMultiTurn]
+            .map(|feature| (feature, true))
+            .into(),
+        limits: [(Limit::MaxContextWindow, 32_768)].into(),
+    };
+    (ModelId::new("sim-large:latest").expect("valid"), claims)
+}
+
+/// Enables the cloud's model.
+pub(crate) async fn enable(handshake: &Handshake, record: ProviderRecord) {
+    let (parts, (model, claims)) = (handshake.parts(), model());
+    let factor = secret(PASSPHRASE);
+    let approval = parts.vault.approve(Some(&factor)).expect("the passphrase");
     parts
         .enable_model(&Arc::new(record), &model, claims, Some(&approval))
         .await

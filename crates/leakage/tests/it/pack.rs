@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use handshake_core::finding::FindingLevel;
-use handshake_leakage::{Engine, PackError, Verdict};
+use handshake_core::{
+    finding::{FindingLevel, WorkBudget},
+    ids::RuleId,
+    secret::Secret,
+};
+use handshake_leakage::{Engine, Enrolment, PackError, Verdict};
 
 /// Rules whose synthetic values are documented examples or checksummed by hand.
 const SEEDS: u64 = 8;
@@ -128,4 +132,77 @@ fn the_digest_follows_the_rules() {
         Engine::from_toml(&[&rule.replace("'xyz'\nsample", "'xyz1'\nsample")]).expect("a pack");
     assert_ne!(one.digest(), other.digest());
     assert_eq!(Engine::builtin().digest(), Engine::builtin().digest());
+}
+
+fn ids(names: &[&str]) -> BTreeSet<RuleId> {
+    let id = |name: &&str| RuleId::new(*name).expect("an id");
+    names.iter().map(id).collect()
+}
+
+#[test]
+fn n3_a_rule_that_is_off_finds_nothing_and_the_others_stand() {
+    let all = Engine::builtin();
+    let token = all.sample("github-token", 1).expect("a rule");
+    let other = all.sample("gitlab-token", 1).expect("a rule");
+    let verdict = |engine: &Engine, text: &str| {
+        let found = engine.scan_text(text).expect("within budget");
+        Verdict::of(&found)
+    };
+    let text = format!("see {token}");
+    assert_eq!(verdict(&all, &text), Verdict::Block);
+    let some = Engine::builtin_without(&ids(&["github-token"])).expect("known");
+    assert_eq!(verdict(&some, &text), Verdict::Clean);
+    assert_eq!(verdict(&some, &format!("see {other}")), Verdict::Block);
+    assert!(some.explain("github-token").is_none() && some.explain("gitlab-token").is_some());
+    assert_eq!(some.rules().len() + 1, all.rules().len());
+    assert_eq!(some.off(), &ids(&["github-token"]));
+}
+
+#[test]
+fn n3_what_is_off_is_part_of_the_ruleset() {
+    let without = |names| {
+        Engine::builtin_without(&ids(names))
+            .expect("known")
+            .digest()
+    };
+    let all = Engine::builtin().digest();
+    assert_eq!(without(&[]), all);
+    let one = without(&["github-token"]);
+    let both = without(&["github-token", "gitlab-token"]);
+    assert!(one != all && both != all && both != one);
+    assert_eq!(both, without(&["gitlab-token", "github-token"]));
+}
+
+#[test]
+fn n3_what_is_no_rule_is_named_and_what_is_code_is_never_off() {
+    for name in ["github-tokens", "enrolled", "token-ids"] {
+        let refused = Engine::builtin_without(&ids(&["github-token", name]));
+        assert_eq!(
+            refused.err(),
+            Some(PackError::Unknown(name.to_owned())),
+            "{name}"
+        );
+    }
+    let every: BTreeSet<_> = Engine::builtin()
+        .rules()
+        .into_iter()
+        .map(|r| r.id)
+        .collect();
+    let none = Engine::builtin_without(&every).expect("known");
+    assert!(none.rules().is_empty());
+    let mut enrolled = Enrolment::new(1);
+    let secret = "kx4-Pw9-72hQ-vvT0-19ab";
+    enrolled
+        .add(&Secret::new(secret.as_bytes().to_vec()))
+        .expect("strong");
+    let mut budget = WorkBudget::new(1 << 20);
+    let found = none
+        .scan(
+            format!("see {secret}").as_bytes(),
+            &enrolled,
+            true,
+            &mut budget,
+        )
+        .expect("within budget");
+    assert_eq!(Verdict::of(&found), Verdict::Block);
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use handshake_core::{
-    capability::CapabilitySnapshot,
+    capability::{CapabilitySnapshot, SharedSnapshot},
     digest::Digest,
     ids::{ModelRef, ProviderId},
     ports::StoreError,
@@ -218,8 +218,8 @@ fn others(conn: &Connection, view: &mut RegistryView, keys: &SealKeys) -> Result
 /// What is known about a model, and the seals beside it.
 struct Known {
     model: ModelRef,
-    snapshot: Arc<CapabilitySnapshot>,
-    evidence: Arc<Evidence<CapabilitySnapshot>>,
+    snapshot: SharedSnapshot,
+    evidence: Arc<Evidence<SharedSnapshot>>,
     enabled: Option<Seal>,
 }
 
@@ -235,7 +235,7 @@ impl Known {
             },
             evidence: Arc::new(evidence),
             enabled: seals::stored(blob(row, 2)?),
-            snapshot: Arc::new(snapshot),
+            snapshot: snapshot.into(),
         })
     }
 }

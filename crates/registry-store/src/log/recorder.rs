@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use handshake_core::{
     event::{Body, Event},
-    ports::{FlightRecorder, RecordError, StoreError},
+    ports::{Backlog, FlightRecorder, RecordError, StoreError},
 };
 
 use crate::{
@@ -45,6 +45,10 @@ impl FlightRecorder for Store {
         }
         // One queue, served in order: what was submitted before is in this transaction or an earlier one.
         Ok(self.write::<_, StoreError, _>(|_| Ok(())).await?)
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.shared().waiting.backlog()
     }
 }
 

@@ -10,14 +10,14 @@ use handshake_core::{
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::time::{Instant, timeout};
 
-use super::{BEAT, Result, sweep};
+use super::{HEARTBEAT, Result, sweep};
 use crate::{codec, store::Store, writer::Tx};
 
 /// How often a waiter looks for decisions that another process stored.
 const POLL: Duration = Duration::from_millis(100);
 
 /// Where a request stands.
-enum Standing {
+enum RequestState {
     /// Undecided until this deadline.
     Pending(UtcTime),
     Decided(Decided),
@@ -33,61 +33,61 @@ pub(super) async fn wait(
     let until = Instant::now().checked_add(at_most);
     let clock = &store.shared().options.clock;
     // Before anybody counts as waiting: coming back to a withdrawn request does not revive it.
-    if let Some(decided) = settle(store.write(move |tx| arrive(tx, request_id)).await?)? {
+    if let Some(decided) = decision(store.write(move |tx| register(tx, request_id)).await?)? {
         return Ok(decided);
     }
-    let mut heard = clock.monotonic();
+    let mut last_heartbeat = clock.monotonic();
     let _waiter = Waiter::new(store, request_id);
     loop {
-        let told = store.shared().decided.notified();
-        tokio::pin!(told);
+        let decided = store.shared().decided.notified();
+        tokio::pin!(decided);
         // From here on nothing that is told is missed, and what was decided before is read below.
-        told.as_mut().enable();
+        decided.as_mut().enable();
         let mut found = store
-            .read::<_, QueueError, _>(move |conn| standing(conn, request_id))
+            .read::<_, QueueError, _>(move |conn| request_state(conn, request_id))
             .await?;
-        if matches!(found, Standing::Pending(deadline) if deadline <= clock.now()) {
+        if matches!(found, RequestState::Pending(deadline) if deadline <= clock.now()) {
             // Ends it for everybody; a decision that came in between stands.
             found = store.write(move |tx| look(tx, request_id)).await?;
         }
-        if let Some(decided) = settle(found)? {
+        if let Some(decided) = decision(found)? {
             return Ok(decided);
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(Decided::Expired);
         }
-        if clock.monotonic().saturating_sub(heard) >= BEAT {
-            heard = clock.monotonic();
-            store.write(move |tx| beat(tx, request_id)).await?;
+        if clock.monotonic().saturating_sub(last_heartbeat) >= HEARTBEAT {
+            last_heartbeat = clock.monotonic();
+            store.write(move |tx| heartbeat(tx, request_id)).await?;
         }
         // Either way it looks again.
-        let _told = timeout(left.unwrap_or(POLL).min(POLL), told).await;
+        let _notified = timeout(left.unwrap_or(POLL).min(POLL), decided).await;
     }
 }
 
-fn settle(standing: Standing) -> std::result::Result<Option<Decided>, QueueError> {
-    match standing {
-        Standing::Pending(_) => Ok(None),
-        Standing::Decided(decided) => Ok(Some(decided)),
-        Standing::Gone => Err(QueueError::Unknown),
+fn decision(state: RequestState) -> std::result::Result<Option<Decided>, QueueError> {
+    match state {
+        RequestState::Pending(_) => Ok(None),
+        RequestState::Decided(decided) => Ok(Some(decided)),
+        RequestState::Gone => Err(QueueError::Unknown),
     }
 }
 
-fn arrive(tx: &Tx<'_>, request_id: RequestId) -> Result<Standing> {
-    let standing = look(tx, request_id)?;
-    if matches!(standing, Standing::Pending(_)) {
-        beat(tx, request_id)?;
+fn register(tx: &Tx<'_>, request_id: RequestId) -> Result<RequestState> {
+    let state = look(tx, request_id)?;
+    if matches!(state, RequestState::Pending(_)) {
+        heartbeat(tx, request_id)?;
     }
-    Ok(standing)
+    Ok(state)
 }
 
-fn look(tx: &Tx<'_>, request_id: RequestId) -> Result<Standing> {
+fn look(tx: &Tx<'_>, request_id: RequestId) -> Result<RequestState> {
     sweep(tx)?;
-    standing(tx.conn, request_id)
+    request_state(tx.conn, request_id)
 }
 
-fn beat(tx: &Tx<'_>, request_id: RequestId) -> Result<()> {
+fn heartbeat(tx: &Tx<'_>, request_id: RequestId) -> Result<()> {
     let (id, now) = (request_id.to_string(), tx.now().unix_millis());
     tx.conn
         .prepare_cached(
@@ -104,7 +104,7 @@ fn seen(tx: &Tx<'_>, request_id: &str, now: i64) -> Result<()> {
     Ok(())
 }
 
-fn standing(conn: &Connection, request_id: RequestId) -> Result<Standing> {
+fn request_state(conn: &Connection, request_id: RequestId) -> Result<RequestState> {
     let found: Option<(String, Option<String>, i64)> = conn
         .prepare_cached("SELECT state, receipt_id, deadline FROM requests WHERE request_id = ?1")?
         .query_row(params![request_id.to_string()], |row| {
@@ -112,14 +112,16 @@ fn standing(conn: &Connection, request_id: RequestId) -> Result<Standing> {
         })
         .optional()?;
     let Some((state, receipt, deadline)) = found else {
-        return Ok(Standing::Gone);
+        return Ok(RequestState::Gone);
     };
     Ok(match (&state[..], receipt) {
-        ("pending", _) => Standing::Pending(codec::time(deadline)),
-        ("approved", Some(receipt)) => Standing::Decided(Decided::Approved(codec::id(&receipt)?)),
-        ("denied", _) => Standing::Decided(Decided::Denied),
-        ("expired", _) => Standing::Decided(Decided::Expired),
-        ("withdrawn", _) => Standing::Gone,
+        ("pending", _) => RequestState::Pending(codec::time(deadline)),
+        ("approved", Some(receipt)) => {
+            RequestState::Decided(Decided::Approved(codec::id(&receipt)?))
+        }
+        ("denied", _) => RequestState::Decided(Decided::Denied),
+        ("expired", _) => RequestState::Decided(Decided::Expired),
+        ("withdrawn", _) => RequestState::Gone,
         _ => return Err(StoreError::Damaged.into()),
     })
 }

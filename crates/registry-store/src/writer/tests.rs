@@ -4,7 +4,7 @@ use handshake_core::{
     event::Actor,
     event::{Body, EventScope},
     ids::EventId,
-    ports::{EgressLedger, FlightRecorder, FlightRecorderExt, ProviderStore, RecordError},
+    ports::{Backlog, EgressLedger, FlightRecorder, FlightRecorderExt, ProviderStore, RecordError},
 };
 
 use super::*;
@@ -108,10 +108,12 @@ async fn s24_after_a_full_disk_nothing_is_written_until_it_is_opened_again() {
         store.append(event(3)).await,
         Err(RecordError::Store(StoreError::Failed))
     );
+    let lost = store.backlog().lost_storage;
     assert_eq!(
         store.submit(event(4)),
         Err(RecordError::Store(StoreError::Failed))
     );
+    assert_eq!(store.backlog().lost_storage, lost + 1);
     assert_eq!(
         store.flush().await,
         Err(RecordError::Store(StoreError::Failed))
@@ -155,8 +157,10 @@ async fn p9_events_outlast_another_process_that_is_busy() {
         Err(RecordError::Store(StoreError::Failed))
     );
     assert!(!store.is_poisoned());
+    assert_eq!(store.backlog().queued, 50);
     other.execute_batch("ROLLBACK").expect("unlocks");
     store.flush().await.expect("flushes");
+    assert_eq!(store.backlog(), Backlog::default());
     let events = store.log_tail(100).await.expect("reads");
     let ids: Vec<_> = events
         .iter()
@@ -209,6 +213,7 @@ async fn p9_one_event_that_cannot_be_written_takes_no_other_with_it() {
             .collect::<Vec<_>>(),
         [(Some(1), LossCause::Storage)]
     );
+    assert_eq!(store.backlog().lost_storage, 1);
     let verdict = store.verify_log(Vec::new()).await.expect("verifies");
     assert!(verdict.tampering.is_empty(), "a loss is no tampering");
 }

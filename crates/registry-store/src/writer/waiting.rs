@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use handshake_core::event::Event;
+use handshake_core::{event::Event, ports::Backlog};
 use tokio::sync::Notify;
 
 use super::Job;
@@ -37,10 +37,36 @@ pub(crate) struct Waiting {
     /// Told when `held` falls below the mark.
     freed: Notify,
     ended: AtomicBool,
-    /// Events that did not fit and are not recorded as lost yet.
-    pub(super) overflowed: AtomicU64,
-    /// Events that could not be written and are not recorded as lost yet.
-    pub(super) failed: AtomicU64,
+    /// Events that did not fit.
+    pub(super) overflowed: Lost,
+    /// Events that could not be written.
+    pub(super) failed: Lost,
+}
+
+/// Events that were lost for one reason.
+#[derive(Default)]
+pub(super) struct Lost {
+    all: AtomicU64,
+    /// Those that the log says are lost.
+    recorded: AtomicU64,
+}
+
+impl Lost {
+    pub(super) fn add(&self, events: u64) {
+        self.all.fetch_add(events, Ordering::SeqCst);
+    }
+
+    /// Those that the log does not know of yet.
+    pub(super) fn unrecorded(&self) -> u64 {
+        // What is recorded was counted before: read in this order, it is never the larger one.
+        let recorded = self.recorded.load(Ordering::SeqCst);
+        self.all.load(Ordering::SeqCst) - recorded
+    }
+
+    /// The log says so of this many.
+    pub(super) fn recorded(&self, events: u64) {
+        self.recorded.fetch_add(events, Ordering::SeqCst);
+    }
 }
 
 #[derive(Default)]
@@ -49,6 +75,8 @@ struct State {
     work: Vec<Placed>,
     /// When the first of the events came.
     since: Option<Instant>,
+    /// When the first of those came that are being written.
+    writing: Option<Instant>,
     sleep: Sleep,
     closed: bool,
 }
@@ -100,11 +128,11 @@ impl Waiting {
     pub(crate) fn event(&self, event: Event, places: usize) -> Result<(), Refused> {
         let mut state = self.lock();
         if state.closed || self.ended.load(Ordering::SeqCst) {
-            self.failed.fetch_add(1, Ordering::SeqCst);
+            self.failed.add(1);
             return Err(Refused::Ended);
         }
         if self.held.load(Ordering::SeqCst) >= places {
-            self.overflowed.fetch_add(1, Ordering::SeqCst);
+            self.overflowed.add(1);
             return Err(Refused::Full);
         }
         self.held.fetch_add(1, Ordering::SeqCst);
@@ -123,14 +151,25 @@ impl Waiting {
 
     /// Whether no event is queued or being written, and none was lost.
     pub(crate) fn holds_none(&self) -> bool {
-        let counts = [&self.overflowed, &self.failed];
-        self.held.load(Ordering::SeqCst) == 0
-            && counts.iter().all(|count| count.load(Ordering::SeqCst) == 0)
+        let lost = [&self.overflowed, &self.failed];
+        self.held.load(Ordering::SeqCst) == 0 && lost.iter().all(|lost| lost.unrecorded() == 0)
+    }
+
+    /// What waits, since when, and what was lost.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let state = self.lock();
+        let oldest = state.writing.or(state.since);
+        Backlog {
+            queued: self.held.load(Ordering::SeqCst) as u64,
+            oldest: oldest.map(|since| since.elapsed()),
+            lost_overflow: self.overflowed.all.load(Ordering::SeqCst),
+            lost_storage: self.failed.all.load(Ordering::SeqCst),
+        }
     }
 
     /// An event that never came into the queue is lost too.
     pub(crate) fn refused(&self) {
-        self.failed.fetch_add(1, Ordering::SeqCst);
+        self.failed.add(1);
     }
 
     /// Queues work. A closed queue drops it, and with it the reply: the caller hears of it.
@@ -186,7 +225,7 @@ impl Waiting {
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.sleep = Sleep::Awake;
-        state.since = None;
+        state.writing = state.since.take();
         Batch {
             events: std::mem::take(&mut state.events),
             work: std::mem::take(&mut state.work),
@@ -201,14 +240,16 @@ impl Waiting {
             placed.after += events.len();
         }
         events.append(&mut state.events);
-        if !events.is_empty() {
-            state.since.get_or_insert_with(Instant::now);
+        if let Some(first) = state.writing.take() {
+            // They waited long enough, and for no company.
+            state.since = Some(first);
         }
         state.events = events;
     }
 
     /// Gives the places of events back that are written, or will never be.
     pub(super) fn release(&self, events: usize) {
+        self.lock().writing = None;
         let before = self.held.fetch_sub(events, Ordering::SeqCst);
         if before >= HIGH_WATER && before - events < HIGH_WATER {
             self.freed.notify_waiters();

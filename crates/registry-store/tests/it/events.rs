@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use handshake_core::{
     event::{Body, LossCause, RecordedEvent},
-    ports::{FlightRecorder, FlightRecorderExt, RecordError, StoreError},
+    ports::{Backlog, FlightRecorder, FlightRecorderExt, RecordError, StoreError},
 };
 use handshake_flight_recorder::{Anchor, Status, Trust, verify_export};
 
@@ -75,6 +75,14 @@ async fn p9_what_overflows_is_counted_and_recorded() {
         }
     }
     assert_eq!(lost, 5000 - 4096);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let backlog = world.store.backlog();
+    assert_eq!(
+        (backlog.queued, backlog.lost_overflow, backlog.lost_storage),
+        (4096, lost, 0)
+    );
+    let waited = backlog.oldest.expect("something waits");
+    assert!(waited >= Duration::from_millis(20), "{waited:?}");
     // An outcome still has a place.
     let mut outcome = event(1);
     outcome.body = Body::CallCompleted {
@@ -93,6 +101,12 @@ async fn p9_what_overflows_is_counted_and_recorded() {
     drop(other);
     world.store.flush().await.expect("flushes");
     world.store.flush().await.expect("flushes");
+    let caught_up = Backlog {
+        lost_overflow: lost,
+        ..Backlog::default()
+    };
+    // That a loss is in the log makes it no smaller.
+    assert_eq!(world.store.backlog(), caught_up);
     let losses = world.store.log_losses().await.expect("reads");
     let count: u64 = losses.iter().map(|loss| loss.lost.expect("known")).sum();
     assert_eq!(count, lost);

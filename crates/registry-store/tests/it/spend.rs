@@ -257,6 +257,10 @@ async fn a8_a_revoked_receipt_is_spent_no_more() {
     assert_eq!(late, Err(LedgerError::Contended));
     let revoked = world.store.revoked_since(before).await.expect("lists");
     assert_eq!(revoked, [first.consent_receipt_id]);
+    let led_to = |since| world.store.providers_revoked_since(since);
+    assert_eq!(led_to(before).await, Ok([provider_id()].into()));
+    let after = handshake_core::ports::Clock::now(&*since).plus(Duration::from_millis(1));
+    assert_eq!(led_to(after).await, Ok([].into()));
     assert_eq!(world.store.revoke_all().await, Ok(1));
     let late = commit(&world.store, Some(spend(&second, 0, 1, 1)), 1).await;
     assert_eq!(late, Err(LedgerError::Contended));

@@ -157,7 +157,7 @@ impl Attempts<'_> {
             usage,
         };
         self.log.record(tier, completed).await?;
-        guard.told();
+        guard.reported();
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use handshake_core::{
-    capability::CapabilitySnapshot,
+    capability::SharedSnapshot,
     code::{ErrorCode, Phase},
     error::CallError,
     ids::ModelRef,
@@ -22,7 +22,7 @@ use crate::{config::Config, ports::Ports, route::stale};
 /// How long nobody reads again beside the calls after that failed.
 const PAUSE: Duration = Duration::from_secs(10);
 
-type Known = Result<Arc<CapabilitySnapshot>, CallError>;
+type Known = Result<SharedSnapshot, CallError>;
 type Answer = watch::Receiver<Option<Known>>;
 
 /// The readings that are under way, by model.
@@ -158,7 +158,7 @@ impl Work {
                 self.governance,
             )
             .await
-            .map(Arc::new),
+            .map(SharedSnapshot::from),
         };
         self.failed = known.is_err();
         // Ended before it is told: whoever comes in between finds what was stored.
@@ -167,12 +167,12 @@ impl Work {
     }
 
     /// What another reading stored since the caller's view was made.
-    fn read_meanwhile(&self) -> Option<Arc<CapabilitySnapshot>> {
+    fn read_meanwhile(&self) -> Option<SharedSnapshot> {
         let view = self.ports.feed.current().ok()?;
         let known = view.snapshots.get(&self.model)?;
         view.seals.snapshot(known).ok()?;
         let fresh = !stale(&self.record, known, &self.ports, &self.config);
-        fresh.then(|| Arc::clone(known))
+        fresh.then(|| known.clone())
     }
 }
 

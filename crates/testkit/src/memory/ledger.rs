@@ -36,7 +36,7 @@ impl EgressLedger for Memory {
             return Err(LedgerError::Stale);
         }
         let use_id = match (&intent.spend, &intent.event.body) {
-            (Some(spend), _) => take(&mut state, spend, now)?,
+            (Some(spend), _) => spend_receipt(&mut state, spend, now)?,
             (None, Body::CallAttempt { use_id, .. }) => *use_id,
             (None, _) => UseId::from_entropy(self.bytes()),
         };
@@ -74,7 +74,7 @@ fn epochs(state: &State, provider: &ProviderId) -> Epochs {
     }
 }
 
-fn take(state: &mut State, spend: &Spend, now: UtcTime) -> Result<UseId, LedgerError> {
+fn spend_receipt(state: &mut State, spend: &Spend, now: UtcTime) -> Result<UseId, LedgerError> {
     let stored = state
         .receipts
         .get_mut(&spend.receipt_id)

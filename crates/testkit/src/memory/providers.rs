@@ -125,7 +125,7 @@ fn view(state: &State) -> RegistryView {
             .map(|(id, record)| (id.clone(), Arc::new(record.clone())))
             .collect(),
         snapshots: snapshots
-            .map(|(model, known)| (model.clone(), Arc::new(known.clone())))
+            .map(|(model, known)| (model.clone(), known.clone().into()))
             .collect(),
         profile: active
             .and_then(|id| state.profiles.get(id))

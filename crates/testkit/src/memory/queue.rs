@@ -23,7 +23,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 
 /// The state of a request.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Standing {
+enum RequestState {
     Pending,
     Decided(Decided),
     Withdrawn,
@@ -33,14 +33,14 @@ enum Standing {
 pub(crate) struct Request {
     submission: Submission,
     submitted_at: UtcTime,
-    standing: Standing,
+    state: RequestState,
     waiters: u32,
     last_waited: UtcTime,
 }
 
 impl Request {
     fn is_pending(&self) -> bool {
-        self.standing == Standing::Pending
+        self.state == RequestState::Pending
     }
 }
 
@@ -65,9 +65,9 @@ fn sweep(state: &mut State, now: UtcTime) {
         .filter(|request| request.is_pending())
     {
         if request.submission.deadline <= now {
-            request.standing = Standing::Decided(Decided::Expired);
+            request.state = RequestState::Decided(Decided::Expired);
         } else if request.waiters == 0 && now.since(request.last_waited) >= ABANDONED {
-            request.standing = Standing::Withdrawn;
+            request.state = RequestState::Withdrawn;
         }
     }
 }
@@ -122,7 +122,7 @@ impl ApprovalQueue for Memory {
         let request = Request {
             submission,
             submitted_at: now,
-            standing: Standing::Pending,
+            state: RequestState::Pending,
             waiters: 0,
             last_waited: now,
         };
@@ -135,19 +135,15 @@ impl ApprovalQueue for Memory {
 
     async fn wait(&self, request_id: RequestId, at_most: Duration) -> Result<Decided, QueueError> {
         let until = tokio::time::Instant::now() + at_most;
-        let waiter = Waiter::arrive(self, request_id)?;
+        let waiter = Waiter::register(self, request_id)?;
         loop {
             {
                 let mut state = self.store()?;
                 sweep(&mut state, self.now());
-                match state
-                    .requests
-                    .get(&request_id)
-                    .map(|request| request.standing)
-                {
-                    None | Some(Standing::Withdrawn) => return Err(QueueError::Unknown),
-                    Some(Standing::Decided(decided)) => return Ok(decided),
-                    Some(Standing::Pending) => {}
+                match state.requests.get(&request_id).map(|request| request.state) {
+                    None | Some(RequestState::Withdrawn) => return Err(QueueError::Unknown),
+                    Some(RequestState::Decided(decided)) => return Ok(decided),
+                    Some(RequestState::Pending) => {}
                 }
             }
             if tokio::time::Instant::now() >= until {
@@ -262,7 +258,7 @@ fn approve(
         .requests
         .get_mut(&ext.request_id)
         .ok_or(QueueError::Mismatch)?;
-    request.standing = Standing::Decided(Decided::Approved(id));
+    request.state = RequestState::Decided(Decided::Approved(id));
     let body = Body::CloudEscalationApproved {
         request_id: ext.request_id,
         consent_receipt_id: id,
@@ -290,7 +286,7 @@ fn refuse(
         .requests
         .get_mut(&request_id)
         .ok_or(QueueError::Unknown)?;
-    request.standing = Standing::Decided(Decided::Denied);
+    request.state = RequestState::Decided(Decided::Denied);
     let ext = &request.submission.plan.ext;
     let key = (ext.principal.clone(), ext.destination.provider_id.clone());
     let event = (request.waiters == 0).then(|| denied(request, event_id, now));
@@ -347,7 +343,7 @@ struct Waiter {
 }
 
 impl Waiter {
-    fn arrive(memory: &Memory, request_id: RequestId) -> Result<Self, QueueError> {
+    fn register(memory: &Memory, request_id: RequestId) -> Result<Self, QueueError> {
         let now = memory.now();
         let mut state = memory.store()?;
         // Before anybody counts as waiting: coming back to a withdrawn request does not revive it.

@@ -61,8 +61,9 @@ impl SealStore for Memory {
     fn provider_seal(
         &self,
         record: &Arc<ProviderRecord>,
-    ) -> Result<Arc<Evidence<ProviderRecord>>, StoreError> {
-        let stored = self.store()?.providers.get(&record.provider_id).cloned();
+    ) -> Result<Arc<Evidence<Arc<ProviderRecord>>>, StoreError> {
+        // From memory, as every store answers it: no database is asked.
+        let stored = self.state().providers.get(&record.provider_id).cloned();
         let revision = stored.map_or(record.revision, |stored| stored.revision);
         Ok(Arc::new(Evidence::new(self.seal_for(&**record), revision)))
     }

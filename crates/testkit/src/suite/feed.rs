@@ -29,7 +29,8 @@ fn record(id: &str) -> ProviderRecord {
 }
 
 fn snapshot(record: &ProviderRecord, model: &str) -> (ModelRef, CapabilitySnapshot) {
-    let snapshot = Arc::unwrap_or_clone(fixture::snapshot(record, model, fixture::claims_all()));
+    let snapshot =
+        CapabilitySnapshot::clone(&fixture::snapshot(record, model, fixture::claims_all()));
     let model = ModelRef {
         provider: record.provider_id.clone(),
         model: snapshot.model_id.clone(),

@@ -39,9 +39,10 @@ pub(super) fn forwarded(headers: &HeaderMap) -> BTreeMap<String, String> {
             .iter()
             .any(|prefix| name.len() > prefix.len() && name.starts_with(prefix))
     });
-    FORWARDED_HEADERS
-        .iter()
-        .copied()
+    // Most answers hold few of them, so their names are looked for in the list, and not the other way round.
+    let listed = headers.keys().map(|name| name.as_str());
+    listed
+        .filter(|name| FORWARDED_HEADERS.contains(name))
         .chain(prefixed)
         .filter_map(|name| Some((name.to_owned(), value(name)?)))
         .take(MAX_COUNT)

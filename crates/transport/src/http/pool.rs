@@ -1,16 +1,17 @@
 //! HTTP clients that are kept for the next call with the same clearance set.
 
+mod connections;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use handshake_core::{
-    base_url::BaseUrl, code::ErrorCode, error::SendError, ids::ProviderId, tier::ModelTier,
-};
-use tokio::runtime;
+use handshake_core::{code::ErrorCode, error::SendError, ids::ProviderId};
+use tokio::{runtime, sync::Notify, time::Instant};
 
+pub use self::connections::{Connections, Held};
 use super::{
     Permit,
     client::{self, Keep, Tls},
@@ -24,11 +25,22 @@ const MAX_URLS: usize = 8;
 
 /// A bounded store of clients, the least recently used one going first.
 ///
-/// Each client belongs to one provider revision, one effective tier, one exact set of addresses, one base URL
-/// and one runtime (whose tasks drive its connections). The TLS configuration is the transport's only one.
-/// Whatever connection a client holds was therefore dialled to an address of that very set.
+/// Each client belongs to one provider revision, one effective tier, the epochs of one verdict, one exact set of
+/// addresses, one base URL and one runtime (whose tasks drive its connections). The TLS configuration is the
+/// transport's only one. Whatever connection a client holds was therefore dialled to an address of that very set,
+/// under the rules that still hold.
 #[derive(Default)]
-pub(super) struct Pool(Mutex<Clients>);
+pub(super) struct Pool {
+    clients: Mutex<Clients>,
+    /// Told with every call, and at the end.
+    called: Arc<Notify>,
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.called.notify_waiters();
+    }
+}
 
 #[derive(Default)]
 struct Clients {
@@ -39,34 +51,34 @@ struct Clients {
 }
 
 struct Slot {
-    kept: Arc<Kept>,
+    kept: Arc<PooledClient>,
     used: u64,
+    /// When a call was last seen to use it.
+    last: Instant,
 }
 
 /// A client and what depends on its key alone.
-pub(super) struct Kept {
-    revision: u64,
-    tier: ModelTier,
+pub(super) struct PooledClient {
+    held: Held,
     runtime: Option<runtime::Id>,
-    base_url: BaseUrl,
     /// Sorted, each once.
     peers: Box<[SocketAddr]>,
     client: reqwest::Client,
     /// For a server that closes after each answer.
     once: OnceLock<reqwest::Client>,
     urls: Mutex<Vec<(String, reqwest::Url)>>,
-    pub(super) habit: Arc<Habit>,
+    pub(super) habit: Habit,
 }
 
 impl Pool {
-    /// The client for a clearance. A provider has clients of one revision only: a call under another one
-    /// retires those that are there.
+    /// The client for a clearance. A provider has clients of one revision and one set of epochs only: a call under
+    /// others retires those that are there.
     pub(super) fn client(
         &self,
         tls: &Tls,
         limits: &Limits,
         permit: &Permit<'_>,
-    ) -> Result<Arc<Kept>, SendError> {
+    ) -> Result<Arc<PooledClient>, SendError> {
         let name = target::pinned_name(&permit.record.base_url, permit.peers)?;
         let runtime = runtime::Handle::try_current().ok().map(|it| it.id());
         // Declared before the guard, so that connections close after it is released.
@@ -77,13 +89,16 @@ impl Pool {
         if let Some(slots) = clients.by_provider.get_mut(&permit.record.provider_id) {
             if let Some(slot) = slots.iter_mut().find(|it| it.kept.fits(permit, runtime)) {
                 slot.used = calls;
-                return Ok(Arc::clone(&slot.kept));
+                slot.last = Instant::now();
+                let kept = Arc::clone(&slot.kept);
+                drop(clients);
+                self.called.notify_waiters();
+                return Ok(kept);
             }
-            let revision = permit.record.revision;
-            retired.extend(slots.extract_if(.., |slot| slot.kept.revision != revision));
+            retired.extend(slots.extract_if(.., |slot| !slot.kept.is_current(permit)));
             clients.count -= retired.len();
         }
-        let kept = Arc::new(Kept::new(tls, limits, permit, runtime, name)?);
+        let kept = Arc::new(PooledClient::new(tls, limits, permit, runtime, name)?);
         while clients.count >= limits.max_clients.max(1) {
             let Some(slot) = clients.evict() else { break };
             retired.push(slot);
@@ -92,29 +107,17 @@ impl Pool {
         slots.or_default().push(Slot {
             kept: Arc::clone(&kept),
             used: calls,
+            last: Instant::now(),
         });
         clients.count += 1;
-        Ok(kept)
-    }
-
-    /// Forgets the clients of a provider. Idle connections close; a call under way ends by itself.
-    pub(super) fn retire(&self, provider: &ProviderId) {
-        let mut clients = self.lock();
-        let retired = clients.by_provider.remove(provider);
-        clients.count -= retired.as_ref().map_or(0, Vec::len);
         drop(clients);
-        drop(retired);
-    }
-
-    /// Forgets all clients.
-    pub(super) fn retire_all(&self) {
-        let retired = std::mem::take(&mut *self.lock());
-        drop(retired);
+        self.called.notify_waiters();
+        Ok(kept)
     }
 
     fn lock(&self) -> MutexGuard<'_, Clients> {
         // No invariant is ever broken half-way: a count that is off by a panic costs a client.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,7 +141,7 @@ impl Clients {
     }
 }
 
-impl Kept {
+impl PooledClient {
     fn new(
         tls: &Tls,
         limits: &Limits,
@@ -152,24 +155,33 @@ impl Kept {
         let client = client::build(tls, limits, name, permit.peers, Keep::For(permit.tier))
             .map_err(|_| unbuilt())?;
         Ok(Self {
-            revision: permit.record.revision,
-            tier: permit.tier,
+            held: Held {
+                provider_id: permit.record.provider_id.clone(),
+                revision: permit.record.revision,
+                base_url: permit.record.base_url.clone(),
+                tier: permit.tier,
+                epochs: permit.epochs.cloned(),
+            },
             runtime,
-            base_url: permit.record.base_url.clone(),
             peers: peers.into(),
             client,
             once: OnceLock::new(),
             urls: Mutex::default(),
-            habit: Arc::default(),
+            habit: Habit::default(),
         })
     }
 
-    /// Whether it was made for exactly this clearance's revision, tier, destination and addresses.
+    /// Whether it was made under this clearance's revision and rules.
+    fn is_current(&self, permit: &Permit<'_>) -> bool {
+        self.held.revision == permit.record.revision && self.held.epochs.as_ref() == permit.epochs
+    }
+
+    /// Whether it was made for exactly this clearance's revision, rules, tier, destination and addresses.
     fn fits(&self, permit: &Permit<'_>, runtime: Option<runtime::Id>) -> bool {
-        self.revision == permit.record.revision
-            && self.tier == permit.tier
+        self.is_current(permit)
+            && self.held.tier == permit.tier
             && self.runtime == runtime
-            && self.base_url == permit.record.base_url
+            && self.held.base_url == permit.record.base_url
             && permit.peers.iter().all(|it| self.peers.contains(it))
             && self.peers.iter().all(|it| permit.peers.contains(it))
     }
@@ -184,7 +196,7 @@ impl Kept {
         if let Some(client) = self.once.get() {
             return Ok(client);
         }
-        let name = target::pinned_name(&self.base_url, &self.peers)?;
+        let name = target::pinned_name(&self.held.base_url, &self.peers)?;
         let client =
             client::build(tls, limits, name, &self.peers, Keep::Never).map_err(|_| unbuilt())?;
         Ok(self.once.get_or_init(|| client))
@@ -196,7 +208,7 @@ impl Kept {
         if let Some((_, url)) = urls.iter().find(|(known, _)| known == path) {
             return Ok(url.clone());
         }
-        let url = target::url(&self.base_url, path)?;
+        let url = target::url(&self.held.base_url, path)?;
         if urls.len() >= MAX_URLS {
             urls.remove(0);
         }

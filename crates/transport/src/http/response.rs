@@ -22,7 +22,7 @@ use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{Version, header::CONNECTION};
 use tokio::time::{Instant, Sleep};
 
-use super::{failure, forwarded::forwarded, habit::Habit, head};
+use super::{failure, forwarded::forwarded, head, pool::PooledClient};
 use crate::limits::Limits;
 
 /// How long, and for how many bytes, the end of an answer is waited for that nobody reads any more.
@@ -42,8 +42,10 @@ pub struct Response {
     progress: Duration,
     /// Made when a read first has to wait, then reset.
     timer: Option<Pin<Box<Sleep>>>,
-    /// To be told when the connection becomes idle; `None` when it will not.
-    habit: Option<Arc<Habit>>,
+    /// Whether its connection becomes idle at its end.
+    keeps: bool,
+    /// What its connection belongs to, for as long as it is in use.
+    kept: Arc<PooledClient>,
 }
 
 /// The local address of an answer's connection.
@@ -76,7 +78,8 @@ impl Response {
         peers: &[SocketAddr],
         now: UtcTime,
         limits: &Limits,
-        habit: Option<Arc<Habit>>,
+        kept: Arc<PooledClient>,
+        keep: bool,
     ) -> Result<Self, CallError> {
         // A tripwire, not the guard: the guard is that nothing else could be dialled.
         if !response
@@ -86,7 +89,7 @@ impl Response {
             return Err(CallError::new(ErrorCode::SsrfBlocked, Phase::Status).about("address"));
         }
         let head = head::read(response.status().as_u16(), response.headers(), now)?;
-        let habit = habit.filter(|_| keeps(&response));
+        let keeps = keep && keeps(&response);
         Ok(Self {
             head,
             body: response,
@@ -95,7 +98,8 @@ impl Response {
             idle: limits.idle_timeout,
             progress: limits.progress_timeout,
             timer: None,
-            habit,
+            keeps,
+            kept,
         })
     }
 
@@ -173,8 +177,8 @@ impl Response {
 
     /// The connection is idle, or about to be.
     fn ended(&mut self) {
-        if let Some(habit) = self.habit.take() {
-            habit.idle();
+        if std::mem::take(&mut self.keeps) {
+            self.kept.habit.idle();
         }
     }
 
@@ -183,7 +187,7 @@ impl Response {
     ///
     /// Not for a call that was cancelled or failed: there the drop is what stops the server.
     pub fn release(mut self) {
-        if self.habit.is_none() {
+        if !self.keeps {
             return;
         }
         let (wait, most) = RELEASE;

@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use handshake_core::{
     code::{ErrorClass, ErrorCode},
+    digest::Digest,
     error::SendError,
     gate::Cleared,
+    ports::EgressLedger,
     provider::ProviderRecord,
-    tier::Reach,
+    tier::{ModelTier, Reach},
 };
 use handshake_testkit::{fixture, gate::World};
 use handshake_transport::{Limits, Response, Transport};
@@ -155,6 +158,102 @@ async fn another_revision_closes_the_connections_of_the_last() {
 }
 
 #[tokio::test]
+async fn other_epochs_close_the_connections_of_the_last() {
+    let server = Keeper::start(After::Keep).await;
+    let local = fixture::record("local", "unit", &server.url(), Reach::Direct);
+    let cloud = fixture::record("cloud", "unit", &server.url(), Reach::Relay);
+    let world = world_of(&local).await;
+    world.register(&cloud).await;
+    let transport = transport(&world, Limits::default());
+    calls(&world, &transport, &local, 2).await;
+    calls(&world, &transport, &cloud, 2).await;
+    assert_eq!((server.connects(), server.gone()), (2, 0));
+    let digest = Digest::of(&[b"another policy"]);
+    world.policy.set(|posture| posture.digest = digest);
+    world.memory.set_policy_epoch(digest);
+    calls(&world, &transport, &cloud, 2).await;
+    server.seen_gone(1).await;
+    // A Local verdict rests on none of them.
+    calls(&world, &transport, &local, 2).await;
+    assert_eq!((server.connects(), server.gone()), (3, 0));
+}
+
+#[tokio::test]
+async fn what_is_held_is_what_the_clearance_said() {
+    let server = Keeper::start(After::Keep).await;
+    let local = fixture::record("local", "unit", &server.url(), Reach::Direct);
+    let cloud = fixture::record("cloud", "unit", &server.url(), Reach::Relay);
+    let world = world_of(&local).await;
+    world.register(&cloud).await;
+    let transport = transport(&world, Limits::default());
+    let connections = transport.connections();
+    assert_eq!(connections.held(), []);
+    calls(&world, &transport, &local, 2).await;
+    calls(&world, &transport, &cloud, 2).await;
+    let epochs = EgressLedger::epochs(&world.memory, &cloud.provider_id).await;
+    let held = connections.held();
+    let seen: Vec<_> = held
+        .iter()
+        .map(|held| (&held.provider_id, held.revision, held.tier, &held.epochs))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (
+                &cloud.provider_id,
+                1,
+                ModelTier::Cloud,
+                &Some(epochs.expect("epochs"))
+            ),
+            (&local.provider_id, 1, ModelTier::Local, &None),
+        ]
+    );
+    connections.retain(|held| held.tier == ModelTier::Local);
+    assert_eq!(connections.held(), held[1..]);
+    server.seen_gone(1).await;
+}
+
+#[tokio::test]
+async fn whoever_looks_after_connections_sleeps_while_there_are_none() {
+    let server = Keeper::halting().await;
+    let record = record(&server.url());
+    let world = world_of(&record).await;
+    let limits = Limits {
+        keep_local: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let transport = transport(&world, limits);
+    let connections = transport.connections();
+    let any = || connections.any().now_or_never();
+    assert_eq!(any(), None, "nothing was dialled yet");
+    let waits = tokio::spawn({
+        let connections = connections.clone();
+        async move { connections.any().await }
+    });
+    let response = transport
+        .send(&cleared(&world, &record).await)
+        .await
+        .expect("a head");
+    assert!(waits.await.expect("told of the call"));
+    // A call under way is one, however long it takes.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(any(), Some(true));
+    server.go_on.add_permits(1);
+    response.whole(10).await.expect("a body");
+    assert_eq!(any(), Some(true), "kept");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(any(), None, "closed by its age");
+    server.seen_gone(1).await;
+    let waits = tokio::spawn({
+        let connections = connections.clone();
+        async move { connections.any().await }
+    });
+    tokio::task::yield_now().await;
+    drop(transport);
+    assert!(!waits.await.expect("told of the end"));
+}
+
+#[tokio::test]
 async fn retiring_closes_idle_connections_of_whom_it_concerns() {
     let server = Keeper::start(After::Keep).await;
     let mine = record(&server.url());
@@ -166,14 +265,15 @@ async fn retiring_closes_idle_connections_of_whom_it_concerns() {
     calls(&world, &transport, &other, 3).await;
     assert_eq!(server.connects(), 2);
 
-    transport.retire_provider(&mine.provider_id);
+    let connections = transport.connections();
+    connections.retain(|held| held.provider_id != mine.provider_id);
     server.seen_gone(1).await;
     calls(&world, &transport, &other, 1).await;
     assert_eq!((server.connects(), server.gone()), (2, 0));
     calls(&world, &transport, &mine, 1).await;
     assert_eq!(server.connects(), 3);
 
-    transport.retire_all();
+    connections.retire_all();
     server.seen_gone(2).await;
     calls(&world, &transport, &mine, 1).await;
     drop(transport);
@@ -190,7 +290,7 @@ async fn retiring_leaves_a_call_under_way_alone_and_keeps_none_of_its_connection
         .send(&cleared(&world, &record).await)
         .await
         .expect("a head");
-    transport.retire_all();
+    transport.connections().retire_all();
     server.go_on.add_permits(1);
     assert_eq!(&response.whole(10).await.expect("a body")[..], b"{}");
     server.seen_gone(1).await;

@@ -12,7 +12,10 @@ use handshake_core::{
     tier::{ModelTier, Reach},
 };
 
-use super::draft;
+use super::{
+    draft,
+    words::{ReachWord, TierWord},
+};
 use crate::{
     context::Context,
     error::{AppError, Exit, Result},
@@ -36,12 +39,12 @@ pub(crate) struct Args {
     /// URL of its API: https://…, or http:// for a server on this machine.
     #[arg(long, value_name = "URL")]
     base_url: String,
-    /// Tier: local or cloud [default: derived from the URL and the reach].
+    /// Tier [default: derived from the URL and the reach].
     #[arg(long)]
-    tier: Option<String>,
-    /// Reach: direct, or relay for a local server that forwards requests elsewhere.
+    tier: Option<TierWord>,
+    /// Reach [default: direct].
     #[arg(long)]
-    reach: Option<String>,
+    reach: Option<ReachWord>,
     /// Dialect of its kind, such as openai.
     #[arg(long)]
     dialect: Option<String>,
@@ -93,16 +96,10 @@ impl Args {
         let id = id.map_err(|_| wrong("ID", "expected [a-z0-9][a-z0-9-]{0,62}, such as ollama"))?;
         Ok(ProviderDraft {
             provider_kind: kind.ok_or_else(|| wrong("--kind", "missing"))?,
-            tier: parsed(self.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?,
+            tier: self.tier.map(Into::into),
             base_url: BaseUrl::parse(&self.base_url)
                 .map_err(|e| draft::refused_url(&format!("provider {id}"), e))?,
-            reach: parsed(
-                self.reach.as_deref(),
-                "--reach",
-                draft::REACHES,
-                draft::reach,
-            )?
-            .unwrap_or_default(),
+            reach: self.reach.map(Into::into).unwrap_or_default(),
             dialect: parsed(
                 self.dialect.as_deref(),
                 "--dialect",

@@ -12,8 +12,9 @@ use handshake_core::{
 use serde_json::json;
 
 use super::{
-    add::{self, parsed, wrong},
+    add::{self, parsed},
     draft, find, how_to_bind, secret_state,
+    words::{Clearable, ReachWord, TierWord},
 };
 use crate::{
     context::Context,
@@ -37,12 +38,12 @@ pub(crate) struct Args {
     /// URL of its API.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Tier: local or cloud. Required when the URL or the reach changes it.
+    /// Tier. Required when the URL or the reach changes it.
     #[arg(long)]
-    tier: Option<String>,
-    /// Reach: direct or relay.
+    tier: Option<TierWord>,
+    /// Reach.
     #[arg(long)]
-    reach: Option<String>,
+    reach: Option<ReachWord>,
     /// Dialect of its kind, such as openai.
     #[arg(long)]
     dialect: Option<String>,
@@ -52,24 +53,18 @@ pub(crate) struct Args {
     /// Reference to its secret.
     #[arg(long, value_name = "REF")]
     secret_ref: Option<String>,
-    /// Clear a field: dialect, default_model or secret_ref.
+    /// Clear a field (repeatable).
     #[arg(long, value_name = "FIELD")]
-    clear: Vec<String>,
+    clear: Vec<Clearable>,
 }
 
 impl Args {
     fn change(&self, mut draft: ProviderDraft) -> Result<ProviderDraft> {
         for field in &self.clear {
-            match field.replace('-', "_").as_str() {
-                "dialect" => draft.dialect = None,
-                "default_model" => draft.default_model = None,
-                "secret_ref" => draft.secret_ref = None,
-                _ => {
-                    return Err(wrong(
-                        "--clear",
-                        "expected dialect, default_model or secret_ref",
-                    ));
-                }
+            match field {
+                Clearable::Dialect => draft.dialect = None,
+                Clearable::DefaultModel => draft.default_model = None,
+                Clearable::SecretRef => draft.secret_ref = None,
             }
         }
         if let Some(kind) = parsed(
@@ -85,15 +80,10 @@ impl Args {
             draft.base_url =
                 BaseUrl::parse(url).map_err(|error| draft::refused_url(&who, error))?;
         }
-        if let Some(reach) = parsed(
-            self.reach.as_deref(),
-            "--reach",
-            draft::REACHES,
-            draft::reach,
-        )? {
-            draft.reach = reach;
+        if let Some(reach) = self.reach {
+            draft.reach = reach.into();
         }
-        let tier = parsed(self.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?;
+        let tier = self.tier.map(Into::into);
         let dialect = parsed(
             self.dialect.as_deref(),
             "--dialect",

@@ -13,7 +13,10 @@ use handshake_core::{
 use handshake_llm::parts::SystemResolver;
 use serde_json::{Map, Value, json};
 
-use super::{add::parsed, draft};
+use super::{
+    draft,
+    words::{ReachWord, TierWord},
+};
 use crate::{
     context::Context,
     error::{AppError, Exit, Result},
@@ -32,12 +35,12 @@ pub(crate) struct Args {
     /// URL to check; with --jsonl, the file to read [default: standard input].
     #[arg(value_name = "URL")]
     url: Option<String>,
-    /// Check this declared tier: local or cloud.
+    /// Check this declared tier.
     #[arg(long, conflicts_with = "jsonl")]
-    tier: Option<String>,
-    /// Reach: direct, or relay for a local server that forwards requests elsewhere.
+    tier: Option<TierWord>,
+    /// Reach [default: direct].
     #[arg(long, conflicts_with = "jsonl")]
-    reach: Option<String>,
+    reach: Option<ReachWord>,
     /// Look up the host name and check every address too.
     #[arg(long)]
     resolve: bool,
@@ -96,14 +99,8 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         return Err(AppError::usage(ErrorCode::InvalidRequest, "no URL given")
             .next("run `handshake provider check-url URL`"));
     };
-    let tier = parsed(args.tier.as_deref(), "--tier", draft::TIERS, draft::tier)?;
-    let reach = parsed(
-        args.reach.as_deref(),
-        "--reach",
-        draft::REACHES,
-        draft::reach,
-    )?
-    .unwrap_or_default();
+    let tier = args.tier.map(Into::into);
+    let reach = args.reach.map(Into::into).unwrap_or_default();
     let answer = judge(&Question {
         url,
         tier,

@@ -137,7 +137,7 @@ fn local(
         Route {
             record,
             model,
-            snapshot: Arc::new(snapshot),
+            snapshot: snapshot.into(),
         },
         emulation,
     )
@@ -538,7 +538,7 @@ fn b1_a_cloud_model_answers_only_when_a_person_enabled_it() {
         let route = Route {
             record,
             model,
-            snapshot: Arc::new(snapshot),
+            snapshot: snapshot.into(),
         };
         admit(Arc::new(request()), route, Emulation::Off)
             .err()
@@ -562,7 +562,7 @@ fn b1_what_is_known_about_another_model_is_no_knowledge() {
     let route = Route {
         record,
         model: ModelId::new("other").expect("valid"),
-        snapshot: Arc::new(everything()),
+        snapshot: everything().into(),
     };
     let error = admit(Arc::new(request()), route, Emulation::Off).expect_err("refused");
     assert_eq!(error.code, ErrorCode::CapabilityUnknown);

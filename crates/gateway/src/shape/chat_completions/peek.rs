@@ -14,6 +14,7 @@ use handshake_core::{
     ids::ToolName,
     tool::check_schema,
 };
+use handshake_runtime::check::compile_schema;
 use serde::{Deserialize, de::DeserializeSeed, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 
@@ -29,7 +30,7 @@ pub(super) struct Peek {
     pub(super) stream: bool,
     pub(super) max_tokens: Option<u64>,
     pub(super) tool_choice: Option<ToolChoice>,
-    /// The schema that the provider promises to hold: only where the client asked for it strictly.
+    /// The schema that the answer is held to here, whatever the provider does about it.
     pub(super) schema: Option<Value>,
     pub(super) needs: Needs,
 }
@@ -53,6 +54,7 @@ struct Seen<'de> {
 /// # Errors
 /// `HSK-400-INVALID-REQUEST`, naming the member: no JSON object, no `model` or `messages`, a member that stands twice,
 /// a name that differs from a known one in its spelling alone, nesting or values beyond the bounds.
+/// `HSK-422-SCHEMA-KEYWORD` for a schema that is asked for strictly and cannot be checked here.
 pub(super) fn peek(body: &[u8], depth: usize, nodes: usize) -> Result<Peek, CallError> {
     let mut seen = Seen::default();
     // serde reads structures from arrays too, so the brace is looked at.
@@ -88,7 +90,7 @@ pub(super) fn peek(body: &[u8], depth: usize, nodes: usize) -> Result<Peek, Call
         needs: seen.needs,
     };
     if let Some(format) = seen.format {
-        peek.format(format);
+        peek.format(format)?;
     }
     if peek.needs.messages == 0 {
         return Err(bad("messages"));
@@ -108,7 +110,10 @@ impl Peek {
         Some([before, value.as_bytes(), after].concat().into())
     }
 
-    fn format(&mut self, raw: &RawValue) {
+    /// What the answer must look like. A schema is held here whether it is asked for strictly or not. One that
+    /// cannot be checked here is refused where the client wants a promise, and otherwise what the shape says that
+    /// it is: a wish.
+    fn format(&mut self, raw: &RawValue) -> Result<(), CallError> {
         #[derive(Deserialize)]
         struct Format<'a> {
             #[serde(borrow, rename = "type")]
@@ -124,18 +129,31 @@ impl Peek {
             schema: Option<Value>,
         }
         let read: Result<Format<'_>, _> = serde_json::from_str(raw.get());
-        match read {
-            Ok(format) if format.kind == "text" => {}
+        let named = match read {
+            Ok(format) if format.kind == "text" => return Ok(()),
             Ok(format) => {
                 self.needs.structured_output = true;
-                self.schema = format
-                    .json_schema
-                    .filter(|schema| schema.strict == Some(true))
-                    .and_then(|schema| schema.schema)
-                    .filter(|schema| check_schema(schema).is_ok());
+                format.json_schema
             }
-            Err(_) => self.needs.structured_output = raw.get() != "null",
-        }
+            Err(_) => {
+                self.needs.structured_output = raw.get() != "null";
+                None
+            }
+        };
+        let Some(Schema { strict, schema }) = named else {
+            return Ok(());
+        };
+        let checked =
+            |schema: &Value| check_schema(schema).is_ok() && compile_schema(schema).is_ok();
+        self.schema = match schema {
+            Some(schema) if checked(&schema) => Some(schema),
+            Some(_) if strict == Some(true) => {
+                return Err(CallError::new(ErrorCode::SchemaKeyword, Phase::Input)
+                    .about("response_format.json_schema.schema"));
+            }
+            _ => None,
+        };
+        Ok(())
     }
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn is_due(conn: &Connection, size: u64) -> rusqlite::Result<bool> {
 
 /// Whether a leaf looks like a loss; it is read strictly then.
 pub(in crate::log) fn reports_loss(payload: &[u8]) -> bool {
-    payload.windows(LOSS.len()).any(|part| part == LOSS)
+    memchr::memmem::find(payload, LOSS).is_some()
 }
 
 fn first(conn: &Connection) -> rusqlite::Result<Option<u64>> {

@@ -100,14 +100,6 @@ fn d4_the_checks_learn_what_was_promised() {
     assert!(peek.stream);
     assert_eq!(peek.max_tokens, Some(7));
     assert_eq!(peek.tool_choice, Some(ToolChoice::Required));
-    let schema = |strict: &str| {
-        let format = format!(
-            r#""response_format":{{"type":"json_schema","json_schema":{{"name":"n","schema":{{"type":"object"}}{strict}}}}}"#
-        );
-        read(&with(&format)).expect("read").schema
-    };
-    assert!(schema(r#","strict":true"#).is_some());
-    assert!(schema("").is_none(), "nothing is promised then");
     let named = read(&with(
         r#""tool_choice":{"type":"function","function":{"name":"a"}}"#,
     ));
@@ -115,6 +107,49 @@ fn d4_the_checks_learn_what_was_promised() {
         named.expect("read").tool_choice,
         Some(ToolChoice::Named(_))
     ));
+}
+
+#[test]
+fn b4_a_schema_is_held_whether_it_is_strict_or_not_and_is_never_promised_unheld() {
+    let format = |schema: &str, strict: &str| {
+        let format = format!(
+            r#""response_format":{{"type":"json_schema","json_schema":{{"name":"n","schema":{schema}{strict}}}}}"#
+        );
+        read(&with(&format))
+    };
+    let strict = r#","strict":true"#;
+    let wishes = ["", r#","strict":false"#, r#","strict":null"#];
+    let good = r##"{"$defs":{"a":{"type":"string"}},"properties":{"a":{"$ref":"#/$defs/a"}}}"##;
+    for how in wishes.into_iter().chain([strict]) {
+        let peek = format(good, how).expect("read");
+        assert!(
+            peek.schema.is_some() && peek.needs.structured_output,
+            "{how}"
+        );
+    }
+    for unheld in [
+        r#"{"$ref":"https://example.com/schema.json"}"#,
+        r##"{"$ref":"#/nowhere"}"##,
+        r#"{"pattern":"(?=lookahead)"}"#,
+        r#"{"type":"nonsense"}"#,
+        "true",
+    ] {
+        for how in wishes {
+            let peek = format(unheld, how).expect("a wish");
+            assert!(
+                peek.schema.is_none() && peek.needs.structured_output,
+                "{unheld}"
+            );
+        }
+        let error = format(unheld, strict).expect_err(unheld);
+        assert_eq!(
+            (error.code, error.subject),
+            (
+                ErrorCode::SchemaKeyword,
+                Some("response_format.json_schema.schema")
+            )
+        );
+    }
 }
 
 #[test]
