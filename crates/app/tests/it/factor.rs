@@ -80,8 +80,11 @@ fn s08_every_widening_without_the_factor_is_refused_and_changes_nothing() {
     ];
     let local = ["--kind", "ollama", "--base-url", "http://127.0.0.1:9"];
     let add = |id: &'static str, more: &[&'static str]| [&["provider", "add", id], more].concat();
-    let (code, screen) = factor(&machine, &add("here", &local), PASSPHRASE);
-    assert_eq!(code, 0, "{screen}");
+    assert_eq!(
+        machine.json(&add("here", &local)).0,
+        0,
+        "what stays on this machine needs nobody"
+    );
     let (code, screen) = factor(&machine, &add("far", &cloud), PASSPHRASE);
     assert_eq!(code, 0, "{screen}");
     profile(&machine, "locked", "LOCKED");
@@ -107,19 +110,14 @@ fn s08_every_widening_without_the_factor_is_refused_and_changes_nothing() {
 
     let table: Vec<Vec<&str>> = vec![
         add("other", &cloud),
-        add("near", &local),
+        [&add("near", &local)[..], &["--secret-ref", "env:SOME_KEY"]].concat(),
         [
             &["provider", "add", "relay", "--reach", "relay"],
             &local[..],
         ]
         .concat(),
-        vec![
-            "provider",
-            "edit",
-            "here",
-            "--base-url",
-            "http://127.0.0.1:9999",
-        ],
+        vec!["provider", "edit", "here", "--secret-ref", "env:SOME_KEY"],
+        vec!["provider", "edit", "far", "--default-model", "m"],
         vec![
             "provider", "edit", "here", "--reach", "relay", "--tier", "cloud",
         ],

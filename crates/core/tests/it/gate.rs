@@ -21,6 +21,7 @@ use handshake_core::{
     policy::{AutomationLevel, Governance},
     ports::{ArtifactStore, EntropyExt, ResolveError},
     provider::ProviderRecord,
+    seal::ContactGrant,
     tier::{ModelTier, Reach, Residence},
 };
 use handshake_testkit::{
@@ -659,7 +660,13 @@ async fn a3_a_cloud_origin_is_not_contacted_without_a_grant() {
     assert_denial_recorded(&world, true);
     world
         .memory
-        .grant(&record.provider_id, record.revision + 1)
+        .grant(
+            &ContactGrant {
+                provider_revision: record.revision + 1,
+                ..ContactGrant::of(&record)
+            },
+            fixture::seal(),
+        )
         .await
         .expect("granted");
     let other = world
@@ -674,7 +681,7 @@ async fn a3_a_cloud_origin_is_not_contacted_without_a_grant() {
     );
     world
         .memory
-        .grant(&record.provider_id, record.revision)
+        .grant(&ContactGrant::of(&record), fixture::seal())
         .await
         .expect("granted");
     let cleared = world

@@ -153,9 +153,8 @@ async fn a11_a_swap_replaces_the_conversation_and_its_model() {
         label: HIGH,
         model: Some(model("vendor/m")),
     };
-    world
-        .store
-        .resume(&session(), resumed.clone())
+    // By the port: a store resumes Cloud too.
+    SessionStore::resume(&world.store, &session(), resumed.clone())
         .await
         .expect("resumes");
     assert_eq!(world.store.load(&session()).await, Ok(resumed.clone()));
