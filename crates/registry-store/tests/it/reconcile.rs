@@ -115,11 +115,11 @@ async fn rt_b05_a_spent_receipt_for_one_call_is_not_made_fresh_by_sql() {
         !world.spends(&receipt, 0, 2).await,
         "not even before it is looked at"
     );
-    assert_eq!(world.told(1).await.1, true);
+    assert!(world.told(1).await.1);
     assert_eq!(world.alarms_and_ends().await, (1, 1));
     // It is over, and stays so.
     world.edit("UPDATE receipts SET uses = 0, revoked_at = NULL");
-    assert_eq!(world.told(1).await.1, true);
+    assert!(world.told(1).await.1);
     assert!(!world.spends(&receipt, 0, 3).await);
     assert_eq!(
         world.alarms_and_ends().await.0,
