@@ -24,7 +24,7 @@ use handshake_core::{
     artifact::LabelVerdict,
     consent::Assurance,
     digest::Digest,
-    gate::{EgressFacts, FindingsFact, PeerFact, Purpose, RulesFact, SecretFact, decide},
+    gate::{EgressFacts, FindingsFact, PeerFact, Purpose, RulesFact, SealFact, SecretFact, decide},
     ids::Token,
     net::AddressClass,
     policy::{Governance, Posture, SecondHand},
@@ -111,6 +111,7 @@ fn decide_local(times: usize) {
         Arc::new(posture),
         Governance::NO_PROFILE,
     );
+    facts.seal = SealFact::Sealed;
     facts.rules = RulesFact::Current;
     facts.body_bytes = 500;
     facts.envelope_ok = true;

@@ -14,6 +14,13 @@ pub(crate) struct Out {
     color: bool,
 }
 
+/// Warns on standard error, in every mode: it is about the home, and not this command's result.
+pub(crate) fn warn(text: &str, help: &str) {
+    let mut stderr = std::io::stderr().lock();
+    write_line(&mut stderr, &printable(&format!("warning: {text}")));
+    write_line(&mut stderr, &printable(&format!("help: {help}")));
+}
+
 impl Out {
     pub(crate) fn new(json: bool) -> Self {
         let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -7,6 +7,7 @@ use handshake_core::{
     ports::FlightRecorderExt,
     secret::Secret,
 };
+use handshake_llm::parts::Approval;
 use serde::Serialize;
 
 use crate::{
@@ -20,24 +21,31 @@ use crate::{
 /// How far a widening reaches.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Weight {
+    /// Nothing could leave by it that a person has to know of. No factor.
+    Nothing,
     /// Something could leave this machine by it. The factor, always.
     Cloud,
-    /// It concerns this machine only. The factor where the home has one. A home that was made without a
-    /// terminal has none, and nothing can leave by it: there it goes through, or such a home were of no use.
+    /// It concerns this machine only, and could be somebody's loss all the same. The factor where the home has one. A
+    /// home that was made without a terminal has none, and nothing can leave by it: there it goes through, or such a
+    /// home were of no use.
     Local,
 }
 
 impl Weight {
     /// The heavier of two.
     pub(crate) fn and(self, other: Self) -> Self {
-        if self == Self::Local { other } else { self }
+        match (self, other) {
+            (Self::Nothing, heavier) => heavier,
+            (Self::Local, Self::Cloud) => other,
+            _ => self,
+        }
     }
 }
 
 /// That the factor was given, or that none is needed. Nobody else can make one.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Permit(());
+pub(crate) struct Permit(Option<Approval>);
 
 /// Asks for the approval factor and records the widening. The caller makes the change afterwards, and has
 /// checked before that it can: nobody is asked about what would fail.
@@ -50,10 +58,10 @@ pub(crate) async fn widen<T: Serialize>(
     scope: EventScope,
     before: Option<&T>,
     after: &T,
-) -> Result<()> {
-    ask(app, weight, words)?
-        .record(app, kind, scope, before, after)
-        .await
+) -> Result<Permit> {
+    let permit = ask(app, weight, words)?;
+    permit.record(app, kind, scope, before, after).await?;
+    Ok(permit)
 }
 
 /// Asks for the approval factor.
@@ -61,15 +69,18 @@ pub(crate) async fn widen<T: Serialize>(
 /// # Errors
 /// `HSK-403-FACTOR-REQUIRED` without a terminal, with a wrong passphrase, and in a home that has none.
 pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
+    if weight == Weight::Nothing {
+        return Ok(Permit(None));
+    }
     // The error is one line: what stands below it is for the one who is asked.
     let short = words
         .lines()
         .next()
         .unwrap_or_default()
         .trim_end_matches(':');
-    if !app.home.can_approve {
+    if !app.has_factor()? {
         return match weight {
-            Weight::Local => Ok(Permit(())),
+            Weight::Nothing | Weight::Local => Ok(Permit(None)),
             Weight::Cloud => Err(AppError::new(
                 ErrorCode::FactorRequired,
                 Phase::Gate,
@@ -79,8 +90,8 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
         };
     }
     // Chosen a moment ago, in this process, twice: asking a third time would tell nothing more.
-    if app.home.just_made() {
-        return Ok(Permit(()));
+    if let Some(approval) = app.home.just_chosen() {
+        return Ok(Permit(Some(approval)));
     }
     if !factor::at_terminal() {
         return Err(AppError::new(
@@ -95,8 +106,8 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
     )));
     loop {
         let passphrase = tries.ask()?;
-        match app.vault.check_factor(Some(&passphrase)) {
-            Ok(()) => return Ok(Permit(())),
+        match app.vault.approve(Some(&passphrase)) {
+            Ok(approval) => return Ok(Permit(Some(approval))),
             Err(error) => tries.wrong(error.into())?,
         }
     }
@@ -107,17 +118,21 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
 /// # Errors
 /// `HSK-403-FACTOR-REQUIRED` for a wrong one.
 pub(crate) fn with_passphrase(app: &App, passphrase: &Secret) -> Result<Permit> {
-    app.vault.check_factor(Some(passphrase))?;
-    Ok(Permit(()))
+    Ok(Permit(Some(app.vault.approve(Some(passphrase))?)))
 }
 
 /// A person's word at the terminal, for trusting a home: its own passphrase would only say that whoever made it
 /// trusts it.
 pub(crate) fn confirmed_in_person() -> Permit {
-    Permit(())
+    Permit(None)
 }
 
 impl Permit {
+    /// The approval key, where the factor was given: to seal what it was given for.
+    pub(crate) fn approval(&self) -> Option<&Approval> {
+        self.0.as_ref()
+    }
+
     /// Records one widening under this permit.
     ///
     /// # Errors
@@ -161,5 +176,8 @@ mod tests {
         assert_eq!(Weight::Local.and(Weight::Cloud), Weight::Cloud);
         assert_eq!(Weight::Cloud.and(Weight::Local), Weight::Cloud);
         assert_eq!(Weight::Local.and(Weight::Local), Weight::Local);
+        assert_eq!(Weight::Nothing.and(Weight::Local), Weight::Local);
+        assert_eq!(Weight::Local.and(Weight::Nothing), Weight::Local);
+        assert_eq!(Weight::Cloud.and(Weight::Nothing), Weight::Cloud);
     }
 }

@@ -5,12 +5,27 @@ use std::{ops::Deref, path::Path};
 use handshake_core::ids::ExternalId;
 use handshake_llm::{
     Approver, Handshake,
-    parts::{Home, Parts},
+    parts::{Behind, Home, Parts},
 };
 
 pub(crate) use handshake_llm::parts::Wiring;
 
-use crate::{error::Result, home};
+use crate::{error::Result, home, out::warn};
+
+/// How far a home was behind what is noted of it outside, in a sentence.
+pub(crate) fn behind_by(behind: &Behind) -> String {
+    let had = match behind.size {
+        0 => "what was noted of it outside is missing or was changed".to_owned(),
+        size => format!(
+            "its log had reached event {size}, and ended at {}",
+            behind.found_size
+        ),
+    };
+    format!(
+        "this home was put back to an older state, found at {}: {had}. What was approved before is void",
+        behind.found_at
+    )
+}
 
 /// Everything that a command may need.
 pub(crate) struct App(Handshake);
@@ -33,6 +48,10 @@ impl App {
     pub(crate) async fn wire(home: Home, wiring: Wiring) -> Result<Self> {
         let passphrase = home::passphrase(&home)?;
         let handshake = Handshake::wire(home, wiring, passphrase.as_ref()).await?;
+        if let Some(behind) = handshake.parts().behind.last() {
+            // On the terminal in any case: it is not this command's result.
+            warn(&behind_by(behind), "run `handshake doctor`");
+        }
         Ok(Self(handshake))
     }
 

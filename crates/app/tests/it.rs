@@ -20,6 +20,7 @@ mod it {
     mod provider;
     mod rules;
     mod servers;
+    mod state;
     mod terminal;
     mod tls;
     mod token;

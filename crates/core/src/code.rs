@@ -139,7 +139,7 @@ codes! {
     CloudConsentMismatch = 403, "HSK-403-CLOUD-CONSENT-MISMATCH", Policy, "the consent given does not match this request", "run `handshake consent list` and decide on the current request";
     ContactNotGranted = 403, "HSK-403-CONTACT-NOT-GRANTED", Policy, "contact with this origin has not been granted", "run `handshake provider check ID --grant`";
     SecretUnbound = 403, "HSK-403-SECRET-UNBOUND", Policy, "the secret is not bound to this origin, or its value has changed", "run `handshake secret set NAME --origin URL`, or `handshake secret bind REF --origin URL` for a secret outside the vault";
-    HomeUntrusted = 403, "HSK-403-HOME-UNTRUSTED", Policy, "this home was not created or trusted by this user", "run `handshake init --home DIR` at a terminal if the home is yours";
+    HomeUntrusted = 403, "HSK-403-HOME-UNTRUSTED", Policy, "this home, or a record in it, is not trusted", "run `handshake doctor` to see what is not trusted, and how to mend it";
     LeakageBlocked = 403, "HSK-403-LEAKAGE-BLOCKED", Policy, "the request holds something that must not leave this machine", "remove it, or use a local model";
     LeakageUndecided = 403, "HSK-403-LEAKAGE-UNDECIDED", Policy, "the leakage check did not finish, so nothing was sent", "shorten the request, or use a local model";
     ToolDenied = 403, "HSK-403-TOOL-DENIED", Policy, "the tool gate denied the call", "grant the session the capability that the tool needs";

@@ -12,11 +12,13 @@ mod judged;
 mod locate;
 mod plan;
 mod scan;
+mod sealed;
 mod spend;
 mod steps;
 
 use std::sync::Arc;
 
+use self::sealed::Alarms;
 pub use self::{
     clearance::{Cleared, ClearedControl},
     decide::{Decision, Outcome, Step, StepName, StepResult, decide},
@@ -24,7 +26,7 @@ pub use self::{
     explain::Explanation,
     facts::{
         EgressFacts, FindingsFact, LedgerFact, PauseFact, PeerFact, PersonFact, Purpose,
-        ReceiptFact, RulesFact, SecretFact,
+        ReceiptFact, RulesFact, SealFact, SecretFact,
     },
     steps::{Inspected, Located, Scan},
 };
@@ -40,9 +42,10 @@ use crate::{
     policy::Governance,
     ports::{
         ArtifactStore, Clock, ConsentStore, ContactGrants, EgressLedger, EgressPolicy, Entropy,
-        FlightRecorder, Home, LeakageValidator, PeerResolver, SecretStore,
+        FlightRecorder, Home, LeakageValidator, PeerResolver, SealStore, SecretStore,
     },
     provider::ProviderRecord,
+    seal::SealKeys,
     tier::Residence,
 };
 
@@ -70,6 +73,10 @@ pub struct GatePorts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Seals, as evidence.
+    pub seals: Arc<dyn SealStore>,
+    /// What seals are checked with; `None` means that nothing is believed and every call refused.
+    pub seal_keys: Option<Arc<SealKeys>>,
     /// The one approval key; `None` means that nobody can approve anything.
     pub approval_key: Option<PublicKey>,
     /// The key of commitments in events.
@@ -83,7 +90,8 @@ pub struct GatePorts {
 impl GatePorts {
     /// The wiring of one home, whose store keeps all that the gate must find together: a ledger beside the consent
     /// of another home cannot be written down so. What is not given is at its strictest: without a validator nothing
-    /// goes to Cloud, without an approval key nobody can have said yes.
+    /// goes to Cloud, without an approval key nobody can have said yes, and without the keys of seals nothing that is
+    /// stored is believed.
     #[must_use]
     pub fn new<H: Home + 'static>(
         home: &Arc<H>,
@@ -106,6 +114,8 @@ impl GatePorts {
             secrets,
             clock,
             entropy,
+            seals: Arc::clone(home) as _,
+            seal_keys: None,
             approval_key: None,
             commitments,
             work_budget: WORK_BUDGET,
@@ -121,6 +131,7 @@ const WORK_BUDGET: u64 = 64 << 20;
 pub struct Gate {
     ports: GatePorts,
     floods: flood::Floods,
+    alarms: Alarms,
 }
 
 impl Gate {
@@ -130,6 +141,7 @@ impl Gate {
         Self {
             ports,
             floods: flood::Floods::default(),
+            alarms: Alarms::default(),
         }
     }
 

@@ -55,6 +55,13 @@ impl Governance {
         allow_cloud_escalation: true,
         max_cloud_escalations_per_job: None,
     };
+
+    /// What holds where nobody knows what the active profile says: nothing goes to Cloud.
+    pub const LOCKED: Self = Self {
+        automation_level: AutomationLevel::Locked,
+        allow_cloud_escalation: false,
+        max_cloud_escalations_per_job: None,
+    };
 }
 
 /// What happens to fields that make a provider fetch, store, defer or contact a third party.

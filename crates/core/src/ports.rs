@@ -2,6 +2,7 @@
 //! of each is its contract; testkit holds a conformance suite for each.
 
 mod adapter;
+mod anchor;
 mod approval;
 mod artifact;
 mod clock;
@@ -17,6 +18,7 @@ mod profile;
 mod provider;
 mod recorder;
 mod sealer;
+mod seals;
 mod secret;
 mod session;
 mod signer;
@@ -28,6 +30,7 @@ pub use self::{
         Adapter, AdapterError, AdapterFactory, Answer, AnswerHead, Batch, ChatStream, LlmClient,
         ProviderControl,
     },
+    anchor::LogAnchor,
     approval::{
         ApprovalQueue, Decided, PendingContent, PendingRecord, QueueError, SignedDecision,
         Submission, Submitted,
@@ -46,6 +49,7 @@ pub use self::{
     provider::{ProviderStore, StoreError},
     recorder::{Backlog, FlightRecorder, FlightRecorderExt, RecordError},
     sealer::{SealError, Sealer},
+    seals::{SealRegister, SealStore},
     secret::{SecretError, SecretStore, SecretUse},
     session::{SessionError, SessionLease, SessionStore, StoredSession},
     signer::{SignError, Signer},

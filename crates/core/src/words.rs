@@ -113,6 +113,7 @@ words! {
         Other = "other",
     }
     StepName {
+        Seal = "seal",
         DeclaredLocked = "declared_locked",
         DeclaredPolicy = "declared_policy",
         Pause = "pause",

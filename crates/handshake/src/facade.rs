@@ -11,9 +11,9 @@ use handshake_core::{
         EventId, ExternalId, MessageId, ModelRef, Principal, PrincipalKind, ProviderId, SessionId,
         Token, TraceId,
     },
-    policy::Governance,
-    ports::{EntropyExt, FlightRecorderExt, ProfileStore, ProviderStore},
+    ports::{EntropyExt, FlightRecorderExt, ProviderStore, RegistryFeed},
     provider::{ProviderDraft, ProviderRecord},
+    seal::Needs,
     secret::Secret,
     tier::{ModelTier, Reach},
 };
@@ -63,8 +63,9 @@ impl Handshake {
     }
 
     /// Registers a model server on this machine and reads what its models can do. One that is registered the same
-    /// way already is only read again. `kind` is `ollama` or `openai_compat`; `factor` is the approval passphrase,
-    /// which a home that has one asks for, because more may happen afterwards than before.
+    /// way already is only read again. `kind` is `ollama` or `openai_compat`. A local server needs nobody's word, but for one
+    /// case: at the address of a relay it would turn that relay into a local server, and `factor`, the approval
+    /// passphrase, is asked for.
     ///
     /// # Errors
     /// `HSK-403-TIER-MISMATCH` for a URL that is not on this machine, `HSK-403-FACTOR-REQUIRED`,
@@ -111,9 +112,7 @@ impl Handshake {
             }
             None => self.register(record, factor).await?,
         };
-        let governance = ProfileStore::active(&parts.store)
-            .await?
-            .map_or(Governance::NO_PROFILE, |profile| profile.governance);
+        let governance = parts.store.current()?.governance();
         registry::refresh(parts.runtime.ports(), &Arc::new(record), governance).await?;
         Ok(())
     }
@@ -125,14 +124,14 @@ impl Handshake {
     ) -> Result<ProviderRecord> {
         let parts = &self.parts;
         let mut actor = Actor::Agent;
-        if parts.home.can_approve {
+        let mut approval = None;
+        if parts.needed_for(&record, None)? == Needs::Signature {
             let required = || {
-                let message = "the approval passphrase is required to register a provider";
+                let message = "the approval passphrase is required to register this provider, because a relay is registered at its address";
                 Error::new(ErrorCode::FactorRequired, Phase::Gate, message)
             };
-            parts
-                .vault
-                .check_factor(Some(factor.ok_or_else(required)?))?;
+            let factor = factor.ok_or_else(required)?;
+            approval = Some(parts.vault.approve(Some(factor))?);
             actor = Actor::Human;
         }
         let scope = || EventScope {
@@ -151,8 +150,7 @@ impl Handshake {
             tier: record.tier,
         });
         parts
-            .store
-            .register(vec![record.clone()], vec![registered])
+            .register_providers(vec![record.clone()], approval.as_ref(), vec![registered])
             .await?;
         Ok(record)
     }

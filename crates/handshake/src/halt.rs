@@ -77,7 +77,7 @@ impl Parts {
     /// `HSK-403-FACTOR-REQUIRED`, and the store's.
     pub async fn resume(&self, factor: Option<&Secret>) -> Result<bool> {
         let mut actor = Actor::Agent;
-        if self.home.can_approve {
+        if self.has_factor()? {
             let required = || {
                 let message = "the approval passphrase is required to resume cloud calls";
                 Error::new(ErrorCode::FactorRequired, Phase::Gate, message)

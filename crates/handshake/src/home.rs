@@ -5,18 +5,17 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use handshake_core::{
     code::{ErrorCode, Phase},
-    ports::{Entropy, EntropyExt},
+    ports::EntropyExt,
     secret::Secret,
 };
-use handshake_vault::{ApprovalFactor, KdfParams, NewVault, Unlock, Vault, create_key_file};
+use handshake_vault::{
+    Approval, ApprovalFactor, KdfParams, NewVault, Unlock, Vault, create_key_file,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,10 +33,14 @@ pub struct Home {
     pub install_id: String,
     /// Rises when the machine was started again: receipts of an older run are void.
     pub run: u64,
-    /// Whether a person holds the approval passphrase. A home that was made without a terminal has none.
-    pub can_approve: bool,
-    /// Whether this process made the home, and so a person chose the approval passphrase a moment ago.
-    fresh: AtomicBool,
+    /// Whether `home.json` says that there is no approval passphrase. Nothing follows from it: the vault knows.
+    pub(crate) claims_no_factor: bool,
+    /// The approval key, where this process made the home and a person chose its passphrase a moment ago.
+    chosen: Mutex<Option<Approval>>,
+    /// Whether more is noted of it outside.
+    pub(crate) anchored: bool,
+    /// Where that is, and the list of trusted homes.
+    pub(crate) trust_dir: PathBuf,
     key_file: PathBuf,
 }
 
@@ -46,13 +49,10 @@ pub struct Home {
 #[serde(deny_unknown_fields)]
 struct HomeFile {
     install_id: String,
-    /// Says why approving fails. It grants nothing: the vault's own factor decides.
-    #[serde(default = "yes")]
-    can_approve: bool,
-}
-
-fn yes() -> bool {
-    true
+    /// Written by earlier versions. It grants nothing: whether there is a factor stands in the vault, where nobody
+    /// can change it unseen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    can_approve: Option<bool>,
 }
 
 /// How a home is made.
@@ -120,7 +120,7 @@ impl Home {
         if !path.join("home.json").exists() {
             return Ok(None);
         }
-        let mut list = TrustList::load(config)?;
+        let list = TrustList::load(config)?;
         let file = read_home_file(&path)?;
         let summary = Vault::inspect(&path.join("vault.hskv"))?;
         let trusted = list
@@ -137,10 +137,13 @@ impl Home {
             trusted.run + 1
         };
         if run != trusted.run {
-            list.put(TrustedHome {
-                run,
-                boot_id,
-                ..trusted
+            TrustList::change(config, |list| {
+                list.put(TrustedHome {
+                    run,
+                    boot_id,
+                    ..trusted.clone()
+                });
+                Ok(())
             })?;
         }
         let key_file = key_file(config, &file.install_id);
@@ -148,8 +151,10 @@ impl Home {
             path,
             install_id: file.install_id,
             run,
-            can_approve: file.can_approve,
-            fresh: AtomicBool::new(false),
+            claims_no_factor: file.can_approve == Some(false),
+            chosen: Mutex::default(),
+            anchored: trusted.anchored,
+            trust_dir: config.to_owned(),
             key_file,
         }))
     }
@@ -195,14 +200,13 @@ impl Home {
         let key_file = key_file(config, &install_id);
         private(key_file.parent().unwrap_or(Path::new("/")))?;
         create_key_file(&key_file, &OsEntropy)?;
-        // Without a person there is no factor, and so nobody may ever approve in this home: its passphrase is
-        // random and forgotten.
-        let forgotten = forgotten();
         let vault = Vault::create(
             &path.join("vault.hskv"),
             NewVault {
                 unlock: Unlock::KeyFile(&key_file),
-                approval: ApprovalFactor::Passphrase(making.approval.unwrap_or(&forgotten)),
+                approval: making
+                    .approval
+                    .map_or(ApprovalFactor::Nobody, ApprovalFactor::Passphrase),
                 kdf: making.kdf,
             },
             Arc::new(SystemClock::new(1)),
@@ -210,7 +214,7 @@ impl Home {
         )?;
         let text = serde_json::to_vec(&HomeFile {
             install_id: install_id.clone(),
-            can_approve: making.approval.is_some(),
+            can_approve: None,
         })
         .map_err(|_| Error::new(ErrorCode::Storage, Phase::Storage, "cannot create the home"))?;
         let mut file = fs::OpenOptions::new()
@@ -222,19 +226,26 @@ impl Home {
         file.write_all(&text)
             .and_then(|()| file.sync_all())
             .map_err(failed("cannot create the home"))?;
-        TrustList::load(config)?.put(TrustedHome {
+        let entry = TrustedHome {
             path: path.clone(),
             install_id: install_id.clone(),
             approval_key: vault.summary()?.approval_key.id().clone(),
             run: 1,
             boot_id: trust::boot_id(),
+            anchored: false,
+        };
+        TrustList::change(config, |list| {
+            list.put(entry);
+            Ok(())
         })?;
         Ok(Self {
             path,
             install_id,
             run: 1,
-            can_approve: making.approval.is_some(),
-            fresh: AtomicBool::new(making.approval.is_some()),
+            claims_no_factor: false,
+            chosen: Mutex::new(vault.just_chosen()),
+            anchored: false,
+            trust_dir: config.to_owned(),
             key_file,
         })
     }
@@ -247,22 +258,48 @@ impl Home {
         let path = absolute(path)?;
         let file = read_home_file(&path)?;
         let summary = Vault::inspect(&path.join("vault.hskv"))?;
-        let mut list = TrustList::load(&trust::config_dir()?)?;
-        // A home that comes back may be an older copy: what was approved in it before counts no more.
-        let run = list.last_run(&file.install_id) + 1;
-        list.put(TrustedHome {
-            path,
-            install_id: file.install_id,
-            approval_key: summary.approval_key.id().clone(),
-            run,
-            boot_id: trust::boot_id(),
+        TrustList::change(&trust::config_dir()?, |list| {
+            let known = list.install(&file.install_id);
+            // A home that comes back may be an older copy: what was approved in it before counts no more. What is
+            // noted of it stays, and is compared.
+            let (run, anchored) = known.map_or((1, false), |known| (known.run + 1, known.anchored));
+            list.put(TrustedHome {
+                path,
+                install_id: file.install_id,
+                approval_key: summary.approval_key.id().clone(),
+                run,
+                boot_id: trust::boot_id(),
+                anchored,
+            });
+            Ok(())
         })
     }
 
-    /// Whether a person chose the approval passphrase in this process. True once: it stands for one approval.
+    /// Says in the list that more is noted beside it, and which run this is.
+    pub(crate) fn is_noted(&mut self, run: u64) -> Result<()> {
+        if self.anchored && self.run == run {
+            return Ok(());
+        }
+        let install_id = self.install_id.clone();
+        TrustList::change(&self.trust_dir, |list| {
+            if let Some(mut known) = list.install(&install_id).cloned() {
+                known.run = known.run.max(run);
+                known.anchored = true;
+                list.put(known);
+            }
+            Ok(())
+        })?;
+        (self.anchored, self.run) = (true, run);
+        Ok(())
+    }
+
+    /// The approval key, where a person chose its passphrase in this process. Once: it stands for one approval.
     #[must_use]
-    pub fn just_made(&self) -> bool {
-        self.fresh.swap(false, Ordering::SeqCst)
+    pub fn just_chosen(&self) -> Option<Approval> {
+        self.chosen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// The key file of this account, which opens the vault. It need not be there.
@@ -297,18 +334,6 @@ impl Home {
         };
         Ok(Arc::new(Vault::open(&path, unlock, clock, entropy)?))
     }
-}
-
-/// 160 random bits that nobody keeps.
-fn forgotten() -> Secret {
-    let mut bytes = [0; 20];
-    OsEntropy.fill(&mut bytes);
-    Secret::new(
-        bytes
-            .iter()
-            .flat_map(|byte| format!("{byte:02x}").into_bytes())
-            .collect(),
-    )
 }
 
 fn key_file(config: &Path, install_id: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod anchor;
 mod approve;
 mod builder;
 mod clock;
@@ -10,8 +11,10 @@ mod facade;
 mod halt;
 mod harden;
 mod home;
+mod opening;
 pub mod parts;
 mod policy_file;
+mod seals;
 mod strength;
 mod tools;
 mod trust;

@@ -10,13 +10,15 @@ pub use handshake_registry_store::{
 };
 pub use handshake_runtime as runtime;
 pub use handshake_transport::SystemResolver;
-pub use handshake_vault::{ApprovalSigner, KdfParams, Vault, VaultError};
+pub use handshake_vault::{Approval, ApprovalSigner, KdfParams, Vault, VaultError};
 
 pub use crate::{
+    anchor::Behind,
     clock::{OsEntropy, SystemClock},
     facade::account,
     harden::{HOSTILE_VARIABLES, Hardening, harden, hardening},
     home::{Home, Making, default_path},
+    seals::Unsealed,
     strength::weakness,
     tools::{Builtins, builtins},
     trust::config_dir,

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -13,7 +12,10 @@ use handshake_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::{
+    anchor::replace,
+    error::{Error, Result},
+};
 
 /// One trusted home.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -22,9 +24,12 @@ pub(crate) struct TrustedHome {
     pub(crate) path: PathBuf,
     pub(crate) install_id: String,
     pub(crate) approval_key: KeyId,
-    /// Rises when the machine was started again: receipts of an older run are void.
+    /// Rises when the machine was started again, or the home was put back: receipts of an older run are void.
     pub(crate) run: u64,
     pub(crate) boot_id: String,
+    /// Whether more of it is noted beside this list. Where that is missing then, somebody took it away.
+    #[serde(default)]
+    pub(crate) anchored: bool,
 }
 
 /// The list.
@@ -83,55 +88,64 @@ impl TrustList {
         self.homes.iter().find(|trusted| trusted.path == home)
     }
 
-    /// The highest run that an install is known to have had, under whatever path.
-    pub(crate) fn last_run(&self, install_id: &str) -> u64 {
-        self.homes
-            .iter()
-            .filter(|home| home.install_id == install_id)
-            .map(|home| home.run)
-            .max()
-            .unwrap_or(0)
+    /// What is listed of an install, under whatever path.
+    pub(crate) fn install(&self, install_id: &str) -> Option<&TrustedHome> {
+        self.homes.iter().find(|home| home.install_id == install_id)
     }
 
-    /// Adds or replaces an entry, atomically.
-    pub(crate) fn put(&mut self, entry: TrustedHome) -> Result<()> {
-        self.homes.retain(|trusted| trusted.path != entry.path);
-        self.homes.push(entry);
-        self.homes.sort_by(|a, b| a.path.cmp(&b.path));
-        let failed = |_| {
+    /// Changes the list as it is now, while nobody else does.
+    pub(crate) fn change<T>(dir: &Path, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let failed = || {
             Error::new(
                 ErrorCode::Storage,
                 Phase::Storage,
                 "cannot write the list of trusted homes",
             )
         };
-        let dir = self.path.parent().unwrap_or(Path::new("/"));
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(failed)?;
-        let text = serde_json::to_vec_pretty(&self.homes).map_err(|_| {
-            Error::new(
-                ErrorCode::Storage,
-                Phase::Storage,
-                "cannot write the list of trusted homes",
-            )
-        })?;
-        let temporary = self
-            .path
-            .with_extension(format!("tmp{}", std::process::id()));
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(failed)?;
-        file.write_all(&text)
-            .and_then(|()| file.sync_all())
-            .map_err(failed)?;
-        fs::rename(&temporary, &self.path).map_err(failed)
+        let path = dir.join("homes.json");
+        locked(&path, || {
+            let mut list = Self::load(dir)?;
+            let before = list.homes.clone();
+            let changed = change(&mut list)?;
+            if list.homes != before {
+                let text = serde_json::to_vec_pretty(&list.homes).map_err(|_| failed())?;
+                replace(&list.path, &text).map_err(|_| failed())?;
+            }
+            Ok(changed)
+        })
+        .unwrap_or_else(|| Err(failed()))
     }
+
+    /// Adds or replaces an entry. An install is trusted at one path: a copy of it elsewhere is not it any more.
+    pub(crate) fn put(&mut self, entry: TrustedHome) {
+        self.homes
+            .retain(|trusted| trusted.path != entry.path && trusted.install_id != entry.install_id);
+        self.homes.push(entry);
+        self.homes.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+}
+
+/// Runs while no other process does so for the same file. `None` where the lock cannot be made.
+pub(crate) fn locked<T>(path: &Path, run: impl FnOnce() -> T) -> Option<T> {
+    let directory = path.parent()?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .ok()?;
+    let lock = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path.with_extension("lock"))
+        .ok()?;
+    lock.lock().ok()?;
+    // Released when the file is closed.
+    let done = run();
+    drop(lock);
+    Some(done)
 }
 
 /// What tells one start of the machine from the next.

@@ -6,37 +6,45 @@ use handshake_adapters_ollama::OllamaFactory;
 use handshake_adapters_openai_compat::OpenAiCompatFactory;
 use handshake_core::{
     code::{ErrorCode, Phase},
-    digest::canonical_json,
-    event::{Body, WidenKind},
+    digest::{Digest, canonical_json},
+    event::{Actor, Body, EventScope, WidenKind},
     gate::{Gate, GatePorts},
-    ids::{ExternalId, ProviderId, Token},
+    ids::{EventId, ProviderId, Token},
     ports::{
-        AdapterFactory, Clock, EgressLedger, Entropy, FlightRecorder, LeakageValidator,
-        PeerResolver, SecretStore, Signer, ToolExecutor,
+        AdapterFactory, Clock, EgressLedger, Entropy, EntropyExt, FlightRecorder,
+        FlightRecorderExt, LeakageValidator, LogAnchor, PeerResolver, SealRegister, SecretStore,
+        Signer, ToolExecutor,
     },
+    seal::SealKeys,
     secret::Secret,
     tool::ToolRegistry,
 };
 use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnrolment, SinkGuard};
 use handshake_policy::{egress::RulesPolicy, second_hand::SecondHandValidator};
-use handshake_registry_store::{Epoch, Store, StoreOptions};
+use handshake_registry_store::{Epoch, Store};
 use handshake_runtime::{Adapters, Config, Ports, Runtime, tools::Grants};
 use handshake_transport::{Limits, SystemResolver, Transport};
-use handshake_vault::{ApprovalSigner, Places, RecorderSigner, Vault, VaultSecrets};
+use handshake_vault::{ApprovalSigner, Places, Vault, VaultSecrets};
 use serde::Serialize;
 
 use crate::{
-    clock::{OsEntropy, SystemClock},
+    anchor::{Anchor, Behind},
+    clock::OsEntropy,
     connections::Keeper,
     error::{Error, Result},
     halt::StopFile,
     home::Home,
+    opening::{Opened, Opening},
     policy_file,
     tools::Builtins,
 };
 
 /// Bytes of work that one leakage check may do: decoded views included.
 const WORK_BUDGET: u64 = 256 << 20;
+
+/// Leaves of the log that are read when a home is opened, to compare receipts with it. With more, each is compared when
+/// it is used.
+const COMPARED_WHEN_OPENED: u64 = 10_000;
 
 /// Everything that was wired over one home.
 #[non_exhaustive]
@@ -49,6 +57,13 @@ pub struct Parts {
     pub vault: Arc<Vault>,
     /// Secrets by reference, each bound to one origin.
     pub secrets: Arc<VaultSecrets>,
+    /// What seals are made and checked with.
+    pub seals: Arc<SealKeys>,
+    anchor: Arc<Anchor>,
+    /// What this home was found behind of what is noted outside it, and nobody has said why.
+    pub behind: Vec<Behind>,
+    /// How many receipts did not say what the log says when the home was opened, and were revoked.
+    pub revoked: usize,
     /// The operator's rules in force.
     pub policy: Arc<RulesPolicy>,
     /// The leakage rules in force: what calls are judged by.
@@ -112,22 +127,34 @@ impl Parts {
     ///
     /// # Errors
     /// What the vault, the rules and the store say.
-    pub async fn wire(home: Home, wiring: Wiring, passphrase: Option<&Secret>) -> Result<Self> {
+    pub async fn wire(mut home: Home, wiring: Wiring, passphrase: Option<&Secret>) -> Result<Self> {
         let vault = home.vault(passphrase)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(home.run));
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let approval_key = ApprovalSigner::new(Arc::clone(&vault)).public_key();
-        let store = Store::open(
-            &home.path.join("handshake.db"),
-            StoreOptions {
-                install_id: ExternalId::new(&home.install_id)?,
-                sealer: Arc::clone(&vault) as _,
-                recorder_signer: Arc::new(RecorderSigner::new(Arc::clone(&vault))),
-                clock: Arc::clone(&clock),
-                entropy: Arc::clone(&entropy),
-                approval_key: Some(approval_key.clone()),
-            },
-        )?;
+        let holder = vault.has_factor()?.then(|| approval_key.clone());
+        let register: Arc<dyn SealRegister> = Arc::clone(&vault) as _;
+        let seals = Arc::new(SealKeys::new(vault.integrity_key()?, holder, register));
+        let opening = Opening {
+            vault: Arc::clone(&vault),
+            seals: Arc::clone(&seals),
+            entropy: Arc::clone(&entropy),
+            approval_key: approval_key.clone(),
+        };
+        let Opened {
+            store,
+            clock,
+            anchor,
+            behind,
+        } = opening.open(&mut home).await?;
+        if !vault.has_seals()? {
+            // A home of a version without seals. What needs nobody is sealed as it is found, once; the rest waits for
+            // the person. One that was put back is none of those, whatever its vault says.
+            if behind.is_empty() {
+                store.seal_what_needs_nobody().await?;
+            }
+            vault.begin_seals()?;
+        }
+        let revoked = store.reconcile(Some(COMPARED_WHEN_OPENED)).await?;
         let secrets = Arc::new(VaultSecrets::new(
             Arc::clone(&vault),
             Arc::new(|name: &str| std::env::var_os(name)),
@@ -169,6 +196,7 @@ impl Parts {
         );
         ports.validators = validators;
         ports.approval_key = Some(approval_key);
+        ports.seal_keys = Some(Arc::clone(&seals));
         ports.work_budget = WORK_BUDGET;
         ports.own_listeners = wiring.own_listeners;
         let gate = Arc::new(Gate::new(ports));
@@ -194,11 +222,15 @@ impl Parts {
                 ..Config::default()
             },
         );
-        Ok(Self {
+        let parts = Self {
             home,
             store,
             vault,
             secrets,
+            seals,
+            anchor,
+            behind,
+            revoked,
             policy,
             engine,
             enrolment,
@@ -208,7 +240,25 @@ impl Parts {
             runtime,
             _connections: connections,
             _stop_file: stop_file,
-        })
+        };
+        if parts.home_file_contradicts()? {
+            parts.alarm(EventScope::default()).await?;
+        }
+        Ok(parts)
+    }
+
+    /// Records that something of this home is not as this program left it.
+    ///
+    /// # Errors
+    /// The log's.
+    pub(crate) async fn alarm(&self, scope: EventScope) -> Result<()> {
+        let body = Body::IntegrityAlarm {
+            code: ErrorCode::HomeUntrusted,
+        };
+        let id = EventId::from_entropy(self.entropy.bytes());
+        let event = scope.event(id, self.clock.now(), Actor::System, body);
+        self.store.append(event).await?;
+        Ok(())
     }
 
     /// What the log says about a widening: which, and keyed hashes of what was and what is.
@@ -233,6 +283,23 @@ impl Parts {
             before: before.map(hash).transpose()?,
             after: hash(after)?,
         })
+    }
+
+    /// Whether a person can approve anything here: whether there is an approval passphrase. Read from the vault,
+    /// where it is authenticated.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn has_factor(&self) -> Result<bool> {
+        Ok(self.vault.has_factor()?)
+    }
+
+    /// Whether `home.json` contradicts the vault about that. Nothing follows from it but that somebody wrote there.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn home_file_contradicts(&self) -> Result<bool> {
+        Ok(self.home.claims_no_factor && self.has_factor()?)
     }
 
     /// The signer of approvals. It asks for the factor each time.
@@ -260,7 +327,23 @@ impl Parts {
     /// `HSK-500-STORAGE`.
     pub async fn finish(&self) -> Result<()> {
         self.runtime.ports().record_floods().await?;
-        Ok(self.store.flush().await?)
+        self.store.flush().await?;
+        let head = self.store.log_head().await?;
+        self.anchor
+            .note(head.size, Digest::from_bytes(*head.hash.as_bytes()));
+        Ok(())
+    }
+
+    /// A person says that they know why the home was behind: they put back a backup, or moved it. What is noted
+    /// outside begins with what is here.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn acknowledge_behind(&self) -> Result<()> {
+        let head = self.store.log_head().await?;
+        let hash = Digest::from_bytes(*head.hash.as_bytes());
+        self.anchor.begin(head.size, hash, Vec::new());
+        Ok(())
     }
 }
 

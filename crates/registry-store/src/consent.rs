@@ -1,5 +1,8 @@
 //! Receipts: evidence for the gate, history for people.
 
+mod book;
+mod row;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
@@ -9,10 +12,20 @@ use handshake_core::{
     event::{Actor, Body, Event, EventScope, Withdrawn},
     ids::{EventId, ProviderId, ReceiptId, UseId},
     ports::{ConsentStore, EntropyExt, ReceiptQuery, StoreError},
+    seal::SealKind,
     time::UtcTime,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use handshake_flight_recorder::LogHead;
+use rusqlite::{Connection, OptionalExtension, params};
 
+pub(crate) use self::{
+    book::Book,
+    row::{block_code, settle},
+};
+use self::{
+    book::Source,
+    row::{SELECT, Stored, signed_at},
+};
 use crate::{
     codec,
     error::Fail,
@@ -54,7 +67,9 @@ impl ConsentStore for Store {
     ) -> std::result::Result<Vec<ReceiptEvidence>, StoreError> {
         self.shared().healthy()?;
         let (query, shared) = (query.clone(), Arc::clone(self.shared()));
-        self.read(move |conn| find(conn, &shared, &query)).await
+        let found = self.read(move |conn| find(conn, &shared, &query)).await?;
+        self.make_void(found.void).await?;
+        Ok(found.evidence)
     }
 
     async fn revoked_since(
@@ -135,57 +150,63 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn revoke_all(&self) -> std::result::Result<u64, StoreError> {
-        self.write(|tx| revoke_where(tx, "?1 IS NULL", None)).await
+        self.write(|tx| revoke_where(tx, "?1 IS NULL", None, Actor::Human))
+            .await
     }
-}
 
-const SELECT: &str =
-    "SELECT receipt_id, request_id, single, payload, signature, stored_at, uses, bytes,
-                      new_bytes, last_used, revoked_at FROM receipts";
+    /// Compares every receipt that lives with the log. Those that differ are void from then on; how many. Each is
+    /// compared when it is used in any case, so one who is in a hurry says how many leaves may be read for it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reconcile(&self, at_most: Option<u64>) -> std::result::Result<usize, StoreError> {
+        let shared = Arc::clone(self.shared());
+        let void = self.read(move |conn| {
+            let mut book = shared.book();
+            let sql = format!("{SELECT} WHERE revoked_at IS NULL AND approved");
+            let rows: Vec<Stored> = conn
+                .prepare_cached(&sql)?
+                .query_map([], Stored::read)?
+                .collect::<rusqlite::Result<_>>()?;
+            let oldest = live(&shared, &rows).map(|(_, signed)| signed.size).min();
+            let leaves = log::head(conn, &shared.log_id)?.size;
+            match (oldest, at_most) {
+                (Some(oldest), Some(most)) if leaves.saturating_sub(oldest) > most => {
+                    Ok(Vec::new())
+                }
+                _ => compare(conn, &shared, &mut book, &rows),
+            }
+        });
+        let void = void.await?;
+        let differ = void.len();
+        self.make_void(void).await?;
+        Ok(differ)
+    }
 
-struct Stored {
-    receipt_id: String,
-    request_id: String,
-    single: bool,
-    payload: Vec<u8>,
-    signature: Vec<u8>,
-    stored_at: i64,
-    uses: i64,
-    bytes: i64,
-    new_bytes: i64,
-    last_used: Option<i64>,
-    revoked_at: Option<i64>,
-}
-
-impl Stored {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            receipt_id: row.get(0)?,
-            request_id: row.get(1)?,
-            single: row.get(2)?,
-            payload: row.get(3)?,
-            signature: row.get(4)?,
-            stored_at: row.get(5)?,
-            uses: row.get(6)?,
-            bytes: row.get(7)?,
-            new_bytes: row.get(8)?,
-            last_used: row.get(9)?,
-            revoked_at: row.get(10)?,
+    /// Ends receipts that do not say what the log says, and says so: the alarm once, the end in the log each time.
+    async fn make_void(&self, void: Vec<ReceiptId>) -> std::result::Result<(), StoreError> {
+        if void.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = void.iter().map(ToString::to_string).collect();
+        let broken: Vec<(SealKind, String)> = ids
+            .iter()
+            .map(|id| (SealKind::Receipt, id.clone()))
+            .collect();
+        self.report_broken_seals(&broken);
+        self.write(move |tx| {
+            for id in &ids {
+                revoke_where(tx, "receipt_id = ?1", Some(id), Actor::System)?;
+            }
+            Ok(())
         })
-    }
-
-    fn signed(&self) -> std::result::Result<SignedReceipt, StoreError> {
-        let signature = self.signature[..]
-            .try_into()
-            .map_err(|_| StoreError::Damaged)?;
-        Ok(SignedReceipt {
-            payload: self.payload.clone(),
-            signature,
-        })
+        .await
     }
 }
 
-fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Vec<ReceiptEvidence>> {
+fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Found> {
+    // Taken before the transaction looks: what is in the book was committed before then.
+    let mut book = shared.book();
     let sql = format!(
         "{SELECT} WHERE envelope = ?1 OR receipt_id IN
            (SELECT receipt_id FROM receipt_sessions WHERE session_id = ?2 AND principal = ?3)
@@ -203,6 +224,8 @@ fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Vec<
             Stored::read,
         )?
         .collect::<rusqlite::Result<_>>()?;
+    let void = compare(conn, shared, &mut book, &rows)?;
+    drop(book);
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         let now = shared.options.clock.now();
@@ -210,14 +233,15 @@ fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Vec<
         let abandoned = row.single
             && row.uses == 0
             && is_abandoned(conn, shared, &row.request_id, row.stored_at, now)?;
+        let differs = void.iter().any(|id| id.to_string() == row.receipt_id);
         let evidence = ReceiptEvidence {
             signed: row.signed()?,
             uses: codec::small(row.uses)?,
             bytes: codec::unsigned(row.bytes)?,
             new_bytes: codec::unsigned(row.new_bytes)?,
-            known_blocks: known_blocks(conn, &row.receipt_id, &query.blocks)?,
+            known_blocks: known_blocks(conn, shared, &row.receipt_id, &query.blocks)?,
             last_used: row.last_used.map(codec::time),
-            revoked: row.revoked_at.is_some() || abandoned,
+            revoked: row.revoked_at.is_some() || abandoned || differs,
             open_use: None,
         };
         let open = open_uses(conn, &row.receipt_id)?;
@@ -232,19 +256,99 @@ fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Vec<
             }));
         }
     }
-    Ok(found)
+    Ok(Found {
+        evidence: found,
+        void,
+    })
+}
+
+/// What was found, and which of it does not say what the log says.
+struct Found {
+    evidence: Vec<ReceiptEvidence>,
+    void: Vec<ReceiptId>,
+}
+
+/// The rows that can be spent, each with the log as it stood when it was signed. One that nobody signed, or whose time is
+/// over, is spent by nobody, whatever its row says.
+fn live<'a>(shared: &Shared, rows: &'a [Stored]) -> impl Iterator<Item = (&'a Stored, LogHead)> {
+    let (key, now) = (shared.approval_key(), shared.options.clock.now());
+    let log_id = shared.log_id.clone();
+    rows.iter()
+        .filter(|row| row.lives())
+        .filter_map(move |row| {
+            let receipt = row.opened(key.as_ref()?)?;
+            let lives = receipt.ext.expires_at > now;
+            lives.then(|| (row, signed_at(&receipt, &log_id)))
+        })
+}
+
+/// Which of these rows live and are not what the log says they are.
+fn compare(
+    conn: &Connection,
+    shared: &Shared,
+    book: &mut Book,
+    rows: &[Stored],
+) -> Result<Vec<ReceiptId>> {
+    let live: Vec<_> = live(shared, rows).collect();
+    let earliest = live.iter().map(|(_, head)| *head);
+    let Some(from) = earliest.min_by_key(|head| head.size) else {
+        return Ok(Vec::new());
+    };
+    let source = Source {
+        conn,
+        folder: &shared.segments,
+        log_id: &shared.log_id,
+    };
+    let whole = match book.keep_up(source, from) {
+        Ok(whole) => whole.is_ok(),
+        // A segment that is missing or damaged, or a row that is no leaf.
+        Err(Fail::Refused(StoreError::Damaged)) => false,
+        Err(error) => return Err(error),
+    };
+    let keys = &shared.options.seals;
+    let mut void = Vec::new();
+    for (row, _) in live {
+        let id = row.id()?;
+        if !whole || !row.agrees(keys, book.says(&id)) {
+            void.push(id);
+        }
+    }
+    Ok(void)
+}
+
+/// Compares one receipt in the transaction that is about to spend it, with everything that is in the transaction.
+pub(crate) fn contradicts_log(tx: &Tx<'_>, receipt_id: &str) -> Result<bool> {
+    let row = tx
+        .conn
+        .prepare_cached(&format!("{SELECT} WHERE receipt_id = ?1"))?
+        .query_row(params![receipt_id], Stored::read)
+        .optional()?;
+    // A copy: what is not committed yet is not to be remembered.
+    let mut book = tx.shared.book().clone();
+    let rows: Vec<Stored> = row.into_iter().collect();
+    Ok(!compare(tx.conn, tx.shared, &mut book, &rows)?.is_empty())
 }
 
 fn known_blocks(
     conn: &Connection,
+    shared: &Shared,
     receipt_id: &str,
     blocks: &[KeyedHash],
 ) -> Result<BTreeSet<KeyedHash>> {
-    let mut select =
-        conn.prepare_cached("SELECT 1 FROM blocks WHERE receipt_id = ?1 AND commitment = ?2")?;
+    let mut select = conn.prepare_cached(
+        "SELECT bytes, mac FROM blocks WHERE receipt_id = ?1 AND commitment = ?2",
+    )?;
     let mut known = BTreeSet::new();
     for block in blocks {
-        if select.exists(params![receipt_id, block.digest().as_bytes()])? {
+        let found: Option<(i64, Option<Vec<u8>>)> = select
+            .query_row(params![receipt_id, block.digest().as_bytes()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((bytes, mac)) = found else { continue };
+        // One that this program did not write down counts as new.
+        let wanted = block_code(&shared.options.seals, receipt_id, block, bytes);
+        if mac.as_deref() == Some(wanted.digest().as_bytes()) {
             known.insert(*block);
         }
     }
@@ -361,7 +465,7 @@ pub(crate) fn all_signed(
 /// Revokes one receipt. What was signed, and whether it was revoked just now; `None` when there is no such receipt.
 pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<(SignedReceipt, bool)>> {
     let id = receipt.to_string();
-    let now = revoke_where(tx, "receipt_id = ?1", Some(&id))? > 0;
+    let now = revoke_where(tx, "receipt_id = ?1", Some(&id), Actor::Human)? > 0;
     let mut select = tx
         .conn
         .prepare_cached(&format!("{SELECT} WHERE receipt_id = ?1"))?;
@@ -375,50 +479,65 @@ pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<(SignedRe
 
 /// Revokes everything that leads to a provider: one that comes back under the same id is another one.
 pub(crate) fn revoke_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<()> {
-    revoke_where(tx, "provider_id = ?1", Some(provider.as_str()))?;
+    revoke_where(
+        tx,
+        "provider_id = ?1",
+        Some(provider.as_str()),
+        Actor::Human,
+    )?;
     Ok(())
 }
 
-/// Revokes what is not revoked yet, and says so in the log of each receipt that could still be used, or was in use.
-/// Returns how many.
-pub(crate) fn revoke_where(tx: &Tx<'_>, which: &str, value: Option<&str>) -> Result<u64> {
+/// Revokes what is not revoked yet, and says so in the log of each receipt that could still be used, or was in use: what
+/// the log has as revoked, no row brings back. Returns how many.
+pub(crate) fn revoke_where(
+    tx: &Tx<'_>,
+    which: &str,
+    value: Option<&str>,
+    by: Actor,
+) -> Result<u64> {
     let now = tx.now();
-    let rows: Vec<(String, Vec<u8>)> = tx
+    let rows: Vec<Stored> = tx
         .conn
         .prepare_cached(&format!(
-            "SELECT receipt_id, payload FROM receipts WHERE revoked_at IS NULL AND {which} ORDER BY receipt_id"
+            "{SELECT} WHERE revoked_at IS NULL AND {which} ORDER BY receipt_id"
         ))?
-        .query_map(params![value], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![value], Stored::read)?
         .collect::<rusqlite::Result<_>>()?;
-    for (id, payload) in &rows {
+    let key = tx.shared.approval_key();
+    for row in &rows {
         tx.conn
             .prepare_cached("UPDATE receipts SET revoked_at = ?2 WHERE receipt_id = ?1")?
-            .execute(params![id, now.unix_millis()])?;
-        // A row that is no receipt is revoked all the same, and has nothing to say about whose it was.
-        let receipt: Option<ConsentReceipt> = serde_json::from_slice(payload).ok();
-        if let Some(receipt) = receipt
-            && receipt.approved
-            && receipt.ext.expires_at > now
-        {
-            log::append(tx, &revoked(tx, &receipt))?;
+            .execute(params![row.receipt_id, now.unix_millis()])?;
+        // One that says under its signature that it allows nothing any more has nothing to lose. Of a row that is no
+        // receipt now nobody knows whether it will be one again, so that it is revoked is said all the same.
+        let receipt = key.as_ref().and_then(|key| row.opened(key));
+        let over = |receipt: &ConsentReceipt| !receipt.approved || receipt.ext.expires_at <= now;
+        if receipt.as_ref().is_some_and(over) {
+            continue;
+        }
+        if let Ok(id) = row.id() {
+            log::append(tx, &revoked(tx, id, receipt.as_ref(), by))?;
+            settle(tx, &row.receipt_id)?;
         }
     }
     Ok(rows.len() as u64)
 }
 
-fn revoked(tx: &Tx<'_>, receipt: &ConsentReceipt) -> Event {
-    let ext = &receipt.ext;
-    let scope = EventScope {
-        principal: Some(ext.principal.clone()),
-        session_id: ext.session_ids.iter().next().cloned(),
-        model_id: ext.destination.model_id.clone(),
-        provider_id: Some(ext.destination.provider_id.clone()),
-        ..EventScope::default()
-    };
+fn revoked(tx: &Tx<'_>, id: ReceiptId, receipt: Option<&ConsentReceipt>, by: Actor) -> Event {
+    let scope = receipt.map_or_else(EventScope::default, |ConsentReceipt { ext, .. }| {
+        EventScope {
+            principal: Some(ext.principal.clone()),
+            session_id: ext.session_ids.iter().next().cloned(),
+            model_id: ext.destination.model_id.clone(),
+            provider_id: Some(ext.destination.provider_id.clone()),
+            ..EventScope::default()
+        }
+    });
     let body = Body::Revoked {
         what: Withdrawn::Receipt,
-        consent_receipt_id: Some(receipt.consent_receipt_id),
+        consent_receipt_id: Some(id),
     };
-    let id = EventId::from_entropy(tx.shared.options.entropy.bytes());
-    scope.event(id, tx.now(), Actor::Human, body)
+    let event_id = EventId::from_entropy(tx.shared.options.entropy.bytes());
+    scope.event(event_id, tx.now(), by, body)
 }

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use handshake_core::{
     ids::ProviderId,
     ports::{ContactGrants, StoreError},
+    seal::{ContactGrant, Seal},
 };
 use rusqlite::params;
 
-use crate::{codec, store::Store};
+use crate::{codec, seals, store::Store};
 
 #[async_trait]
 impl ContactGrants for Store {
@@ -25,26 +26,27 @@ impl ContactGrants for Store {
         .await
     }
 
-    async fn grant(&self, provider: &ProviderId, revision: u64) -> Result<(), StoreError> {
-        let provider = provider.clone();
+    async fn grant(&self, grant: &ContactGrant, seal: Seal) -> Result<(), StoreError> {
+        let grant = grant.clone();
         self.write(move |tx| {
-            let stored = tx.conn.execute(
-                "INSERT INTO contacts SELECT provider_id, revision, ?3 FROM providers
-                 WHERE provider_id = ?1 AND revision = ?2 ON CONFLICT DO NOTHING",
-                params![
-                    provider.as_str(),
-                    codec::int(revision)?,
-                    tx.now().unix_millis()
-                ],
-            )?;
-            let mut known = tx.conn.prepare_cached(
-                "SELECT 1 FROM contacts WHERE provider_id = ?1 AND revision = ?2",
-            )?;
-            if stored == 1 || known.exists(params![provider.as_str(), codec::int(revision)?])? {
-                Ok(())
-            } else {
-                Err(StoreError::Missing.into())
+            let revision = codec::int(grant.provider_revision)?;
+            let provider = grant.provider_id.as_str();
+            let known = tx
+                .conn
+                .prepare_cached(
+                    "SELECT 1 FROM providers WHERE provider_id = ?1 AND revision = ?2",
+                )?
+                .exists(params![provider, revision])?;
+            if !known {
+                return Err(StoreError::Missing.into());
             }
+            let seal = seals::column(seals::enter(tx, &grant, Some(seal))?);
+            tx.conn.execute(
+                "INSERT INTO contacts (provider_id, revision, granted_at, seal) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET seal = excluded.seal",
+                params![provider, revision, tx.now().unix_millis(), seal],
+            )?;
+            Ok(())
         })
         .await
     }

@@ -3,8 +3,9 @@
 #![allow(dead_code, reason = "each user needs a part of them")]
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,9 +15,10 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use handshake_core::{
     attest::{PublicKey, signed_bytes},
     consent::Assurance,
-    digest::Digest,
+    digest::{CommitmentKey, Digest},
     ids::ExternalId,
-    ports::{Clock, Entropy, SealError, Sealer, SignError, Signer},
+    ports::{Clock, Entropy, LogAnchor, SealError, SealRegister, Sealer, SignError, Signer},
+    seal::{Proof, SEAL_DOMAIN, Seal, SealKeys, Sealable, Statement},
     secret::Secret,
     time::UtcTime,
 };
@@ -172,6 +174,46 @@ pub(crate) struct Fakes {
     pub(crate) sealer: Arc<FakeSealer>,
     pub(crate) recorder: Arc<FakeSigner>,
     pub(crate) approver: Arc<FakeSigner>,
+    pub(crate) register: Arc<FakeRegister>,
+    pub(crate) anchor: Arc<FakeAnchor>,
+    /// Nobody holds the approval key, so that nothing needs a person's seal that can do without.
+    pub(crate) headless: bool,
+}
+
+/// The heads that were noted outside the home, in order.
+#[derive(Debug, Default)]
+pub(crate) struct FakeAnchor(pub(crate) Mutex<Vec<(u64, Digest)>>);
+
+impl LogAnchor for FakeAnchor {
+    fn note(&self, size: u64, hash: Digest) {
+        self.0.lock().expect("lock").push((size, hash));
+    }
+}
+
+/// The register of a vault, in memory.
+#[derive(Debug, Default)]
+pub(crate) struct FakeRegister(pub(crate) Mutex<BTreeMap<String, Digest>>);
+
+impl SealRegister for FakeRegister {
+    fn is_in_force(&self, statement: &Statement) -> Result<bool, SealError> {
+        let known = self.0.lock().expect("lock");
+        let known = known.get(&statement.subject()).copied();
+        Ok(known == statement.digest().ok())
+    }
+
+    fn knows(&self, subject: &str) -> Result<bool, SealError> {
+        Ok(self.0.lock().expect("lock").contains_key(subject))
+    }
+
+    fn change(&self, enter: &[Statement], strike: &[String]) -> Result<(), SealError> {
+        let mut known = self.0.lock().expect("lock");
+        known.retain(|subject, _| !strike.contains(subject));
+        for statement in enter {
+            let digest = statement.digest().map_err(|_| SealError::Damaged)?;
+            known.insert(statement.subject(), digest);
+        }
+        Ok(())
+    }
 }
 
 impl Fakes {
@@ -181,6 +223,28 @@ impl Fakes {
             sealer: Arc::default(),
             recorder: Arc::new(FakeSigner::new(1)),
             approver: Arc::new(FakeSigner::new(2)),
+            register: Arc::default(),
+            anchor: Arc::default(),
+            headless: false,
+        }
+    }
+
+    /// What seals are made and checked with.
+    pub(crate) fn seals(&self) -> Arc<SealKeys> {
+        let integrity = CommitmentKey::new([11; 32]).expect("a key");
+        let approval = (!self.headless).then(|| self.approver.public_key());
+        Arc::new(SealKeys::new(integrity, approval, self.register.clone()))
+    }
+
+    /// A seal as the person makes it.
+    pub(crate) fn person_seals(&self, thing: &dyn Sealable) -> Seal {
+        let made_at = self.clock.now();
+        let statement = thing.statement(made_at).expect("a statement");
+        let message = statement.bytes().expect("canonical");
+        let signature = self.approver.sign(SEAL_DOMAIN, &message, None);
+        Seal {
+            made_at,
+            proof: Proof::Signature(signature.expect("signs")),
         }
     }
 
@@ -192,6 +256,8 @@ impl Fakes {
             recorder_signer: self.recorder.clone(),
             clock: self.clock.clone(),
             entropy: Arc::new(FakeEntropy::new(seed)),
+            anchor: Some(self.anchor.clone()),
+            seals: self.seals(),
             approval_key: Some(self.approver.public_key()),
         }
     }

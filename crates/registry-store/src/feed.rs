@@ -18,6 +18,7 @@ use std::{
 use handshake_core::{
     ports::{Clock, RegistryFeed, StoreError},
     profile::RegistryView,
+    seal::SealKeys,
 };
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -33,7 +34,9 @@ const BUSY: Duration = Duration::from_millis(250);
 
 impl RegistryFeed for Store {
     fn current(&self) -> Result<Arc<RegistryView>, StoreError> {
-        self.feed().current()
+        let view = self.feed().current()?;
+        self.report_broken_seals(&view.seals.broken);
+        Ok(view)
     }
 }
 
@@ -58,6 +61,7 @@ struct Look {
 pub(crate) struct Feed {
     path: PathBuf,
     clock: Arc<dyn Clock>,
+    keys: Arc<SealKeys>,
     /// Changes of our own, finished or failed.
     changes: AtomicU64,
     found: RwLock<Option<Found>>,
@@ -65,10 +69,11 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(path: PathBuf, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(path: PathBuf, clock: Arc<dyn Clock>, keys: Arc<SealKeys>) -> Self {
         Self {
             path,
             clock,
+            keys,
             changes: AtomicU64::new(0),
             found: RwLock::new(None),
             look: Mutex::default(),
@@ -125,7 +130,7 @@ impl Feed {
         // Both before the look: what comes later is for the next one.
         let changes = self.changes.load(Ordering::SeqCst);
         let at = self.clock.monotonic();
-        let view = look.refresh(&self.path).map_err(Fail::answer);
+        let view = look.refresh(&self.path, &self.keys).map_err(Fail::answer);
         let found = Found {
             view: view.clone(),
             at,
@@ -138,8 +143,12 @@ impl Feed {
 }
 
 impl Look {
-    fn refresh(&mut self, path: &Path) -> Result<Arc<RegistryView>, Fail<StoreError>> {
-        let result = self.ask(path);
+    fn refresh(
+        &mut self,
+        path: &Path,
+        keys: &Arc<SealKeys>,
+    ) -> Result<Arc<RegistryView>, Fail<StoreError>> {
+        let result = self.ask(path, keys);
         if matches!(result, Err(Fail::Db(_))) {
             // A connection that failed may be in any state; another one counts anew.
             (self.connection, self.data_version) = (None, None);
@@ -147,7 +156,11 @@ impl Look {
         result
     }
 
-    fn ask(&mut self, path: &Path) -> Result<Arc<RegistryView>, Fail<StoreError>> {
+    fn ask(
+        &mut self,
+        path: &Path,
+        keys: &Arc<SealKeys>,
+    ) -> Result<Arc<RegistryView>, Fail<StoreError>> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
@@ -165,7 +178,7 @@ impl Look {
             return Ok(Arc::clone(&loaded.view));
         }
         let tx = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        let loaded = Loaded::next(self.loaded.as_ref(), &tx)?;
+        let loaded = Loaded::next(self.loaded.as_ref(), &tx, keys)?;
         tx.finish()?;
         let view = Arc::clone(&loaded.view);
         (self.loaded, self.data_version) = (Some(loaded), Some(data_version));

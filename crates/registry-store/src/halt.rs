@@ -33,7 +33,7 @@ impl Store {
         self.change(move |tx| {
             epochs::set_paused(tx, true)?;
             log::append(tx, &withdrawn(tx, by, Withdrawn::Stop))?;
-            consent::revoke_where(tx, "?1 IS NULL", None)
+            consent::revoke_where(tx, "?1 IS NULL", None, Actor::Human)
         })
         .await
     }

@@ -39,7 +39,7 @@ impl EgressLedger for Store {
     }
 }
 
-fn commit(tx: &Tx<'_>, intent: Intent) -> Result<Committed> {
+fn commit(tx: &Tx<'_>, mut intent: Intent) -> Result<Committed> {
     let current = epochs::current(tx.conn, &intent.provider_id).map_err(lift)?;
     if current != intent.epochs {
         return Err(LedgerError::Stale.into());
@@ -49,6 +49,24 @@ fn commit(tx: &Tx<'_>, intent: Intent) -> Result<Committed> {
         (None, Body::CallAttempt { use_id, .. }) => *use_id,
         (None, _) => UseId::from_entropy(tx.shared.options.entropy.bytes()),
     };
+    if let Some(spend) = &intent.spend {
+        // The ledger's own word, so that the log says what the ledger says.
+        match &mut intent.event.body {
+            Body::CallAttempt {
+                use_id,
+                attempt,
+                consent_receipt_id,
+                ..
+            } if (*use_id, *attempt) == (spend.use_id, spend.attempt) => {
+                *consent_receipt_id = Some(spend.receipt_id);
+            }
+            _ => return Err(LedgerError::from(StoreError::Failed).into()),
+        }
+        let void = consent::contradicts_log(tx, &spend.receipt_id.to_string()).map_err(lift)?;
+        if void {
+            return Err(LedgerError::Contended.into());
+        }
+    }
     let seq = log::append(tx, &intent.event).map_err(lift)?;
     if let Some(spend) = &intent.spend {
         spend_receipt(tx, spend, &intent.provider_id, seq)?;
@@ -104,7 +122,7 @@ fn spend_receipt(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) ->
             codec::int(new_bytes)?,
             tx.now().unix_millis()
         ])?;
-    Ok(())
+    consent::settle(tx, &receipt_id).map_err(lift)
 }
 
 fn start_use(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<()> {
@@ -158,13 +176,22 @@ fn continue_use(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Resul
 
 /// Remembers the blocks, and counts the bytes of those that were new.
 fn add_blocks(tx: &Tx<'_>, spend: &Spend, receipt_id: &str) -> Result<u64> {
-    let mut insert = tx
-        .conn
-        .prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    let mut insert = tx.conn.prepare_cached(
+        "INSERT INTO blocks (receipt_id, commitment, bytes, mac) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET bytes = excluded.bytes, mac = excluded.mac
+               WHERE mac IS NOT excluded.mac",
+    )?;
     let mut new_bytes = 0_u64;
     for block in &spend.new_blocks {
-        let commitment = block.commitment.digest().as_bytes();
-        let added = insert.execute(params![receipt_id, commitment, codec::int(block.bytes)?])?;
+        let (keys, bytes) = (&tx.shared.options.seals, codec::int(block.bytes)?);
+        let mac = consent::block_code(keys, receipt_id, &block.commitment, bytes);
+        let added = insert.execute(params![
+            receipt_id,
+            block.commitment.digest().as_bytes(),
+            bytes,
+            mac.digest().as_bytes()
+        ])?;
+        // What stood there and was not written by this program counts as new, as it does for the gate.
         if added == 1 {
             new_bytes = new_bytes.saturating_add(block.bytes);
         }

@@ -1,5 +1,6 @@
 //! The log: the flight recorder's algebra over rows of the database and sealed segments beside it.
 
+mod anchored;
 mod archive;
 mod check;
 mod loss;
@@ -12,11 +13,13 @@ use handshake_flight_recorder::{Leaf, LogHash, LogHead, LogId, advance};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 pub use self::{
+    anchored::Reach,
     check::{LogReader, LogReport, LogTrust},
     loss::Loss,
     segment::{Retention, Segment, SegmentState},
 };
 pub(crate) use self::{
+    archive::leaves_after,
     loss::record_loss,
     signed::{bind, checkpoint, is_bound, log_id_of, signed_size},
 };

@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use handshake_core::{
     attest::PublicKey,
     ids::ExternalId,
-    ports::{Clock, Entropy, Sealer, Signer},
+    ports::{Clock, Entropy, LogAnchor, Sealer, Signer},
+    seal::SealKeys,
 };
 
 /// What a store is opened with. The composition root's word.
@@ -22,6 +23,10 @@ pub struct StoreOptions {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Where the log's head is noted outside the home; nowhere where there is none.
+    pub anchor: Option<Arc<dyn LogAnchor>>,
+    /// What seals are made and checked with.
+    pub seals: Arc<SealKeys>,
     /// The one approval key. Without it every receipt is refused; denying and revoking still work.
     pub approval_key: Option<PublicKey>,
 }

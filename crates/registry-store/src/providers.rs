@@ -7,10 +7,11 @@ use handshake_core::{
     ids::{ModelRef, ProviderId},
     ports::{ProviderStore, StoreError},
     provider::ProviderRecord,
+    seal::{EnabledModel, Seal, SealKind, subject},
 };
 use rusqlite::{OptionalExtension, params};
 
-use crate::{codec, consent, epochs, error::Fail, log, store::Store, writer::Tx};
+use crate::{codec, consent, epochs, error::Fail, log, seals, store::Store, writer::Tx};
 
 #[async_trait]
 impl ProviderStore for Store {
@@ -25,7 +26,8 @@ impl ProviderStore for Store {
     }
 
     async fn put(&self, record: ProviderRecord, expected: Option<u64>) -> Result<(), StoreError> {
-        self.change(move |tx| put(tx, &record, expected)).await
+        self.change(move |tx| put(tx, &record, expected, None))
+            .await
     }
 
     async fn remove(&self, provider: &ProviderId) -> Result<(), StoreError> {
@@ -56,25 +58,26 @@ impl ProviderStore for Store {
         snapshot: CapabilitySnapshot,
     ) -> Result<(), StoreError> {
         let model = model.clone();
-        self.change(move |tx| put_snapshot(tx, &model, &snapshot))
+        self.change(move |tx| put_snapshot(tx, &model, &snapshot, None))
             .await
     }
 }
 
 impl Store {
-    /// Registers new providers with what the log says about it: all of them in one transaction, or none.
+    /// Registers new providers with what the log says about it: all of them in one transaction, or none. Each comes
+    /// with the seal of the person who allows it; one that needs nobody is sealed here.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when one of them is registered already.
     pub async fn register(
         &self,
-        records: Vec<ProviderRecord>,
+        records: Vec<(ProviderRecord, Option<Seal>)>,
         events: Vec<Event>,
     ) -> Result<(), StoreError> {
         self.change(move |tx| {
             tx.shared.healthy()?;
-            for record in &records {
-                put(tx, record, None)?;
+            for (record, seal) in &records {
+                put(tx, record, None, *seal)?;
             }
             for event in events {
                 log::append(tx, &event)?;
@@ -83,33 +86,78 @@ impl Store {
         })
         .await
     }
+
+    /// As [`ProviderStore::put`], under the seal of the person who allows it.
+    ///
+    /// # Errors
+    /// Those of [`ProviderStore::put`].
+    pub async fn put_sealed(
+        &self,
+        record: ProviderRecord,
+        expected: Option<u64>,
+        seal: Option<Seal>,
+    ) -> Result<(), StoreError> {
+        self.change(move |tx| put(tx, &record, expected, seal))
+            .await
+    }
+
+    /// As [`ProviderStore::put_snapshot`], for a cloud model that a person enables, under their seal.
+    ///
+    /// # Errors
+    /// Those of [`ProviderStore::put_snapshot`].
+    pub async fn enable_sealed(
+        &self,
+        model: &ModelRef,
+        snapshot: CapabilitySnapshot,
+        seal: Seal,
+    ) -> Result<(), StoreError> {
+        let model = model.clone();
+        self.change(move |tx| put_snapshot(tx, &model, &snapshot, Some(seal)))
+            .await
+    }
 }
 
 type Done = Result<(), Fail<StoreError>>;
 
-fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>) -> Done {
+fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>, seal: Option<Seal>) -> Done {
     let id = record.provider_id.as_str();
-    let (revision, text) = (codec::int(record.revision)?, codec::json(record)?);
-    let changed = match expected {
-        None => tx
-            .conn
-            .prepare_cached("INSERT INTO providers VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-            .execute(params![id, revision, text])?,
-        // A revision never falls: what is bound to the old one would come alive again.
-        Some(expected) if record.revision >= expected => tx.conn.execute(
-            "UPDATE providers SET revision = ?2, record = ?3 WHERE provider_id = ?1 AND revision = ?4",
-            params![id, revision, text, codec::int(expected)?],
-        )?,
-        Some(_) => 0,
+    let stored: Option<i64> = tx
+        .conn
+        .prepare_cached("SELECT revision FROM providers WHERE provider_id = ?1")?
+        .query_row(params![id], |row| row.get(0))
+        .optional()?;
+    // A revision never falls: what is bound to the old one would come alive again.
+    let replaces = match (stored, expected) {
+        (None, None) => true,
+        (Some(stored), Some(expected)) => {
+            stored == codec::int(expected)? && record.revision >= expected
+        }
+        _ => false,
     };
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Conflict.into())
+    if !replaces {
+        return Err(StoreError::Conflict.into());
     }
+    if seal.is_some() {
+        seals::attest(tx, record)?;
+    }
+    let seal = seals::column(seals::enter(tx, record, seal)?);
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO providers (provider_id, revision, record, seal) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET revision = excluded.revision, record = excluded.record,
+               seal = excluded.seal",
+        )?
+        .execute(params![
+            id,
+            codec::int(record.revision)?,
+            codec::json(record)?,
+            seal
+        ])?;
+    Ok(())
 }
 
 fn remove(tx: &Tx<'_>, provider: &ProviderId) -> Done {
+    seals::strike(tx, &sealed_for(tx, provider)?)?;
     // Snapshots, claims and contact grants go with it.
     let removed = tx.conn.execute(
         "DELETE FROM providers WHERE provider_id = ?1",
@@ -122,7 +170,28 @@ fn remove(tx: &Tx<'_>, provider: &ProviderId) -> Done {
     epochs::enabled_changed(tx.conn, provider)
 }
 
-fn put_snapshot(tx: &Tx<'_>, model: &ModelRef, snapshot: &CapabilitySnapshot) -> Done {
+/// What is in force for a provider: for its record, its contact, its models.
+fn sealed_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<Vec<String>, Fail<StoreError>> {
+    let mut select = tx.conn.prepare_cached(
+        "SELECT model_id FROM snapshots WHERE provider_id = ?1 AND enabled_seal IS NOT NULL",
+    )?;
+    let models = select.query_map(params![provider.as_str()], |row| row.get::<_, String>(0))?;
+    let mut subjects = vec![
+        subject(SealKind::Provider, provider),
+        subject(SealKind::Contact, provider),
+    ];
+    for model in models {
+        subjects.push(subject(SealKind::Model, format!("{provider}/{}", model?)));
+    }
+    Ok(subjects)
+}
+
+fn put_snapshot(
+    tx: &Tx<'_>,
+    model: &ModelRef,
+    snapshot: &CapabilitySnapshot,
+    by_person: Option<Seal>,
+) -> Done {
     if snapshot.provider_id != model.provider || snapshot.model_id != model.model {
         return Err(StoreError::Conflict.into());
     }
@@ -139,16 +208,32 @@ fn put_snapshot(tx: &Tx<'_>, model: &ModelRef, snapshot: &CapabilitySnapshot) ->
         .prepare_cached("SELECT enabled FROM snapshots WHERE provider_id = ?1 AND model_id = ?2")?
         .query_row(params![provider, id], |row| row.get(0))
         .optional()?;
+    let enabled_seal = match by_person {
+        Some(seal) => {
+            let enabled = EnabledModel::new(model, snapshot.provider_revision);
+            seals::column(seals::enter(tx, &enabled, Some(seal))?)
+        }
+        None => None,
+    };
+    if !snapshot.enabled {
+        seals::strike(tx, &[subject(SealKind::Model, model)])?;
+    }
+    let seal = tx.shared.options.seals.seal(snapshot, tx.now());
+    // What is read again stays enabled under the seal that it has; what is disabled has none any more.
     tx.conn
         .prepare_cached(
-            "INSERT INTO snapshots VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
-             SET enabled = excluded.enabled, snapshot = excluded.snapshot",
+            "INSERT INTO snapshots (provider_id, model_id, enabled, snapshot, seal, enabled_seal)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE
+             SET enabled = excluded.enabled, snapshot = excluded.snapshot, seal = excluded.seal,
+               enabled_seal = iif(excluded.enabled, coalesce(excluded.enabled_seal, enabled_seal), NULL)",
         )?
         .execute(params![
             provider,
             id,
             snapshot.enabled,
-            codec::json(snapshot)?
+            codec::json(snapshot)?,
+            seals::column(seal.map_err(|_| StoreError::Failed)?),
+            enabled_seal
         ])?;
     if was_enabled.unwrap_or(false) != snapshot.enabled {
         epochs::enabled_changed(tx.conn, &model.provider)?;

@@ -234,9 +234,14 @@ pub(crate) fn presence(
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     let here = waiting.get(&id).is_some_and(|count| *count > 0);
-    let beat = beat_at.map(codec::time);
+    // Nobody was heard of in a minute that has not come yet.
+    let heard = |at: i64| match codec::time(at) {
+        at if at.since(now) >= ABANDONED => codec::time(0),
+        at => at,
+    };
+    let beat = beat_at.map(heard);
     let elsewhere = beat.is_some_and(|beat| now.since(beat) < SILENT);
-    let last = codec::time(waited_at).max(beat.unwrap_or_else(|| codec::time(waited_at)));
+    let last = heard(waited_at).max(beat.unwrap_or_else(|| heard(waited_at)));
     Ok(Some(Presence {
         live: here || elsewhere,
         last,

@@ -8,7 +8,14 @@ pub(crate) const APPLICATION_ID: i32 = 0x4853_4b31;
 pub(crate) const BACKUP_ID: i32 = 0x4853_4b42;
 
 /// All migrations, in order. The version of a database is the number of those it went through.
-pub(crate) const STEPS: &[M<'static>] = &[M::up(V1), M::up(V2), M::up(SEGMENTS), M::up(HALTS)];
+pub(crate) const STEPS: &[M<'static>] = &[
+    M::up(V1),
+    M::up(V2),
+    M::up(SEGMENTS),
+    M::up(HALTS),
+    M::up(SEALS),
+    M::up(STATE),
+];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
 const V1: &str = "
@@ -186,4 +193,24 @@ CREATE TRIGGER paused_changed AFTER UPDATE ON epochs WHEN NEW.name = 'paused' BE
   ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version;
 END;
 INSERT INTO epochs VALUES ('paused', 'false'), ('paused_at', '');
+";
+
+/// Seals, each beside the record that it is for. What was stored before has none, and is not believed.
+const SEALS: &str = "
+ALTER TABLE providers ADD COLUMN seal BLOB;
+ALTER TABLE snapshots ADD COLUMN seal BLOB;
+ALTER TABLE snapshots ADD COLUMN enabled_seal BLOB;
+ALTER TABLE contacts ADD COLUMN seal BLOB;
+ALTER TABLE active_profile ADD COLUMN seal BLOB;
+ALTER TABLE tokens ADD COLUMN seal BLOB;
+";
+
+/// The state of a receipt under a code of this program's, with the place in the log that it stands for. What lived before
+/// has none, and is over.
+const STATE: &str = "
+ALTER TABLE receipts ADD COLUMN state_seq INTEGER;
+ALTER TABLE receipts ADD COLUMN state_leaf BLOB;
+ALTER TABLE receipts ADD COLUMN mac BLOB;
+ALTER TABLE blocks ADD COLUMN mac BLOB;
+UPDATE receipts SET revoked_at = stored_at WHERE revoked_at IS NULL;
 ";

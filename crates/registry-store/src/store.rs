@@ -2,27 +2,28 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use handshake_core::{
     attest::PublicKey,
-    digest::CommitmentKey,
+    digest::{CommitmentKey, Digest},
     ids::RequestId,
     ports::{EntropyExt, Signer, StoreError},
 };
-use handshake_flight_recorder::LogId;
+use handshake_flight_recorder::{LogHead, LogId};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::Notify;
 
 use crate::{
     access, connection,
+    consent::Book,
     error::{Fail, OpenError},
     feed::Feed,
     instance::{self, Alive, Opening},
@@ -76,6 +77,12 @@ pub(crate) struct Shared {
     pub(crate) decided: Notify,
     /// Conversations that were opened before.
     pub(crate) opened: sessions::Opened,
+    /// The head that was signed in the running transaction, to be noted outside the home once it is committed.
+    signed: Mutex<Option<LogHead>>,
+    /// What the log says about receipts, as far as it was read.
+    book: Mutex<Book>,
+    /// Broken seals that were reported.
+    pub(crate) alarms: Mutex<BTreeSet<String>>,
     /// The key under which identical requests are found.
     pub(crate) same_key: OnceLock<CommitmentKey>,
 }
@@ -113,6 +120,40 @@ impl Shared {
 
     pub(crate) fn set_signer(&self, signer: Arc<dyn Signer>) {
         *self.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
+    }
+
+    /// A head was signed in the running transaction.
+    pub(crate) fn signs(&self, head: LogHead) {
+        *self.signed.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+    }
+
+    /// Notes what was signed in the transaction that was committed, or forgets it.
+    pub(crate) fn note_signed(&self, committed: bool) {
+        let signed = self
+            .signed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let (Some(head), true) = (signed, committed) {
+            self.note(head);
+        }
+    }
+
+    /// Notes outside the home that the log came so far.
+    pub(crate) fn note(&self, head: LogHead) {
+        if let Some(anchor) = &self.options.anchor {
+            anchor.note(head.size, Digest::from_bytes(*head.hash.as_bytes()));
+        }
+    }
+
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        // One that fell over while it read is begun anew.
+        self.book.lock().unwrap_or_else(|poisoned| {
+            let mut book = poisoned.into_inner();
+            *book = Book::default();
+            self.book.clear_poison();
+            book
+        })
     }
 
     pub(crate) fn approval_key(&self) -> Option<PublicKey> {
@@ -160,6 +201,9 @@ impl Store {
             waiters: Mutex::default(),
             decided: Notify::new(),
             opened: sessions::Opened::default(),
+            signed: Mutex::default(),
+            book: Mutex::default(),
+            alarms: Mutex::default(),
             same_key: OnceLock::new(),
             options,
         });
@@ -188,7 +232,11 @@ impl Store {
             .map_err(access::failed("the writer's thread"))?;
         Ok(Self(Arc::new(Inner {
             writer,
-            feed: Feed::new(path.clone(), Arc::clone(&shared.options.clock)),
+            feed: Feed::new(
+                path.clone(),
+                Arc::clone(&shared.options.clock),
+                Arc::clone(&shared.options.seals),
+            ),
             readers: Readers::new(path),
             shared,
             alive,

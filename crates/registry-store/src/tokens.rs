@@ -7,10 +7,11 @@ use handshake_core::{
     digest::Digest,
     ids::{ExternalId, ModelRef, ProfileId},
     ports::StoreError,
+    seal::{GrantedToken, SealKind, subject},
 };
 use rusqlite::{Row, params};
 
-use crate::{codec, store::Store};
+use crate::{codec, seals, store::Store};
 
 /// A token to store.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,22 +63,38 @@ impl Store {
     /// [`StoreError::Conflict`] for a known name or token.
     pub async fn create_token(&self, new: NewToken) -> Result<(), StoreError> {
         self.change(move |tx| {
-            let models = new.models.as_ref().map(codec::json).transpose()?;
-            let stored = tx.conn.execute(
-                "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4, ?5, NULL) ON CONFLICT DO NOTHING",
+            let known = tx
+                .conn
+                .prepare_cached("SELECT 1 FROM tokens WHERE name = ?1 OR sha256 = ?2")?
+                .exists(params![new.name.as_str(), new.sha256.as_bytes()])?;
+            if known {
+                return Err(StoreError::Conflict.into());
+            }
+            let token = ClientToken {
+                name: new.name.clone(),
+                models: new.models.clone(),
+                profile: new.profile.clone(),
+                created_at: tx.now(),
+                revoked_at: None,
+            };
+            let granted = GrantedToken {
+                token: &token,
+                sha256: new.sha256,
+            };
+            let seal = seals::column(seals::enter(tx, &granted, None)?);
+            tx.conn.execute(
+                "INSERT INTO tokens (name, sha256, models, profile_id, created_at, revoked_at, seal)
+                 VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)",
                 params![
-                    new.name.as_str(),
+                    token.name.as_str(),
                     new.sha256.as_bytes(),
-                    models,
-                    new.profile.as_ref().map(ProfileId::as_str),
-                    tx.now().unix_millis()
+                    token.models.as_ref().map(codec::json).transpose()?,
+                    token.profile.as_ref().map(ProfileId::as_str),
+                    token.created_at.unix_millis(),
+                    seal
                 ],
             )?;
-            if stored == 1 {
-                Ok(())
-            } else {
-                Err(StoreError::Conflict.into())
-            }
+            Ok(())
         })
         .await
     }
@@ -103,6 +120,7 @@ impl Store {
     pub async fn revoke_token(&self, name: &ExternalId) -> Result<(), StoreError> {
         let name = name.clone();
         self.change(move |tx| {
+            seals::strike(tx, &[subject(SealKind::Token, &name)])?;
             let revoked = tx.conn.execute(
                 "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE name = ?1",
                 params![name.as_str(), tx.now().unix_millis()],

@@ -200,8 +200,14 @@ impl Loop {
             Ok(lost) => self.finish(lost).is_ok(),
             Err(Fatal) => false,
         };
+        self.shared.note_signed(committed);
         let outcome = if committed {
             self.entered();
+            if batch.last
+                && let Some(head) = self.head.get()
+            {
+                self.shared.note(head);
+            }
             self.shared.waiting.release(batch.events.len());
             if !batch.last {
                 self.upkeep.seal_when_due(&self.tx(), &self.shared);

@@ -25,6 +25,10 @@ mod kept;
 mod prune;
 #[path = "it/queue.rs"]
 mod queue;
+#[path = "it/reconcile.rs"]
+mod reconcile;
+#[path = "it/seals.rs"]
+mod seals;
 #[path = "it/segment_faults.rs"]
 mod segment_faults;
 #[path = "it/segments.rs"]

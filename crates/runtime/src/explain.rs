@@ -47,6 +47,13 @@ impl Runtime {
         let snapshot = resolution.snapshot.clone().ok_or_else(|| {
             CallError::new(ErrorCode::Model404, Phase::Resolve).about("capabilities of the model")
         })?;
+        if route::current(&self.ports)?
+            .seals
+            .snapshot(&snapshot)
+            .is_err()
+        {
+            return Err(CallError::new(ErrorCode::HomeUntrusted, Phase::Resolve).about("model"));
+        }
         let routed = Routed {
             route: Route {
                 record: Arc::clone(&resolution.record),

@@ -279,11 +279,28 @@ impl From<Claims> for Declared {
     }
 }
 
-/// Makes a snapshot from profiles and declarations alone, for a cloud model that a person enables by name.
+/// Enables a model and stores what is known about it then. That a person enables a cloud model is sealed beside it:
+/// whoever seals it stores it, and takes it from [`enabled`].
 ///
 /// # Errors
 /// [`CallError`] when the store fails.
 pub async fn enable(
+    ports: &Ports,
+    record: &Arc<ProviderRecord>,
+    model: &ModelId,
+    declared: impl Into<Declared>,
+) -> Result<CapabilitySnapshot, CallError> {
+    let snapshot = enabled(ports, record, model, declared).await?;
+    put(ports, record, &snapshot).await?;
+    Ok(snapshot)
+}
+
+/// Makes a snapshot from profiles and declarations alone, for a model that a person enables by name. Nothing is
+/// stored.
+///
+/// # Errors
+/// [`CallError`] when the store fails.
+pub async fn enabled(
     ports: &Ports,
     record: &Arc<ProviderRecord>,
     model: &ModelId,
@@ -316,6 +333,5 @@ pub async fn enable(
         sources.push((Provenance::Operator, declared.claims));
         snapshot.capabilities = Capabilities::merge(&sources);
     }
-    put(ports, record, &snapshot).await?;
     Ok(snapshot)
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use handshake_core::{
     admit::Route,
-    capability::CapabilitySnapshot,
+    capability::{CapabilitySnapshot, SharedSnapshot},
     chat::Target,
     code::{ErrorCode, Phase},
     error::CallError,
+    event::EventScope,
     policy::Governance,
     profile::{RegistryView, Resolution, resolve},
     provider::ProviderRecord,
+    seal::SealKind,
     tier::{ModelTier, is_forwarded_name},
 };
 
@@ -44,20 +46,25 @@ pub(crate) async fn route(
     config: &Config,
     target: &Target,
 ) -> Result<Routed, CallError> {
-    let resolution = resolved(ports, target)?;
+    let view = current(ports)?;
+    let resolution = resolve(target, &view)?;
     let record = resolution.record;
     let governance = resolution.governance;
     if record.tier == ModelTier::Local && is_forwarded_name(resolution.model.model.as_str()) {
         // Its server would ask elsewhere, about the model too: it is not asked anything.
         return Err(CallError::new(ErrorCode::TierMismatch, Phase::Resolve).about("model"));
     }
+    let known = match resolution.snapshot {
+        Some(known) => believed(ports, &view, &record, known).await?,
+        None => None,
+    };
     let not_enabled = || CallError::new(ErrorCode::Model404, Phase::Resolve).about("model");
     let wanted = Wanted {
         record: &record,
         model: &resolution.model,
         governance,
     };
-    let snapshot = match (resolution.snapshot, record.tier) {
+    let snapshot = match (known, record.tier) {
         // Reading a cloud provider's list is a contact of its own; a call never causes it.
         (None, ModelTier::Cloud) => return Err(not_enabled()),
         (Some(known), _) if !stale(&record, &known, ports, config) => known,
@@ -77,6 +84,34 @@ pub(crate) async fn route(
         snapshot,
     };
     Ok(Routed { route, governance })
+}
+
+/// What is known about a model, as far as it is as this program wrote it down: where the model runs is part of it.
+/// Where it is not, a local server is asked again, and a cloud model is refused until a person enables it again.
+async fn believed(
+    ports: &Ports,
+    view: &RegistryView,
+    record: &ProviderRecord,
+    known: SharedSnapshot,
+) -> Result<Option<SharedSnapshot>, CallError> {
+    if view.seals.snapshot(&known).is_ok() {
+        return Ok(Some(known));
+    }
+    let scope = EventScope {
+        provider_id: Some(record.provider_id.clone()),
+        model_id: Some(known.model_id.clone()),
+        ..EventScope::default()
+    };
+    ports
+        .gate
+        .report_broken_seal(SealKind::Snapshot, &scope)
+        .await?;
+    match record.tier {
+        ModelTier::Local => Ok(None),
+        ModelTier::Cloud => {
+            Err(CallError::new(ErrorCode::HomeUntrusted, Phase::Resolve).about("model"))
+        }
+    }
 }
 
 /// Whether what is known about a local model is to be read again.

@@ -19,6 +19,7 @@ use handshake_core::{
     profile::{WORK_PROFILE, WorkProfile},
     provider::{ProviderDraft, ProviderRecord},
     reply::ReplySpec,
+    seal::{Proof, Seal},
     tier::{ModelTier, Reach, Residence},
     time::UtcTime,
 };
@@ -29,6 +30,15 @@ pub use self::consent::{asked_by, receipt, relay, submission};
 #[must_use]
 pub fn epoch() -> UtcTime {
     UtcTime::from_unix_millis(1_767_225_600_000)
+}
+
+/// A seal that is good for nothing, for stores that keep whatever they are given.
+#[must_use]
+pub fn seal() -> Seal {
+    Seal {
+        made_at: epoch(),
+        proof: Proof::Signature([0; 64]),
+    }
 }
 
 /// A person at a terminal.

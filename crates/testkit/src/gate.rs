@@ -19,6 +19,7 @@ use handshake_core::{
     policy::Governance,
     ports::{Clock, EntropyExt, LeakageValidator, ProviderStore, Signer},
     provider::ProviderRecord,
+    seal::ContactGrant,
     secret::Secret,
     tier::{ModelTier, Reach, Residence},
 };
@@ -110,6 +111,7 @@ impl World {
         );
         ports.validators = vec![Arc::new(Needle::default())];
         ports.approval_key = Some(signer.public_key());
+        ports.seal_keys = Some(memory.seal_keys());
         change(&mut ports, &memory);
         let gate = Arc::new(Gate::new(ports));
         Self {
@@ -240,7 +242,7 @@ impl World {
     ) -> ClearedControl {
         use handshake_core::ports::ContactGrants;
         self.memory
-            .grant(&record.provider_id, record.revision)
+            .grant(&ContactGrant::of(record), fixture::seal())
             .await
             .expect("granted");
         let request = ControlRequest::new(

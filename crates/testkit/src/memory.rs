@@ -7,6 +7,7 @@ mod ledger;
 mod policy;
 mod providers;
 mod queue;
+mod seals;
 mod sessions;
 mod signer;
 
@@ -72,6 +73,9 @@ pub(crate) struct State {
     pub(crate) approval_key: Option<PublicKey>,
     pub(crate) policy_epoch: Option<Digest>,
     pub(crate) fail_storage: bool,
+    /// The statements in force, and whose seals a test took away.
+    pub(crate) sealed: BTreeMap<String, Digest>,
+    pub(crate) unsealed: BTreeSet<String>,
     pub(crate) addresses: Vec<IpAddr>,
 }
 

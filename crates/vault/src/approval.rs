@@ -10,8 +10,11 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use handshake_core::{
     attest::{PublicKey, signed_bytes},
     consent::Assurance,
+    digest::NotCanonical,
     ports::{SignError, Signer},
+    seal::{Proof, SEAL_DOMAIN, Seal, Sealable},
     secret::Secret,
+    time::UtcTime,
 };
 
 use crate::{
@@ -38,12 +41,29 @@ pub(crate) struct FailedAttempts {
 }
 
 impl Vault {
+    /// Whether there is an approval factor: whether a person can approve anything. A file beside the vault cannot
+    /// say otherwise; this is authenticated.
+    ///
+    /// # Errors
+    /// [`VaultError`] when the file changed and cannot be read any more.
+    pub fn has_factor(&self) -> Result<bool, VaultError> {
+        Ok(self.current()?.header.approval.is_set())
+    }
+
     /// Checks the approval factor without signing, for what widens and needs no receipt.
     ///
     /// # Errors
     /// [`VaultError::Factor`], [`VaultError::LockedOut`].
     pub fn check_factor(&self, factor: Option<&Secret>) -> Result<(), VaultError> {
         self.approval_seed(factor).map(drop)
+    }
+
+    /// Takes the approval key in hand, to seal what one decision of a person allows.
+    ///
+    /// # Errors
+    /// [`VaultError::Factor`], [`VaultError::LockedOut`].
+    pub fn approve(&self, factor: Option<&Secret>) -> Result<Approval, VaultError> {
+        Ok(Approval::new(&self.approval_seed(factor)?))
     }
 
     /// Wraps the approval key under another passphrase. The old factor is needed; under A0 there is none,
@@ -79,6 +99,9 @@ impl Vault {
         }
         attempts.locked_until = None;
         let approval = self.current()?.header.approval.clone();
+        if !approval.is_set() {
+            return Err(VaultError::Factor);
+        }
         let outcome = match (approval.assurance(), factor) {
             (Assurance::A0, _) => {
                 approval.open(&self.vault_id, &ApprovalInput::DataKey(&self.data_key))
@@ -107,6 +130,39 @@ impl Vault {
         self.failed_attempts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The approval key, in the hand of a person who gave the factor for one decision. It seals what they allow by it,
+/// and is gone when the decision is made.
+pub struct Approval(SigningKey);
+
+impl Approval {
+    pub(crate) fn new(seed: &Key) -> Self {
+        Self(SigningKey::from_bytes(seed.as_bytes()))
+    }
+
+    /// Seals a record as it stands.
+    ///
+    /// # Errors
+    /// [`NotCanonical`] for one without a canonical form.
+    pub fn seal(
+        &self,
+        thing: &(impl Sealable + ?Sized),
+        made_at: UtcTime,
+    ) -> Result<Seal, NotCanonical> {
+        let message = thing.statement(made_at)?.bytes()?;
+        let signature = self.0.sign(&signed_bytes(SEAL_DOMAIN, &message));
+        Ok(Seal {
+            made_at,
+            proof: Proof::Signature(signature.to_bytes()),
+        })
+    }
+}
+
+impl std::fmt::Debug for Approval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Approval(..)")
     }
 }
 

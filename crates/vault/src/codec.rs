@@ -13,7 +13,8 @@ use crate::error::VaultError;
 pub(crate) const MAX_FILE: u64 = 16 << 20;
 
 const MAGIC: &[u8; 4] = b"HSKV";
-const FORMAT: u16 = 1;
+/// Written. 2 says that nobody holds the approval key, where that is so; 1 could not.
+const FORMAT: u16 = 2;
 const FIXED: usize = 4 + 2 + 16 + 4;
 
 /// The parts of a vault file.
@@ -41,7 +42,7 @@ pub(crate) fn unframe(bytes: &[u8]) -> Result<Frame<'_>, VaultError> {
     let rest = bytes.strip_prefix(MAGIC).ok_or(VaultError::Damaged)?;
     let (format, rest) = rest.split_first_chunk::<2>().ok_or(VaultError::Damaged)?;
     match u16::from_be_bytes(*format) {
-        FORMAT => {}
+        1..=FORMAT => {}
         0 => return Err(VaultError::Damaged),
         _ => return Err(VaultError::NewerFormat),
     }

@@ -121,7 +121,8 @@ impl Slot {
 }
 
 /// The approval key. Under A1 the seed is wrapped by a passphrase of its own and by nothing else; under A0,
-/// which a person must choose, by a key derived from the data key.
+/// which a person must choose, by a key derived from the data key. Where nobody chose anything there is no seed: the
+/// public part names the installation, and nothing can be signed until a person sets a factor.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApprovalKey {
@@ -137,6 +138,7 @@ pub(crate) struct ApprovalKey {
 enum ApprovalMode {
     A0,
     A1,
+    Unset,
 }
 
 /// What wraps the approval key.
@@ -154,9 +156,7 @@ impl ApprovalKey {
         seed: &Key,
         entropy: &dyn Entropy,
     ) -> Result<Self, VaultError> {
-        let public = ed25519_dalek::SigningKey::from_bytes(seed.as_bytes())
-            .verifying_key()
-            .to_bytes();
+        let public = public_of(seed);
         let (mode, kdf) = match input {
             ApprovalInput::Passphrase(_) => (ApprovalMode::A1, Some(kdf)),
             ApprovalInput::DataKey(_) => (ApprovalMode::A0, None),
@@ -174,13 +174,30 @@ impl ApprovalKey {
         Ok(this)
     }
 
+    /// A key that nobody holds: its seed is gone when this returns.
+    pub(crate) fn unset(entropy: &dyn Entropy) -> Self {
+        let seed = Key::random(entropy);
+        Self {
+            public: FixedHex(public_of(&seed)),
+            mode: ApprovalMode::Unset,
+            kdf: None,
+            salt: FixedHex(entropy.bytes()),
+            wrapped: Hex(Vec::new()),
+        }
+    }
+
+    /// Whether a person can sign with it.
+    pub(crate) fn is_set(&self) -> bool {
+        self.mode != ApprovalMode::Unset
+    }
+
     pub(crate) fn public(&self) -> Result<PublicKey, VaultError> {
         PublicKey::from_bytes(&self.public.0).map_err(|_| VaultError::Damaged)
     }
 
     pub(crate) fn assurance(&self) -> Assurance {
         match self.mode {
-            ApprovalMode::A0 => Assurance::A0,
+            ApprovalMode::A0 | ApprovalMode::Unset => Assurance::A0,
             ApprovalMode::A1 => Assurance::A1,
         }
     }
@@ -196,10 +213,7 @@ impl ApprovalKey {
             .open(&self.wrapped.0, &self.bound_to(vault_id))
             .map_err(|_| VaultError::Factor)?;
         let seed = Key::from_slice(&seed).ok_or(VaultError::Damaged)?;
-        let public = ed25519_dalek::SigningKey::from_bytes(seed.as_bytes())
-            .verifying_key()
-            .to_bytes();
-        if public == self.public.0 {
+        if public_of(&seed) == self.public.0 {
             Ok(seed)
         } else {
             Err(VaultError::Damaged)
@@ -222,9 +236,16 @@ impl ApprovalKey {
         let mode: &[u8] = match self.mode {
             ApprovalMode::A0 => b"A0",
             ApprovalMode::A1 => b"A1",
+            ApprovalMode::Unset => b"unset",
         };
         bind(&[b"hsk.vault.approval.v1", vault_id, mode, &self.public.0])
     }
+}
+
+fn public_of(seed: &Key) -> [u8; 32] {
+    ed25519_dalek::SigningKey::from_bytes(seed.as_bytes())
+        .verifying_key()
+        .to_bytes()
 }
 
 #[cfg(test)]

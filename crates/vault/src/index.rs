@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use handshake_core::{
     base_url::Origin,
+    digest::Digest,
     ports::Entropy,
     secret::{Secret, SecretBinding},
     time::UtcTime,
@@ -26,6 +27,17 @@ pub(crate) struct Index {
     /// By [`binding_key`](crate::store).
     pub(crate) bindings: BTreeMap<String, SecretBinding>,
     pub(crate) keys: Keys,
+    /// What is in force of what this program sealed; absent in a vault that was never opened by a version that seals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) register: Option<Register>,
+}
+
+/// Which statements are in force, by subject. Here and not beside the records, so that whoever can edit those cannot
+/// put an older one back.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Register {
+    pub(crate) statements: BTreeMap<String, Digest>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

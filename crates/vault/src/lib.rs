@@ -11,11 +11,12 @@ mod kdf;
 mod key_file;
 mod place;
 mod recorder;
+mod register;
 mod sealer;
 mod store;
 mod vault;
 
-pub use approval::{ApprovalSigner, LOCKOUT, MAX_FAILED_ATTEMPTS};
+pub use approval::{Approval, ApprovalSigner, LOCKOUT, MAX_FAILED_ATTEMPTS};
 pub use error::VaultError;
 pub use header::{SlotId, SlotKind};
 pub use index::SecretInfo;

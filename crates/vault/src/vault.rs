@@ -9,18 +9,19 @@ use std::{
 use handshake_core::{
     attest::PublicKey,
     consent::Assurance,
+    digest::Digest,
     ports::{Clock, Entropy, EntropyExt},
     secret::Secret,
 };
 
 use crate::{
-    approval::FailedAttempts,
+    approval::{Approval, FailedAttempts},
     codec::{self, Hex, to_hex},
     crypto::Key,
     disk::{self, Stamp},
     error::VaultError,
     header::{ApprovalInput, ApprovalKey, Header, MAX_SLOTS, SlotId, SlotKind},
-    index::{Index, Keys, SealedKey},
+    index::{Index, Keys, Register, SealedKey},
     kdf::{KdfParams, check_passphrase},
     recorder::new_recorder_key,
 };
@@ -46,6 +47,8 @@ pub enum ApprovalFactor<'a> {
     Passphrase(&'a Secret),
     /// Nothing beyond the open vault: assurance A0, stamped on every receipt. Only when a person chose it.
     NoneA0,
+    /// Nobody: there is no factor, and nothing can be approved until a person sets one.
+    Nobody,
 }
 
 /// How a vault is made.
@@ -67,6 +70,8 @@ pub struct VaultSummary {
     pub vault_id: String,
     /// The key that receipts are verified with.
     pub approval_key: PublicKey,
+    /// Whether a person can approve: whether there is a factor at all.
+    pub has_factor: bool,
     /// What the factor of that key is worth.
     pub assurance: Assurance,
     /// What opens the vault. With a key file, the keys are readable by this account.
@@ -86,6 +91,8 @@ pub struct Vault {
     pub(crate) entropy: Arc<dyn Entropy>,
     state: Mutex<State>,
     pub(crate) failed_attempts: Mutex<FailedAttempts>,
+    /// The approval key of a vault that was made just now, for the one who chose its factor.
+    chosen: Mutex<Option<Approval>>,
 }
 
 pub(crate) struct State {
@@ -109,14 +116,15 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         let (vault_id, data_key) = (entropy.bytes::<16>(), Key::random(&*entropy));
         let seed = Key::random(&*entropy);
+        let wrap = |input| ApprovalKey::wrap(&vault_id, &input, new.kdf, &seed, &*entropy);
         let approval = match new.approval {
             ApprovalFactor::Passphrase(passphrase) => {
                 check_passphrase(passphrase)?;
-                ApprovalInput::Passphrase(passphrase)
+                wrap(ApprovalInput::Passphrase(passphrase))?
             }
-            ApprovalFactor::NoneA0 => ApprovalInput::DataKey(&data_key),
+            ApprovalFactor::NoneA0 => wrap(ApprovalInput::DataKey(&data_key))?,
+            ApprovalFactor::Nobody => ApprovalKey::unset(&*entropy),
         };
-        let approval = ApprovalKey::wrap(&vault_id, &approval, new.kdf, &seed, &*entropy)?;
         let slot = slots::wrap(1, &vault_id, new.unlock, new.kdf, &data_key, &*entropy)?;
         let header = Header {
             next_slot: 2,
@@ -143,6 +151,7 @@ impl Vault {
             secrets: [].into(),
             bindings: [].into(),
             keys,
+            register: Some(Register::default()),
         };
 
         let lock = disk::WriteLock::acquire(path)?;
@@ -151,9 +160,24 @@ impl Vault {
         }
         let state = write(path, &vault_id, &data_key, &*entropy, header, index)?;
         drop(lock);
-        Ok(Self::assemble(
-            path, vault_id, data_key, clock, entropy, state,
-        ))
+        let vault = Self::assemble(path, vault_id, data_key, clock, entropy, state);
+        if let ApprovalFactor::Passphrase(_) = new.approval {
+            *vault.chosen() = Some(Approval::new(&seed));
+        }
+        Ok(vault)
+    }
+
+    /// The approval key, once, where this made the vault under a passphrase that a person chose a moment ago: they
+    /// need not give it again for what they do first.
+    #[must_use]
+    pub fn just_chosen(&self) -> Option<Approval> {
+        self.chosen().take()
+    }
+
+    fn chosen(&self) -> MutexGuard<'_, Option<Approval>> {
+        self.chosen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Opens a vault.
@@ -196,6 +220,17 @@ impl Vault {
         summarise(&self.vault_id, &self.current()?.header)
     }
 
+    /// How often the vault was written, and the digest of its readable part: what tells an older copy of it from this
+    /// one.
+    ///
+    /// # Errors
+    /// [`VaultError`] when the file changed and cannot be read any more.
+    pub fn edition(&self) -> Result<(u64, Digest), VaultError> {
+        let state = self.current()?;
+        let header = serde_json::to_vec(&state.header).map_err(|_| VaultError::Damaged)?;
+        Ok((state.index.generation, Digest::of(&[&header])))
+    }
+
     fn assemble(
         path: &Path,
         vault_id: [u8; 16],
@@ -213,6 +248,7 @@ impl Vault {
             entropy,
             state,
             failed_attempts,
+            chosen: Mutex::default(),
         }
     }
 
@@ -352,6 +388,7 @@ fn summarise(vault_id: &[u8; 16], header: &Header) -> Result<VaultSummary, Vault
     Ok(VaultSummary {
         vault_id: to_hex(vault_id),
         approval_key: header.approval.public()?,
+        has_factor: header.approval.is_set(),
         assurance: header.approval.assurance(),
         slots: header
             .slots

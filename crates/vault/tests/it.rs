@@ -8,6 +8,8 @@ mod damage;
 mod keys;
 #[path = "it/references.rs"]
 mod references;
+#[path = "it/register.rs"]
+mod register;
 #[path = "it/sample.rs"]
 mod sample;
 #[path = "it/secrets.rs"]

@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     error::{AppError, Exit, Result},
     home,
-    wire::{App, Wiring},
+    wire::{App, Wiring, behind_by},
 };
 
 mod log;
@@ -142,14 +142,6 @@ async fn inside(findings: &mut Findings, path: &Path) {
     };
     findings.ok("home", format!("{} is trusted", home.path.display()));
     permissions(findings, &home.path);
-    if home.can_approve {
-        findings.ok("approval", "approvals need the approval passphrase");
-    } else {
-        findings.remark(
-            "approval",
-            "this home has no approval passphrase, so cloud calls cannot be approved",
-        );
-    }
     let Some(vault) = vault(findings, &home) else {
         return;
     };
@@ -219,6 +211,14 @@ fn vault(findings: &mut Findings, home: &Home) -> Option<Arc<Vault>> {
         }
     };
     findings.ok("vault", "the vault opens");
+    match vault.has_factor() {
+        Ok(true) => findings.ok("approval", "approvals need the approval passphrase"),
+        Ok(false) => findings.remark(
+            "approval",
+            "this home has no approval passphrase, so cloud calls cannot be approved",
+        ),
+        Err(error) => findings.failed("approval", error.into()),
+    }
     match vault.keys_readable_by_account() {
         Ok(true) => findings.remark(
             "keys",
@@ -268,6 +268,15 @@ async fn open(findings: &mut Findings, app: &App) {
         }
         Err(error) => findings.failed("cloud", error.into()),
     }
+    if app.home_file_contradicts().unwrap_or(false) {
+        findings
+            .wrong(
+                "home",
+                "home.json says that this home has no approval passphrase, but it has one, so the file counts for nothing",
+            )
+            .next("find out who changed home.json, and remove `can_approve` from it");
+    }
+    behind(findings, app);
     let rules = app.engine.rules().len();
     let enrolled = app.enrolment.current().len();
     if rules == 0 {
@@ -279,6 +288,8 @@ async fn open(findings: &mut Findings, app: &App) {
         );
     }
     secrets(findings, app);
+    seals(findings, app).await;
+    receipts(findings, app).await;
     let records = match ProviderStore::list(&app.store).await {
         Ok(records) => records,
         Err(error) => {
@@ -297,6 +308,75 @@ async fn open(findings: &mut Findings, app: &App) {
     }
     if let Err(error) = app.finish().await {
         findings.failed("log", error.into());
+    }
+}
+
+/// Whether the home is as far as what is noted of it outside.
+fn behind(findings: &mut Findings, app: &App) {
+    if app.behind.is_empty() {
+        findings.ok(
+            "anchor",
+            "the home is as far as what is noted of it outside",
+        );
+    }
+    for behind in &app.behind {
+        findings.wrong("anchor", behind_by(behind)).next(
+            "if you put back a backup, run `handshake init` at a terminal to say so; if not, find out who replaced files in this home",
+        );
+    }
+}
+
+/// Whether what receipts allow is what the log says of them.
+async fn receipts(findings: &mut Findings, app: &App) {
+    let compared = app.store.reconcile(None).await;
+    match compared.map(|void| void + app.revoked) {
+        Ok(0) => findings.ok("receipts", "every receipt is as the log says"),
+        Ok(void) => {
+            findings
+                .wrong(
+                    "receipts",
+                    format!("not as the log says, so they were revoked: {void}"),
+                )
+                .next("find out who changed handshake.db, and approve again what you need");
+        }
+        Err(error) => findings.failed("receipts", error.into()),
+    }
+    match app.store.log_alarms().await {
+        Ok((0, _)) => {}
+        Ok((count, last)) => {
+            let last = last.map_or_else(String::new, |at| format!("; the last one at {at}"));
+            findings.remark(
+                "alarms",
+                format!("something in this home was not as it was left: {count}{last}"),
+            );
+            findings.next("run `handshake log tail -n 1000` to see when, and what it was about");
+        }
+        Err(error) => findings.failed("alarms", error.into()),
+    }
+}
+
+/// Whether everything is as a person, or this program, left it.
+async fn seals(findings: &mut Findings, app: &App) {
+    match app.unsealed().await {
+        Ok(found) if found.is_empty() => {
+            findings.ok("seals", "every record is as it was sealed");
+        }
+        Ok(found) => {
+            for record in found {
+                findings.wrong(
+                    "seals",
+                    format!("{}: {}, so it is not used", record.says(), record.why),
+                );
+                let anew = record.how_to_mend();
+                findings.next(match record.can_be_sealed() {
+                    true => format!(
+                        "if it is as it should be, run `handshake init` at a terminal to seal it; if not, {anew}"
+                    ),
+                    false => anew,
+                });
+            }
+        }
+        Err(error) => findings.failed("seals", error.into()),
     }
 }
 

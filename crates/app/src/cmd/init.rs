@@ -14,7 +14,7 @@ use handshake_core::{
     secret::Secret,
 };
 use handshake_llm::parts::{
-    ApprovalSigner, Home, KdfParams, Making, Rules, Vault, config_dir,
+    ApprovalSigner, Home, KdfParams, Making, Rules, Unsealed, Vault, config_dir,
     policy_file::{self, POLICY_DOMAIN},
 };
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ use crate::{
     out::printable,
     record::by_person,
     widen,
-    wire::{App, Wiring},
+    wire::{App, Wiring, behind_by},
 };
 
 /// Create the home. In an existing home, confirm a changed policy.toml; trust a home from elsewhere.
@@ -81,8 +81,10 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             .record(&app, WidenKind::Policy, by_person(), Some(&before), &after)
             .await?;
     }
+    say_why_behind(cx, &app).await?;
+    seal_what_is_right(cx, &app).await?;
     app.finish().await?;
-    report(cx, &app, made, trusted_now, &policy)?;
+    report(cx, &app, made, trusted_now, &policy).await?;
     Ok(Exit::Done)
 }
 
@@ -104,20 +106,13 @@ fn trust_it(path: &Path, error: AppError) -> Result<Home> {
     let Ok(summary) = Vault::inspect(&path.join("vault.hskv")) else {
         return Err(error);
     };
-    let mut stderr = std::io::stderr().lock();
     let question = format!(
         "{}.\nIts approval key is {}. Whoever created it knows its approval passphrase and chose its providers.\n\
          Type `trust` to trust it, or anything else to cancel: ",
         error.message,
         summary.approval_key.id()
     );
-    // A terminal that cannot be written to cannot answer either.
-    let _asked = stderr
-        .write_all(printable(&question).as_bytes())
-        .and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_err() || answer.trim() != "trust" {
+    if typed(&question) != "trust" {
         return Err(error);
     }
     Home::trust(path)?;
@@ -164,7 +159,7 @@ fn policy(cx: &Context, home: &Home, vault: &Arc<Vault>) -> Result<(Policy, Opti
         }
         Err(error) => return Err(error.into()),
     };
-    if !home.can_approve || !factor::at_terminal() {
+    if !vault.has_factor()? || !factor::at_terminal() {
         return Ok((Policy::Unconfirmed(wider), None));
     }
     cx.out.note("policy.toml allows more than was confirmed:");
@@ -207,7 +202,97 @@ pub(crate) fn differing(written: &Rules, other: &Rules) -> Vec<String> {
         .collect()
 }
 
-fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Policy) -> Result<()> {
+/// A home that was put back is asked about once, at a terminal, of the person who holds the factor, or of whoever sits
+/// there where nobody does.
+async fn say_why_behind(cx: &Context, app: &App) -> Result<()> {
+    if app.behind.is_empty() || cx.out.json || !factor::at_terminal() {
+        return Ok(());
+    }
+    for behind in &app.behind {
+        cx.out.note(behind_by(behind));
+    }
+    let question = match app.has_factor()? {
+        true => {
+            "Approval passphrase to say that you put it back yourself (leave empty to cancel): "
+        }
+        false => "Type `restored` to say that you put it back yourself: ",
+    };
+    let permit = if app.has_factor()? {
+        let passphrase = factor::ask(question)?;
+        if passphrase.is_empty() {
+            return Ok(());
+        }
+        widen::with_passphrase(app, &passphrase)?
+    } else if typed(question) == "restored" {
+        widen::confirmed_in_person()
+    } else {
+        return Ok(());
+    };
+    let after = json!({ "behind": app.behind.len() });
+    permit
+        .record(app, WidenKind::Home, by_person(), None, &after)
+        .await?;
+    app.finish().await?;
+    app.acknowledge_behind().await?;
+    cx.out.line("Noted: this home was put back by its owner.");
+    Ok(())
+}
+
+/// What somebody types at the terminal, without the line's end.
+fn typed(question: &str) -> String {
+    let mut stderr = std::io::stderr().lock();
+    // A terminal that cannot be written to cannot answer either.
+    let _asked = stderr
+        .write_all(printable(question).as_bytes())
+        .and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    match std::io::stdin().lock().read_line(&mut answer) {
+        Ok(_) => answer.trim().to_owned(),
+        Err(_) => String::new(),
+    }
+}
+
+/// Shows what is not sealed: records of a version that had no seals, or that somebody changed. At a terminal a person
+/// who finds them right seals them as they stand.
+async fn seal_what_is_right(cx: &Context, app: &App) -> Result<()> {
+    let mut found = app.unsealed().await?;
+    found.retain(Unsealed::can_be_sealed);
+    if found.is_empty() || cx.out.json || !app.has_factor()? || !factor::at_terminal() {
+        return Ok(());
+    }
+    cx.out
+        .note("These records are not sealed, so they are not used:");
+    let mut question = String::new();
+    for record in &found {
+        question.push_str(&format!("  {} ({})\n", record.says(), record.why));
+    }
+    question.push_str("Approval passphrase to use them as they are (leave empty to cancel): ");
+    let passphrase = factor::ask(&printable(&question))?;
+    if passphrase.is_empty() {
+        return Ok(());
+    }
+    let permit = widen::with_passphrase(app, &passphrase)?;
+    let Some(approval) = permit.approval() else {
+        return Ok(());
+    };
+    for record in &found {
+        let after = json!({ "kind": record.kind, "id": record.id, "says": record.says() });
+        permit
+            .record(app, record.widens(), by_person(), None, &after)
+            .await?;
+    }
+    app.seal_again(&found, approval).await?;
+    cx.out.line(format!("Sealed records: {}.", found.len()));
+    Ok(())
+}
+
+async fn report(
+    cx: &Context,
+    app: &App,
+    made: bool,
+    trusted_now: bool,
+    policy: &Policy,
+) -> Result<()> {
     let (home, out) = (&app.home, cx.out);
     let readable = app.vault.keys_readable_by_account()?;
     let (word, wider) = match policy {
@@ -215,9 +300,15 @@ fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Polic
         Policy::NowConfirmed => ("now_confirmed", Vec::new()),
         Policy::Unconfirmed(wider) => ("unconfirmed", wider.clone()),
     };
+    let unsealed: Vec<Value> = app
+        .unsealed()
+        .await?
+        .iter()
+        .map(|record| json!({ "kind": record.kind, "id": record.id }))
+        .collect();
     out.object(&json!({
-        "home": home.path, "made": made, "trusted_now": trusted_now, "install_id": home.install_id,
-        "approval_key": app.vault.summary()?.approval_key.id(), "can_approve": home.can_approve,
+        "unsealed": unsealed, "home": home.path, "made": made, "trusted_now": trusted_now, "install_id": home.install_id,
+        "approval_key": app.vault.summary()?.approval_key.id(), "can_approve": app.has_factor()?,
         "keys_readable_by_account": readable, "key_file": home.key_file(), "policy": word, "unconfirmed": wider,
     }));
     if out.json {
@@ -241,7 +332,7 @@ fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Polic
         out.note("Keys readable by this account: any program you run can open the vault with the key file.");
         out.note("The key file cannot approve anything: that needs the approval passphrase.");
     }
-    if !home.can_approve {
+    if !app.has_factor()? {
         out.note("This home has no approval passphrase, so cloud calls cannot be approved. Local models work.");
     }
     match policy {
@@ -254,6 +345,12 @@ fn report(cx: &Context, app: &App, made: bool, trusted_now: bool, policy: &Polic
             wider.iter().for_each(|line| out.note(format!("  {line}")));
             out.note("help: run `handshake init` at a terminal");
         }
+    }
+    if !unsealed.is_empty() {
+        out.note(format!(
+            "Records that are not sealed, and not used: {}. help: run `handshake doctor`",
+            unsealed.len()
+        ));
     }
     if made {
         out.note(

@@ -6,9 +6,9 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     event::{Body, WidenKind},
     ids::{ModelRef, ProfileId, ProviderId},
-    policy::Governance,
     ports::{ProfileStore, ProviderStore, StoreError},
     profile::{RegistryView, ResolveError, WorkProfile, apply},
+    seal::{ActiveProfile, Needs, Sealable},
 };
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     error::{AppError, Exit, Result},
     record::{by_person, record},
-    widen::{Weight, widen},
+    widen::{self, Permit, Weight, widen},
     wire::App,
 };
 
@@ -247,11 +247,7 @@ async fn show(cx: &Context, id: &str) -> Result<Exit> {
 pub(crate) fn widens(active: Option<&WorkProfile>, next: &WorkProfile) -> bool {
     match active {
         Some(active) => active.is_widened_by(next),
-        None => WorkProfile {
-            governance: Governance::NO_PROFILE,
-            ..next.clone()
-        }
-        .is_widened_by(next),
+        None => next.allows_more_than_none(),
     }
 }
 
@@ -273,7 +269,11 @@ pub(crate) fn weight(profile: &WorkProfile) -> Weight {
 async fn activate(cx: &Context, id: &str) -> Result<Exit> {
     let app = cx.app().await?;
     let next = find(&app, &ProfileId::new(id)?).await?;
-    let active = ProfileStore::active(&app.store).await?;
+    let (active, withheld) = match ProfileStore::active(&app.store).await {
+        // What was active is not known any more: whatever comes in its place may allow more.
+        Err(StoreError::Untrusted) => (None, true),
+        active => (active?, false),
+    };
     let (from, to) = (
         active.as_ref().map(|active| active.profile_id.clone()),
         next.profile_id.clone(),
@@ -284,13 +284,22 @@ async fn activate(cx: &Context, id: &str) -> Result<Exit> {
         cx.out.line(format!("{to} is already active."));
         return Ok(Exit::Done);
     }
-    let widened = widens(active.as_ref(), &next);
+    let widened = withheld || widens(active.as_ref(), &next);
+    let needs = ActiveProfile(&next).needs(app.has_factor()?);
+    let words = match widened {
+        true => format!("activate the work profile {to}, which allows more than before"),
+        // It allows no more than the one before it, and more than holds without any.
+        false => format!("activate the work profile {to}"),
+    };
+    let mut permit = None;
     if widened {
-        let words = format!("activate the work profile {to}, which allows more than before");
         let change = (WidenKind::Profile, weight(&next), words.as_str());
-        widen(&app, change, by_person(), active.as_ref(), &next).await?;
+        permit = Some(widen(&app, change, by_person(), active.as_ref(), &next).await?);
+    } else if needs == Needs::Signature {
+        permit = Some(widen::ask(&app, weight(&next), &words)?);
     }
-    ProfileStore::activate(&app.store, &to).await?;
+    let approval = permit.as_ref().and_then(Permit::approval);
+    app.activate_profile(&next, approval).await?;
     record(
         &app,
         by_person(),

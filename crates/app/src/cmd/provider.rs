@@ -6,7 +6,7 @@ use handshake_core::{
     ids::ProviderId,
     net::AddressClass,
     policy::Governance,
-    ports::{ProfileStore, ProviderStore, SecretError, SecretStore, SecretUse},
+    ports::{ProviderStore, RegistryFeed, SecretError, SecretStore, SecretUse},
     provider::ProviderRecord,
     secret::SecretRef,
     tier::ModelTier,
@@ -116,9 +116,7 @@ async fn chosen(app: &App, id: Option<&str>) -> Result<Vec<ProviderRecord>> {
 
 /// What the active work profile says about how far work may go.
 pub(crate) async fn governance(app: &App) -> Result<Governance> {
-    Ok(ProfileStore::active(&app.store)
-        .await?
-        .map_or(Governance::NO_PROFILE, |profile| profile.governance))
+    Ok(app.store.current()?.governance())
 }
 
 /// Whether the secret of a provider can be used, in a word. `None` where it has none.

@@ -149,7 +149,7 @@ async fn set(cx: &Context, args: SetArgs) -> Result<Exit> {
     let before = before.map(|known| place(&secret_ref, &known.origin));
     let words = format!("store the secret {secret_ref} for {origin}");
     let after = place(&secret_ref, &origin);
-    widen(
+    let _permit = widen(
         &app,
         (WidenKind::Secret, weight, &words),
         by_person(),
@@ -188,7 +188,7 @@ async fn rotate(cx: &Context, args: RotateArgs) -> Result<Exit> {
     let words = format!("replace the value of {secret_ref} for {}", known.origin);
     let place = place(&secret_ref, &known.origin);
     // Another value for the same origin is another account there: whose, a person has to say.
-    widen(
+    let _permit = widen(
         &app,
         (WidenKind::Secret, weight, &words),
         by_person(),
@@ -229,7 +229,7 @@ async fn bind(cx: &Context, args: BindArgs) -> Result<Exit> {
     let before = bound.map(|binding| place(&name, &binding.origin));
     let words = format!("bind {name} to {origin}");
     let after = place(&name, &origin);
-    widen(
+    let _permit = widen(
         &app,
         (WidenKind::Secret, weight, &words),
         by_person(),

@@ -106,7 +106,7 @@ async fn create(cx: &Context, args: CreateArgs) -> Result<Exit> {
     let words = format!("create a client token for {name} ({which})");
     let opens = json!({ "name": name, "models": models, "profile": profile });
     let change = (WidenKind::Client, Weight::Local, words.as_str());
-    widen(&app, change, by_person(), None, &opens).await?;
+    let _permit = widen(&app, change, by_person(), None, &opens).await?;
     let token = make(app.entropy.as_ref());
     let new = NewToken {
         name: name.clone(),
@@ -153,7 +153,8 @@ async fn permitted(app: &App, name: &ExternalId, id: &ProfileId) -> Result<()> {
         profile::weight(&profile),
         words.as_str(),
     );
-    widen(app, change, by_person(), active.as_ref(), &profile).await
+    let _permit = widen(app, change, by_person(), active.as_ref(), &profile).await?;
+    Ok(())
 }
 
 /// Random digits. Bytes that would favour some digits are drawn again.

@@ -94,7 +94,7 @@ impl Stage {
         let cloud = Simulator::start(SimConfig::with_script(cloud_script())).await;
         let cloud = cloud.map_err(|_| failed("the cloud simulator"))?;
         let secret = made_up("sk-demo-", 40);
-        let cloud_model = enrol_cloud(&app, &cloud, &secret).await?;
+        let cloud_model = enrol_cloud(&app, &cloud, &secret, &passphrase).await?;
         let (local_simulator, local_model) = local(out, &app, local_url).await?;
         Ok(Self {
             out,
@@ -188,7 +188,12 @@ fn record(
 }
 
 /// The "cloud": a relay on loopback counts as Cloud, so no test switch is needed anywhere.
-async fn enrol_cloud(app: &App, simulator: &Simulator, secret: &str) -> Result<ModelRef> {
+async fn enrol_cloud(
+    app: &App,
+    simulator: &Simulator,
+    secret: &str,
+    passphrase: &Secret,
+) -> Result<ModelRef> {
     let url = simulator.openai_url();
     let record = record(
         app,
@@ -200,7 +205,9 @@ async fn enrol_cloud(app: &App, simulator: &Simulator, secret: &str) -> Result<M
         Some("cloud-key"),
     )?;
     let origin = record.base_url.origin();
-    app.store.put(record.clone(), None).await?;
+    let approval = app.vault.approve(Some(passphrase))?;
+    app.register_providers(vec![record.clone()], Some(&approval), Vec::new())
+        .await?;
     app.vault.put_secret(
         "cloud-key",
         origin,
@@ -217,13 +224,9 @@ async fn enrol_cloud(app: &App, simulator: &Simulator, secret: &str) -> Result<M
         features: yes.into_iter().map(|feature| (feature, true)).collect(),
         limits: [(Limit::MaxContextWindow, 32_768)].into(),
     };
-    registry::enable(
-        app.runtime.ports(),
-        &Arc::new(record.clone()),
-        &model,
-        declared,
-    )
-    .await?;
+    let enabled = Arc::new(record.clone());
+    app.enable_model(&enabled, &model, declared, Some(&approval))
+        .await?;
     Ok(ModelRef {
         provider: record.provider_id,
         model,

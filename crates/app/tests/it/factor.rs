@@ -80,8 +80,11 @@ fn s08_every_widening_without_the_factor_is_refused_and_changes_nothing() {
     ];
     let local = ["--kind", "ollama", "--base-url", "http://127.0.0.1:9"];
     let add = |id: &'static str, more: &[&'static str]| [&["provider", "add", id], more].concat();
-    let (code, screen) = factor(&machine, &add("here", &local), PASSPHRASE);
-    assert_eq!(code, 0, "{screen}");
+    assert_eq!(
+        machine.json(&add("here", &local)).0,
+        0,
+        "what stays on this machine needs nobody"
+    );
     let (code, screen) = factor(&machine, &add("far", &cloud), PASSPHRASE);
     assert_eq!(code, 0, "{screen}");
     profile(&machine, "locked", "LOCKED");
@@ -107,19 +110,14 @@ fn s08_every_widening_without_the_factor_is_refused_and_changes_nothing() {
 
     let table: Vec<Vec<&str>> = vec![
         add("other", &cloud),
-        add("near", &local),
+        [&add("near", &local)[..], &["--secret-ref", "env:SOME_KEY"]].concat(),
         [
             &["provider", "add", "relay", "--reach", "relay"],
             &local[..],
         ]
         .concat(),
-        vec![
-            "provider",
-            "edit",
-            "here",
-            "--base-url",
-            "http://127.0.0.1:9999",
-        ],
+        vec!["provider", "edit", "here", "--secret-ref", "env:SOME_KEY"],
+        vec!["provider", "edit", "far", "--default-model", "m"],
         vec![
             "provider", "edit", "here", "--reach", "relay", "--tier", "cloud",
         ],
@@ -158,6 +156,7 @@ fn s08_every_widening_without_the_factor_is_refused_and_changes_nothing() {
         ],
         vec!["profile", "activate", "free"],
         vec!["token", "create", "agent", "--profile", "free"],
+        vec!["token", "create", "agent"],
     ];
     for args in &table {
         let output = with_input(
@@ -177,13 +176,17 @@ fn s08_every_widening_without_the_factor_is_refused_and_changes_nothing() {
     }
     assert_eq!(widened(&machine), count, "and no event says otherwise");
 
-    // A wrong passphrase is none.
-    let (code, screen) = factor(
-        &machine,
-        &["profile", "activate", "free"],
-        "wrong horse battery staple",
-    );
+    // A wrong passphrase is none, nor are three.
+    let mut terminal = Terminal::run(&machine, &["profile", "activate", "free"]);
+    terminal.see("Approval passphrase");
+    for _ in 0..2 {
+        terminal.type_line("wrong horse battery staple");
+        terminal.see("Wrong passphrase. Try again");
+    }
+    terminal.type_line("wrong horse battery staple");
+    let (code, screen) = terminal.end();
     assert_eq!(code, 3, "{screen}");
+    assert!(screen.contains("wrong passphrase, three times"), "{screen}");
     assert_eq!(state(&machine), before);
 
     // With it: the profile, and an event with hashes of before and after.

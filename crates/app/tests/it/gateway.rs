@@ -14,7 +14,7 @@ use crate::it::{
 };
 
 pub struct Gateway {
-    machine: Machine,
+    pub machine: Machine,
     pub address: String,
     pub token: String,
     pub running: Running,
@@ -27,7 +27,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
     }
 }
@@ -39,6 +39,11 @@ pub fn gateway(setup: &[Vec<String>]) -> Gateway {
         let (code, lines) = machine.json(&args);
         assert_eq!(code, 0, "{lines:?}");
     }
+    serving(machine)
+}
+
+/// A client's token, and the gateway that takes it.
+pub fn serving(machine: Machine) -> Gateway {
     let (code, lines) = machine.json(&["token", "create", "editor"]);
     assert_eq!(code, 0, "{lines:?}");
     let token = lines[0]["token"].as_str().expect("shown once").to_owned();

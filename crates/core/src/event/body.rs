@@ -122,6 +122,8 @@ words! {
         Receipt,
         /// The spend was refused.
         Ledger,
+        /// A record that the call rests on is not as it was sealed.
+        Seal,
     }
 }
 words! {
@@ -292,6 +294,9 @@ pub enum Body {
         envelope_hash: KeyedHash,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         control: Option<ControlKind>,
+        /// The receipt that it spends. Written by the ledger that takes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        consent_receipt_id: Option<ReceiptId>,
     },
     /// FR-EVT-PROVIDER-007.
     CallRetry {

@@ -59,6 +59,7 @@ impl Gate {
             body_bytes: prepared.envelope().body.len() as u64,
             envelope_hash: prepared.attempt_hash(&self.ports.commitments),
             control: None,
+            consent_receipt_id: None,
         }
     }
 
@@ -80,6 +81,7 @@ impl Gate {
                 &body_commitment(key, &envelope.body),
             ),
             control: Some(request.call.kind()),
+            consent_receipt_id: None,
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::facts::{
     EgressFacts, FindingsFact, LedgerFact, PauseFact, PeerFact, Purpose, ReceiptFact, RulesFact,
-    SecretFact,
+    SealFact, SecretFact,
 };
 use crate::{
     code::ErrorCode,
@@ -19,6 +19,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepName {
+    /// The seals of the records that the call rests on: what is not sealed is not believed, the tier least of all.
+    Seal,
     /// Declared Cloud and LOCKED, or nobody knows whether it is.
     DeclaredLocked,
     /// Declared Cloud and policy or profile forbids Cloud.
@@ -122,9 +124,10 @@ impl Decision {
 type Judge = fn(&EgressFacts, Option<ModelTier>) -> StepResult;
 
 /// The published order.
-const ORDER: [(StepName, Judge); 16] = {
+const ORDER: [(StepName, Judge); 17] = {
     use StepName as S;
     [
+        (S::Seal, seal),
         (S::DeclaredLocked, declared_locked),
         (S::DeclaredPolicy, declared_policy),
         (S::Pause, pause),
@@ -187,6 +190,15 @@ fn locked(facts: &EgressFacts) -> bool {
 
 fn cloud_allowed(facts: &EgressFacts) -> bool {
     facts.posture.cloud_allowed && facts.governance.allow_cloud_escalation
+}
+
+fn seal(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
+    match facts.seal {
+        SealFact::Sealed => StepResult::Pass,
+        SealFact::Broken(_) => StepResult::Deny(ErrorCode::HomeUntrusted),
+        SealFact::Outdated => StepResult::Deny(ErrorCode::Revision),
+        SealFact::Unreadable => StepResult::Deny(ErrorCode::Storage),
+    }
 }
 
 fn declared_locked(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {

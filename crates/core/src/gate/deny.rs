@@ -2,7 +2,7 @@
 
 use super::{
     Authorization, Decision, EgressRequest, Gate, Inspected, Located, Outcome, StepName,
-    facts::{PersonFact, ReceiptFact},
+    facts::{PersonFact, ReceiptFact, SealFact},
     judged::{Judged, Refusal},
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     finding::Findings,
     ids::{EventId, RequestId},
     ports::{EntropyExt, PendingContent, Submission},
+    seal::SealKind,
     tier::ModelTier,
     time::UtcTime,
 };
@@ -120,9 +121,14 @@ impl Gate {
         findings: Option<Findings>,
         request_id: Option<RequestId>,
     ) -> Box<Denied> {
+        let broken = match (step, judged.facts().seal) {
+            (StepName::Seal, SealFact::Broken(kind)) => Some(kind),
+            _ => None,
+        };
         let denied = |counted| {
+            let about = broken.map_or_else(|| subject(step), SealKind::record);
             Box::new(Denied {
-                error: CallError::new(code, Phase::Gate).about(subject(step)),
+                error: CallError::new(code, Phase::Gate).about(about),
                 decision: judged.decision().clone(),
                 findings: findings.clone(),
                 counted,
@@ -135,13 +141,18 @@ impl Gate {
         } else {
             ModelTier::Local
         };
+        // The first time that a broken seal stands in the way it is an alarm; it is not made with every call.
+        let first_seal = broken.is_some_and(|kind| self.alarms.is_first(kind, scope));
         // What a person was asked about is recorded with their request, and alarms are never folded.
         let about_request = request_id.is_some() && code != ErrorCode::ConsentFlood;
-        let alarm = judged.facts().receipt == ReceiptFact::Forged;
+        let alarm = first_seal || judged.facts().receipt == ReceiptFact::Forged;
         if !about_request && !alarm && self.is_flood(scope, recorded_as(step), code, tier) {
             return denied(true);
         }
-        let body = denial(step, code, judged, findings.as_ref());
+        let body = match first_seal {
+            true => Body::IntegrityAlarm { code },
+            false => denial(step, code, judged, findings.as_ref()),
+        };
         let mut events = vec![self.event(scope, Actor::System, body)];
         if cloud {
             let body = Body::CloudEscalationDenied { request_id, code };
@@ -214,6 +225,7 @@ fn recorded_as(step: StepName) -> EgressCode {
         StepName::Labels => EgressCode::Labels,
         StepName::Findings => EgressCode::Findings,
         StepName::Receipt | StepName::Person | StepName::Ledger => EgressCode::Receipt,
+        StepName::Seal => EgressCode::Seal,
     }
 }
 
@@ -232,5 +244,6 @@ fn subject(step: StepName) -> &'static str {
         StepName::Labels => "labels",
         StepName::Findings => "findings",
         StepName::Receipt | StepName::Person | StepName::Ledger => "receipt",
+        StepName::Seal => "seal",
     }
 }

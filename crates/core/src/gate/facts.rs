@@ -10,6 +10,7 @@ use crate::{
     net::AddressClass,
     policy::{Governance, Posture},
     ports::{LedgerError, SecretError},
+    seal::SealKind,
     tier::{ModelTier, Reach, Residence},
 };
 
@@ -59,6 +60,19 @@ pub enum PauseFact {
     Held,
     /// A person paused Cloud, and nobody waits.
     Refused,
+}
+
+/// Whether the state that a call rests on is as it was sealed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SealFact {
+    /// It is.
+    Sealed,
+    /// One record is not, and which kind of record that is.
+    Broken(SealKind),
+    /// A record was changed since it was read for this call.
+    Outdated,
+    /// The store could not say.
+    Unreadable,
 }
 
 /// What is known about the secret.
@@ -165,6 +179,8 @@ impl From<&LedgerError> for LedgerFact {
 pub struct EgressFacts {
     /// What the call is for.
     pub purpose: Purpose,
+    /// The seals of the records that it rests on.
+    pub seal: SealFact,
     /// The rules and versions of the home.
     pub rules: RulesFact,
     /// Whether Cloud is paused.
@@ -216,6 +232,8 @@ impl EgressFacts {
     ) -> Self {
         Self {
             purpose,
+            // What nobody looked at is not believed.
+            seal: SealFact::Broken(SealKind::Provider),
             rules: RulesFact::NotRead,
             pause: PauseFact::NotRead,
             declared,

@@ -27,7 +27,7 @@ use crate::{
 pub(super) struct Subject<'a> {
     pub(super) purpose: Purpose,
     pub(super) envelope: &'a Envelope,
-    pub(super) record: &'a ProviderRecord,
+    pub(super) record: &'a Arc<ProviderRecord>,
     pub(super) governance: Governance,
     /// The model that it is about.
     pub(super) model: Option<&'a ModelId>,
@@ -126,6 +126,7 @@ impl Gate {
             waits,
             ..
         } = *subject;
+        let seal = self.seal_of(subject).await;
         // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
         let epochs = match record.tier {
             ModelTier::Local => None,
@@ -180,6 +181,7 @@ impl Gate {
         };
         let facts = EgressFacts {
             purpose,
+            seal,
             rules,
             pause,
             declared: record.tier,

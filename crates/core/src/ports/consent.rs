@@ -8,6 +8,7 @@ use crate::{
     consent::ReceiptEvidence,
     digest::{Digest, KeyedHash},
     ids::{Principal, ProviderId, ReceiptId, SessionId},
+    seal::{ContactGrant, Seal},
     time::UtcTime,
 };
 
@@ -62,9 +63,9 @@ pub trait ContactGrants: Send + Sync {
     /// [`StoreError`]; the gate denies then.
     async fn granted(&self, provider: &ProviderId, revision: u64) -> Result<bool, StoreError>;
 
-    /// Grants contact. The caller has checked the factor.
+    /// Grants contact, under the seal of the person who does.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn grant(&self, provider: &ProviderId, revision: u64) -> Result<(), StoreError>;
+    async fn grant(&self, grant: &ContactGrant, seal: Seal) -> Result<(), StoreError>;
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ApprovalQueue, ArtifactStore, ConsentStore, ContactGrants, EgressLedger, FlightRecorder,
-    ProfileStore, ProviderStore, RegistryFeed, SessionStore,
+    ProfileStore, ProviderStore, RegistryFeed, SealStore, SessionStore,
 };
 
 /// A store that keeps everything of one installation: what wiring takes instead of ten handles.
@@ -23,6 +23,7 @@ pub trait Home:
     + FlightRecorder
     + ConsentStore
     + ContactGrants
+    + SealStore
 {
 }
 
@@ -37,5 +38,6 @@ impl<T> Home for T where
         + FlightRecorder
         + ConsentStore
         + ContactGrants
+        + SealStore
 {
 }

@@ -37,7 +37,7 @@ pub struct Epochs {
 /// What is about to happen.
 #[derive(Clone, Debug)]
 pub struct Intent {
-    /// The attempt's event, to be appended in the same transaction.
+    /// The attempt's event, to be appended in the same transaction. The ledger writes into it which receipt it spends.
     pub event: Event,
     /// The provider.
     pub provider_id: ProviderId,
@@ -96,7 +96,7 @@ pub enum LedgerError {
 /// # Contract
 /// `commit` is durable when it returns: event, spend, new blocks and a signed checkpoint are in one
 /// transaction, and either all or none of them is there, also after a crash. A use is begun once, whatever
-/// number of processes try; a receipt for one call begins one use in its life. Attempts follow each other
+/// number of processes try; the attempt's event names the receipt, so that the log says what the ledger says; a receipt for one call begins one use in its life. Attempts follow each other
 /// without a gap, with the envelope that the use began with.
 #[async_trait]
 pub trait EgressLedger: Send + Sync {

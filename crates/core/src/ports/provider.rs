@@ -24,6 +24,9 @@ pub enum StoreError {
     /// The storage itself failed: full, read-only, gone.
     #[error("storage failure")]
     Failed,
+    /// What is stored is not as it was sealed.
+    #[error("stored data was changed after it was sealed")]
+    Untrusted,
     /// Stored content is sealed and the vault is closed.
     #[error("the vault is locked")]
     Locked,
@@ -37,6 +40,7 @@ impl StoreError {
             Self::Missing => ErrorCode::InvalidConfig,
             Self::Conflict => ErrorCode::Revision,
             Self::Damaged | Self::Failed => ErrorCode::Storage,
+            Self::Untrusted => ErrorCode::HomeUntrusted,
             Self::Locked => ErrorCode::VaultLocked,
         }
     }

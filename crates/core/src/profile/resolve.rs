@@ -17,6 +17,7 @@ use crate::{
     ids::{ModelRef, ProviderId, RoleId},
     policy::Governance,
     provider::ProviderRecord,
+    seal::SealBook,
     tier::ModelTier,
 };
 
@@ -31,10 +32,27 @@ pub struct RegistryView {
     pub profile: Option<Arc<WorkProfile>>,
     /// Model names of clients, or patterns with `*`, and ours.
     pub aliases: BTreeMap<String, ModelRef>,
+    /// Whether an active profile is withheld because it is not as it was activated. Nothing goes to Cloud then, and no
+    /// role leads anywhere.
+    pub profile_withheld: bool,
+    /// The seals of all this.
+    pub seals: SealBook,
     /// Client tokens by the SHA-256 of the token, the revoked ones left out.
     pub tokens: BTreeMap<Digest, Arc<ClientToken>>,
     /// Whether a person paused Cloud. Who waits for the end of it looks here; the gate asks the ledger.
     pub paused: bool,
+}
+
+impl RegistryView {
+    /// What the active profile says about how far work may go.
+    #[must_use]
+    pub fn governance(&self) -> Governance {
+        match &self.profile {
+            _ if self.profile_withheld => Governance::LOCKED,
+            Some(profile) => profile.governance,
+            None => Governance::NO_PROFILE,
+        }
+    }
 }
 
 /// Where a request goes, and why.
@@ -103,7 +121,8 @@ impl From<ResolveError> for CallError {
 /// `allowed_models` belong to roles.
 ///
 /// # Errors
-/// `HSK-404-PROVIDER` naming the provider that is not registered; `HSK-404-PROFILE` for a role without an
+/// `HSK-404-PROVIDER` naming the provider that is not registered; `HSK-403-HOME-UNTRUSTED` for a role while the active
+/// profile is withheld; `HSK-404-PROFILE` for a role without an
 /// active profile; `HSK-400-INVALID-REQUEST` for a role that the profile lacks; `HSK-400-INVALID-CONFIG` for
 /// a role whose model its own bounds exclude, and for an id that was never qualified; `HSK-404-MODEL` where
 /// no candidate is fit; `HSK-403-GOVERNANCE-LOCKED` and `HSK-403-CLOUD-ESCALATION-DENIED` for a cloud model
@@ -111,10 +130,7 @@ impl From<ResolveError> for CallError {
 pub fn resolve(target: &Target, view: &RegistryView) -> Result<Resolution, ResolveError> {
     match target {
         Target::Model(model) => {
-            let governance = view
-                .profile
-                .as_ref()
-                .map_or(Governance::NO_PROFILE, |p| p.governance);
+            let governance = view.governance();
             let because = vec![Reason::NamedByCaller {
                 model: model.clone(),
             }];
@@ -125,6 +141,9 @@ pub fn resolve(target: &Target, view: &RegistryView) -> Result<Resolution, Resol
 }
 
 fn resolve_role(role: &RoleId, view: &RegistryView) -> Result<Resolution, ResolveError> {
+    if view.profile_withheld {
+        return Err(ResolveError::new(ErrorCode::HomeUntrusted, role));
+    }
     let profile = view
         .profile
         .as_ref()

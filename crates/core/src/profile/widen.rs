@@ -14,6 +14,12 @@ impl WorkProfile {
         }
     }
 
+    /// Whether it allows more than holds while no profile is active, where a person decides everything and may say yes.
+    #[must_use]
+    pub fn allows_more_than_none(&self) -> bool {
+        governance_widens(&Governance::NO_PROFILE, &self.governance)
+    }
+
     /// Whether `next` allows anything that this profile does not. Both must be applied, so that names are
     /// comparable. Errs on the side of asking: another model for a role that may use Cloud is more.
     #[must_use]

@@ -21,6 +21,7 @@ use handshake_core::{
     policy::{AutomationLevel, Governance},
     ports::{ArtifactStore, EntropyExt, ResolveError},
     provider::ProviderRecord,
+    seal::ContactGrant,
     tier::{ModelTier, Reach, Residence},
 };
 use handshake_testkit::{
@@ -659,7 +660,13 @@ async fn a3_a_cloud_origin_is_not_contacted_without_a_grant() {
     assert_denial_recorded(&world, true);
     world
         .memory
-        .grant(&record.provider_id, record.revision + 1)
+        .grant(
+            &ContactGrant {
+                provider_revision: record.revision + 1,
+                ..ContactGrant::of(&record)
+            },
+            fixture::seal(),
+        )
         .await
         .expect("granted");
     let other = world
@@ -674,7 +681,7 @@ async fn a3_a_cloud_origin_is_not_contacted_without_a_grant() {
     );
     world
         .memory
-        .grant(&record.provider_id, record.revision)
+        .grant(&ContactGrant::of(&record), fixture::seal())
         .await
         .expect("granted");
     let cleared = world
@@ -775,7 +782,8 @@ async fn a8_the_plan_shows_what_leaves() {
         .map(|(who, n)| (who.as_str(), *n))
         .collect();
     assert_eq!(provenance, [("model", 1), ("person", 1), ("system", 1)]);
-    assert_eq!((ext.blocks, ext.new_blocks), (2, 2));
+    // The switch that asks for a stream is one of them.
+    assert_eq!((ext.blocks, ext.new_blocks), (3, 3));
     let submission = awaiting.submission(handshake_core::ports::Clock::now(&world.memory));
     assert_eq!(submission.content.body, body);
     assert_eq!(

@@ -10,13 +10,14 @@ use handshake_core::{
     finding::{FindingLevel, ValidatorError},
     gate::{
         Decision, EgressFacts, FindingsFact, LedgerFact, Outcome, PauseFact, PeerFact, PersonFact,
-        Purpose, ReceiptFact, RulesFact, SecretFact, StepName, StepResult, decide,
+        Purpose, ReceiptFact, RulesFact, SealFact, SecretFact, StepName, StepResult, decide,
     },
     ids::{ArtifactRef, ReceiptId},
     label::{Label, LabelBlock, Sensitivity},
     net::AddressClass,
     policy::{AutomationLevel, Governance, Posture, SecondHand},
     ports::SecretError,
+    seal::SealKind,
     tier::{ModelTier, Reach, Residence},
 };
 use proptest::{prelude::*, sample::select};
@@ -39,6 +40,7 @@ fn allowed() -> EgressFacts {
         Arc::new(posture),
         Governance::NO_PROFILE,
     );
+    facts.seal = SealFact::Sealed;
     facts.rules = RulesFact::Current;
     facts.pause = PauseFact::Running;
     facts.body_bytes = 50;
@@ -80,6 +82,7 @@ fn a8_facts_that_nobody_filled_in_let_nothing_go() {
             );
             // Nor does any one of the facts that a call needs come with it.
             let mut filled = bare.clone();
+            filled.seal = SealFact::Sealed;
             filled.rules = RulesFact::Current;
             filled.pause = PauseFact::Running;
             filled.body_bytes = 0;
@@ -226,6 +229,12 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
         1 => Just(PauseFact::Refused),
     ];
     let sizes = select(vec![0u64, 1, 99, 100, 101]);
+    let seal = prop_oneof![
+        20 => Just(SealFact::Sealed),
+        1 => Just(SealFact::Broken(SealKind::Provider)),
+        1 => Just(SealFact::Outdated),
+        1 => Just(SealFact::Unreadable),
+    ];
     (
         (
             purpose,
@@ -248,11 +257,12 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
             secret,
         ),
         (proptest::option::of(any::<bool>()), receipt, person, ledger),
-        pause,
+        (pause, seal),
     )
-        .prop_map(|(a, b, c, pause)| {
+        .prop_map(|(a, b, c, (pause, seal))| {
             let mut facts = allowed();
             facts.pause = pause;
+            facts.seal = seal;
             (facts.purpose, facts.rules, facts.declared, facts.reach) = (a.0, a.1, a.2, a.3);
             let rules = posture(&mut facts);
             (rules.locked, rules.cloud_allowed) = (a.4, a.5);
@@ -280,6 +290,12 @@ fn naive(facts: &EgressFacts) -> Outcome {
     let locked =
         facts.posture.locked || facts.governance.automation_level == AutomationLevel::Locked;
     let forbidden = !facts.posture.cloud_allowed || !facts.governance.allow_cloud_escalation;
+    match facts.seal {
+        SealFact::Sealed => {}
+        SealFact::Broken(_) => return Outcome::Deny(S::Seal, C::HomeUntrusted),
+        SealFact::Outdated => return Outcome::Deny(S::Seal, C::Revision),
+        SealFact::Unreadable => return Outcome::Deny(S::Seal, C::Storage),
+    }
     if cloud && facts.rules == RulesFact::NotRead {
         return Outcome::NeedsFact(S::DeclaredLocked);
     }

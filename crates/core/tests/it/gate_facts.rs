@@ -16,6 +16,7 @@ use handshake_core::{
         Backlog, Clock, ContactGrants, EntropyExt, FlightRecorder, LeakageValidator, LedgerError,
         RecordError, StoreError,
     },
+    seal::ContactGrant,
 };
 use handshake_testkit::{fixture, gate::World, memory::Memory};
 
@@ -169,7 +170,7 @@ async fn a10_the_steps_of_a_denial_are_what_happened() {
         (LedgerError::Contended, ErrorCode::CloudConsentMismatch),
         (LedgerError::Store(StoreError::Failed), ErrorCode::Storage),
     ] {
-        let errors = vec![error; 50];
+        let errors = vec![error; 100];
         let world = World::wired(1, |ports, memory| {
             ports.ledger = Refuses::meanwhile(memory, errors, |_| {});
         });
@@ -190,7 +191,7 @@ async fn a10_the_steps_of_a_denial_are_what_happened() {
         // The same for a call without content, which takes no receipt and leaves none contended.
         world
             .memory
-            .grant(&named().provider_id, named().revision)
+            .grant(&ContactGrant::of(&named()), fixture::seal())
             .await
             .expect("granted");
         let refused = world.gate.clear_control(control(&world, &named())).await;

@@ -11,7 +11,7 @@ use std::{
 use handshake_core::{
     code::ErrorCode, consent::LeaseTerms, consent::ReceiptScope, ids::RequestId, ids::SessionId,
 };
-use handshake_llm::{Error, Handshake, LeaseLimits, Preview, TurnEvent};
+use handshake_llm::{Handshake, LeaseLimits, Preview, TurnEvent};
 
 use super::world::{MODEL, PASSPHRASE, World, secret};
 
@@ -79,15 +79,16 @@ async fn a8_a_wrong_passphrase_asks_again_and_a_no_sends_nothing() {
 #[tokio::test]
 async fn a8_nobody_can_approve_in_a_home_without_a_passphrase() {
     let world = World::new(None).await;
-    let (_call, id) = waiting(&world.handshake).await;
-    let preview = world.handshake.approver().open(id).await.expect("opened");
-    for guess in ["", PASSPHRASE] {
-        let refused: Error = preview
-            .approve_once(&secret(guess))
-            .await
-            .expect_err("nobody can");
-        assert_eq!(refused.code, ErrorCode::FactorRequired, "{guess}");
+    let parts = world.handshake.parts();
+    assert!(!parts.has_factor().expect("reads"));
+    for guess in [None, Some(secret("")), Some(secret(PASSPHRASE))] {
+        let refused = parts.vault.approve(guess.as_ref()).expect_err("nobody can");
+        assert_eq!(refused.code(), ErrorCode::FactorRequired);
     }
+    // So nobody has allowed the provider either, and nobody is asked about it.
+    let request = world.handshake.ask(MODEL, "6 x 7?").expect("a request");
+    let refused = world.handshake.chat(request).response().await;
+    assert_eq!(refused.expect_err("refused").code, ErrorCode::HomeUntrusted);
     assert_eq!(world.cloud.connections(), 0);
 }
 

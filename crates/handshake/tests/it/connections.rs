@@ -65,11 +65,15 @@ async fn is_closed(server: &Simulator, after: impl Future) {
     gone.expect("the connection was closed at once");
 }
 
-async fn edit(store: &Store, name: &str) {
-    let before = record(store, name).await;
+async fn edit(handshake: &Handshake, name: &str) {
+    let parts = handshake.parts();
+    let before = record(&parts.store, name).await;
     let mut after = before.clone();
     after.revision += 1;
-    ProviderStore::put(store, after, Some(before.revision))
+    let factor = secret(PASSPHRASE);
+    let approval = parts.vault.approve(Some(&factor)).expect("the passphrase");
+    parts
+        .replace_provider(after, before.revision, Some(&approval))
         .await
         .expect("stored");
 }
@@ -78,7 +82,7 @@ async fn edit(store: &Store, name: &str) {
 async fn s21_an_edited_provider_loses_its_kept_connection_and_the_next_call_dials_anew() {
     let world = kept().await;
     let store = &world.handshake.parts().store;
-    is_closed(&world.cloud, edit(store, "cloud")).await;
+    is_closed(&world.cloud, edit(&world.handshake, "cloud")).await;
     enable(&world.handshake, record(store, "cloud").await).await;
     call(&world.handshake, MODEL).await;
     assert_eq!((world.cloud.connections(), world.cloud.requests()), (2, 3));
@@ -89,8 +93,7 @@ async fn s21_what_another_process_changes_closes_connections_here() {
     // A provider edited, one removed, everything locked, everything revoked.
     let world = kept().await;
     let other = world.opened_again().await;
-    let store = other.parts().store.clone();
-    is_closed(&world.cloud, edit(&store, "cloud")).await;
+    is_closed(&world.cloud, edit(&other, "cloud")).await;
 
     let world = kept().await;
     let other = world.opened_again().await;

@@ -4,7 +4,7 @@ use handshake_core::{code::ErrorCode, ports::ProviderStore};
 use handshake_llm::Handshake;
 use tempfile::TempDir;
 
-use super::world::{PASSPHRASE, builder, secret, simulator};
+use super::world::{PASSPHRASE, World, builder, secret, simulator};
 
 #[tokio::test]
 async fn s08_a_home_is_trusted_by_the_list_that_it_was_made_with() {
@@ -39,38 +39,38 @@ async fn s08_a_weak_approval_passphrase_makes_no_home() {
 }
 
 #[tokio::test]
-async fn s08_registering_a_provider_needs_the_factor_where_the_home_has_one() {
-    let (folder, server) = (TempDir::new().expect("a folder"), simulator().await);
-    let handshake = builder(&folder)
-        .approval_passphrase(PASSPHRASE)
-        .open()
-        .await
-        .expect("made");
-    for factor in [None, Some(secret("not the passphrase"))] {
-        let refused = handshake
-            .add_local_provider("local", "ollama", &server.url(), factor.as_ref())
-            .await
-            .expect_err("refused");
-        assert_eq!(refused.code, ErrorCode::FactorRequired);
-    }
-    let store = &handshake.parts().store;
-    assert_eq!(ProviderStore::list(store).await.expect("read"), []);
-    assert_eq!(server.connections(), 0);
-    let yes = secret(PASSPHRASE);
+async fn s08_a_local_server_needs_no_factor_unless_a_relay_is_registered_at_its_address() {
+    let world = World::new(Some(PASSPHRASE)).await;
+    let (handshake, server) = (&world.handshake, simulator().await);
+    let listed = async || {
+        let all = ProviderStore::list(&handshake.parts().store).await;
+        all.expect("read").len()
+    };
     handshake
-        .add_local_provider("local", "ollama", &server.url(), Some(&yes))
+        .add_local_provider("local", "ollama", &server.url(), None)
         .await
         .expect("registered");
-    assert_eq!(ProviderStore::list(store).await.expect("read").len(), 1);
-    // What is there already needs no second yes; something else under its name does not take its place.
+    assert_eq!(listed().await, 2);
+    // What is there already is only read again; something else under its name does not take its place.
     handshake
         .add_local_provider("local", "ollama", &server.url(), None)
         .await
         .expect("the same");
     let other = handshake
-        .add_local_provider("local", "openai_compat", &server.openai_url(), Some(&yes))
+        .add_local_provider("local", "openai_compat", &server.openai_url(), None)
         .await;
     assert_eq!(other.expect_err("taken").code, ErrorCode::InvalidConfig);
+    // The relay's address: as a local server it would send to the cloud without a question.
+    let relay = world.cloud.openai_url();
+    for factor in [None, Some(secret("not the passphrase"))] {
+        let refused = handshake
+            .add_local_provider("here", "openai_compat", &relay, factor.as_ref())
+            .await
+            .expect_err("refused");
+        assert_eq!(refused.code, ErrorCode::FactorRequired);
+    }
+    assert_eq!(listed().await, 2);
+    assert_eq!(world.cloud.connections(), 0);
     server.shutdown().await;
 }
 

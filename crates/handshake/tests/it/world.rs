@@ -64,7 +64,7 @@ impl World {
         }
         let handshake = opening.open().await.expect("opened");
         let cloud = simulator().await;
-        enrol(&handshake, &cloud).await;
+        enrol(&handshake, &cloud, passphrase).await;
         Self {
             handshake,
             cloud,
@@ -79,7 +79,7 @@ impl World {
 }
 
 /// A relay on loopback counts as Cloud, so no test switch is needed anywhere.
-async fn enrol(handshake: &Handshake, simulator: &Simulator) {
+async fn enrol(handshake: &Handshake, simulator: &Simulator, passphrase: Option<&str>) {
     let parts = handshake.parts();
     let draft = ProviderDraft {
         provider_id: ProviderId::new("cloud").expect("valid"),
@@ -89,14 +89,28 @@ async fn enrol(handshake: &Handshake, simulator: &Simulator) {
         reach: Reach::Relay,
         dialect: Some(Token::new("generic").expect("valid")),
         default_model: None,
-        secret_ref: Some(SecretRef::Vault("cloud-key".to_owned())),
+        // Nothing is stored for it in a home without a passphrase.
+        secret_ref: passphrase.map(|_| SecretRef::Vault("cloud-key".to_owned())),
     };
     let record = draft.into_record(parts.clock.now()).expect("valid");
     let key: [u8; 20] = OsEntropy.bytes();
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    ProviderStore::put(&parts.store, record.clone(), None)
+    // In a home in which nobody can approve there is nobody to seal it either.
+    let Some(factor) = passphrase.map(secret) else {
+        ProviderStore::put(&parts.store, record.clone(), None)
+            .await
+            .expect("stored");
+        let (model, claims) = model();
+        registry::enable(parts.runtime.ports(), &Arc::new(record), &model, claims)
+            .await
+            .expect("stored");
+        return;
+    };
+    let approval = parts.vault.approve(Some(&factor)).expect("the passphrase");
+    parts
+        .register_providers(vec![record.clone()], Some(&approval), Vec::new())
         .await
-        .expect("stored");
+        .expect("registered");
     parts
         .vault
         .put_secret("cloud-key", record.base_url.origin(), &secret(&key))
@@ -105,17 +119,24 @@ async fn enrol(handshake: &Handshake, simulator: &Simulator) {
     enable(handshake, record).await;
 }
 
-/// What a person says about the cloud's model.
-pub(crate) async fn enable(handshake: &Handshake, record: ProviderRecord) {
+/// The cloud's model, and what a person says about it.
+fn model() -> (ModelId, Claims) {
     let claims = Claims {
         features: [Feature::SupportsStreaming, Feature::SupportsMultiTurn]
             .map(|feature| (feature, true))
             .into(),
         limits: [(Limit::MaxContextWindow, 32_768)].into(),
     };
-    let model = ModelId::new("sim-large:latest").expect("valid");
-    let ports = handshake.runtime().ports();
-    registry::enable(ports, &Arc::new(record), &model, claims)
+    (ModelId::new("sim-large:latest").expect("valid"), claims)
+}
+
+/// Enables the cloud's model.
+pub(crate) async fn enable(handshake: &Handshake, record: ProviderRecord) {
+    let (parts, (model, claims)) = (handshake.parts(), model());
+    let factor = secret(PASSPHRASE);
+    let approval = parts.vault.approve(Some(&factor)).expect("the passphrase");
+    parts
+        .enable_model(&Arc::new(record), &model, claims, Some(&approval))
         .await
         .expect("enabled");
 }

@@ -188,3 +188,29 @@ fn events_after(
     let events: std::result::Result<_, _> = payloads.iter().map(read).collect();
     Ok(events.map_err(|_| StoreError::Damaged)?)
 }
+
+/// Takes the leaves after one, in order, from segments and rows. What was taken before an error is not to be used.
+pub(crate) fn leaves_after(
+    conn: &Connection,
+    folder: &Path,
+    after: u64,
+    mut take: impl FnMut(&Leaf),
+) -> Result<()> {
+    for row in segment::rows(conn)? {
+        if !row.pruned && row.last() > after {
+            let newer = |leaf: &Leaf| {
+                if leaf.seq > after {
+                    take(leaf);
+                }
+            };
+            row.each(folder, newer).map_err(|_| StoreError::Damaged)?;
+        }
+    }
+    let mut select = conn.prepare_cached(
+        "SELECT seq, prev, hash, payload FROM events WHERE seq > ?1 ORDER BY seq",
+    )?;
+    for row in select.query_map(params![codec::int(after)?], super::columns)? {
+        take(&super::leaf(row?)?);
+    }
+    Ok(())
+}

@@ -76,6 +76,31 @@ pub(super) fn all(conn: &Connection, folder: &Path) -> Result<Vec<Loss>> {
     Ok(losses)
 }
 
+impl Store {
+    /// How many integrity alarms the log holds, and when the last one was. Those in segments are not counted.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn log_alarms(&self) -> std::result::Result<(u64, Option<UtcTime>), StoreError> {
+        self.read(|conn| {
+            let mut select = conn.prepare(
+                "SELECT payload FROM events
+                 WHERE instr(payload, CAST('\"type\":\"integrity_alarm\"' AS BLOB)) ORDER BY seq",
+            )?;
+            let (mut count, mut last) = (0, None);
+            for payload in select.query_map([], |row| row.get::<_, Vec<u8>>(0))? {
+                let recorded = RecordedEvent::read(&payload?).map_err(|_| StoreError::Damaged)?;
+                if matches!(recorded.event.body, Body::IntegrityAlarm { .. }) {
+                    count += 1;
+                    last = Some(recorded.event.timestamp);
+                }
+            }
+            Ok((count, last))
+        })
+        .await
+    }
+}
+
 /// The loss that an event reports.
 fn loss(payload: &[u8]) -> Result<Option<Loss>> {
     let recorded = RecordedEvent::read(payload).map_err(|_| StoreError::Damaged)?;

@@ -91,7 +91,8 @@ fn take_receipt(tx: &Tx<'_>, signed: &SignedReceipt) -> Result<()> {
         demo: ext.demo.is_some(),
         key_id: ext.key_id.clone(),
     };
-    record(tx, &waiting.request, &waiting.plan, Actor::Human, body)
+    record(tx, &waiting.request, &waiting.plan, Actor::Human, body)?;
+    consent::settle(tx, &id.to_string()).map_err(lift)
 }
 
 /// Whether a receipt is for exactly what the person was shown.

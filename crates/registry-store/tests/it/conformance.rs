@@ -54,7 +54,7 @@ macro_rules! passes {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                let world = World::empty().await;
+                let world = World::headless().await;
                 suite::$suite::$name(world.$of()).await;
             })+
         })+

@@ -53,7 +53,7 @@ fn token(name: &str) -> NewToken {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a1_a_change_is_in_the_next_view() {
-    let world = World::empty().await;
+    let world = World::headless().await;
     suite::feed::a1_a_change_is_in_the_next_view(&Home(&world.store)).await;
 }
 
@@ -213,7 +213,9 @@ async fn a1_a_change_reads_what_changed_and_nothing_else() {
 async fn a1_ten_thousand_providers_come_in_one_transaction_or_not_at_all() {
     let world = World::empty().await;
     assert!(world.view().providers.is_empty());
-    let mut records: Vec<ProviderRecord> = (0..10_000).map(|n| record(&format!("p{n}"))).collect();
+    let mut records: Vec<_> = (0..10_000)
+        .map(|n| (record(&format!("p{n}")), None))
+        .collect();
     let known = record("p9999");
     put(&world.store, known.clone(), None).await.expect("puts");
     let one_event = vec![event(1)];

@@ -9,6 +9,7 @@ use handshake_core::{
     ports::{ContactGrants, EgressLedger, ProfileStore, ProviderStore, RegistryFeed, StoreError},
     profile::WorkProfile,
     provider::ProviderRecord,
+    seal::ContactGrant,
     tier::Residence,
     time::UtcTime,
 };
@@ -43,7 +44,7 @@ fn profile(id: &str, name: &str) -> WorkProfile {
         r#"{{"schema":"hsk.work_profile@0.6","profile_id":"{id}","name":"{name}",
             "model_assignments":{{"frontend":{assignment},"orchestrator":{assignment},
             "worker":{assignment},"validator":{assignment}}},
-            "governance":{{"automation_level":"HYBRID","allow_cloud_escalation":false}}}}"#
+            "governance":{{"automation_level":"FULL_HUMAN","allow_cloud_escalation":false}}}}"#
     );
     WorkProfile::read(text.as_bytes()).expect("valid")
 }
@@ -201,18 +202,33 @@ async fn a4_declared_capabilities_are_kept_per_model() {
     );
 }
 
+fn granted(revision: u64) -> ContactGrant {
+    ContactGrant::of(&ProviderRecord {
+        revision,
+        ..record("cloud")
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a3_contact_is_granted_for_one_revision() {
     let world = World::new().await;
     let (store, id) = (&world.store, provider_id());
     assert_eq!(store.granted(&id, 1).await, Ok(false));
     assert_eq!(
-        store.grant(&id, 2).await,
+        store
+            .grant(&granted(2), world.fakes.person_seals(&granted(2)))
+            .await,
         Err(StoreError::Missing),
         "no such revision"
     );
-    store.grant(&id, 1).await.expect("grants");
-    store.grant(&id, 1).await.expect("twice is once");
+    store
+        .grant(&granted(1), world.fakes.person_seals(&granted(1)))
+        .await
+        .expect("grants");
+    store
+        .grant(&granted(1), world.fakes.person_seals(&granted(1)))
+        .await
+        .expect("twice is once");
     assert_eq!(store.granted(&id, 1).await, Ok(true));
     put(
         store,
@@ -228,7 +244,10 @@ async fn a3_contact_is_granted_for_one_revision() {
         (store.granted(&id, 1).await, store.granted(&id, 2).await),
         (Ok(false), Ok(false))
     );
-    store.grant(&id, 2).await.expect("grants");
+    store
+        .grant(&granted(2), world.fakes.person_seals(&granted(2)))
+        .await
+        .expect("grants");
     store.remove(&id).await.expect("removes");
     put(
         store,

@@ -196,6 +196,7 @@ fn call(n: u32) -> Vec<Event> {
             body_bytes,
             envelope_hash: hash("envelope"),
             control: None,
+            consent_receipt_id: None,
         },
         Body::LlmInference {
             token_usage: usage,

@@ -95,6 +95,7 @@ pub(crate) fn event(n: u32) -> Event {
         body_bytes: u64::from(n),
         envelope_hash: CommitmentKey::new([5; 32]).expect("key").commit("t", &[]),
         control: None,
+        consent_receipt_id: None,
     };
     let scope = EventScope {
         session_id: Some(session()),
@@ -298,9 +299,19 @@ pub(crate) async fn commit(
     n: u32,
 ) -> Result<Committed, LedgerError> {
     let epochs = store.epochs(&provider_id()).await?;
+    let mut event = event(n);
+    if let (
+        Some(spend),
+        Body::CallAttempt {
+            use_id, attempt, ..
+        },
+    ) = (&spend, &mut event.body)
+    {
+        (*use_id, *attempt) = (spend.use_id, spend.attempt);
+    }
     store
         .commit(Intent {
-            event: event(n),
+            event,
             provider_id: provider_id(),
             epochs,
             spend,
@@ -329,7 +340,20 @@ pub(crate) fn raw(home: &Path) -> rusqlite::Connection {
 impl World {
     /// With rules and an approval key.
     pub(crate) async fn empty() -> Self {
-        let (fakes, home) = (Fakes::new(), crate::fakes::home_directory());
+        Self::with(Fakes::new()).await
+    }
+
+    /// The same where seals need no person as far as they can do without.
+    pub(crate) async fn headless() -> Self {
+        Self::with(Fakes {
+            headless: true,
+            ..Fakes::new()
+        })
+        .await
+    }
+
+    async fn with(fakes: Fakes) -> Self {
+        let home = crate::fakes::home_directory();
         let store = Store::open(&db(home.path()), fakes.options(1)).expect("opens");
         for epoch in [
             Epoch::Policy(Digest::of(&[b"policy"])),

@@ -170,6 +170,7 @@ impl Work {
     fn read_meanwhile(&self) -> Option<SharedSnapshot> {
         let view = self.ports.feed.current().ok()?;
         let known = view.snapshots.get(&self.model)?;
+        view.seals.snapshot(known).ok()?;
         let fresh = !stale(&self.record, known, &self.ports, &self.config);
         fresh.then(|| known.clone())
     }

@@ -59,8 +59,20 @@ pub(super) async fn known(
 ) -> Result<BTreeMap<ModelId, CapabilitySnapshot>, CallError> {
     let known = ports.providers.snapshots(&record.provider_id).await;
     let known = known.map_err(|e| CallError::new(e.code(), Phase::Resolve))?;
+    let view = ports.feed.current();
+    let view = view.map_err(|e| CallError::new(e.code(), Phase::Resolve))?;
+    // What was changed behind this program's back is not carried on into what it seals next.
+    let forged = |snapshot: &CapabilitySnapshot| {
+        let model = ModelRef {
+            provider: snapshot.provider_id.clone(),
+            model: snapshot.model_id.clone(),
+        };
+        let seen = view.snapshots.get(&model);
+        seen.is_some_and(|seen| **seen == *snapshot && view.seals.snapshot(seen).is_err())
+    };
     Ok(known
         .into_iter()
+        .filter(|snapshot| !forged(snapshot))
         .map(|snapshot| (snapshot.model_id.clone(), snapshot))
         .collect())
 }

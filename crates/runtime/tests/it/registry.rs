@@ -10,6 +10,7 @@ use handshake_core::{
     ids::ModelId,
     policy::Governance,
     ports::{ContactGrants, ProviderStore},
+    seal::ContactGrant,
     tier::{Reach, Residence},
 };
 use handshake_runtime::{
@@ -41,7 +42,7 @@ async fn a3_configured_reachable_and_ready_are_three_answers() {
     let contacted = home.fake.controls().len();
     home.world
         .memory
-        .grant(&home.cloud.provider_id, home.cloud.revision)
+        .grant(&ContactGrant::of(&home.cloud), fixture::seal())
         .await
         .expect("granted");
     assert_eq!(
@@ -69,7 +70,7 @@ async fn a4_a_listing_is_stored_and_newly_found_cloud_models_are_disabled() {
     assert!(listing.models.iter().all(|model| model.enabled));
     home.world
         .memory
-        .grant(&home.cloud.provider_id, home.cloud.revision)
+        .grant(&ContactGrant::of(&home.cloud), fixture::seal())
         .await
         .expect("granted");
     let listing = refresh(&home.ports, &home.cloud, NO_PROFILE)

@@ -5,6 +5,7 @@ use handshake_core::{
     consent::{ConsentReceipt, ReceiptEvidence, ReceiptScope},
     ids::{ProviderId, ReceiptId},
     ports::{Clock, ConsentStore, ContactGrants, ReceiptQuery, StoreError},
+    seal::{ContactGrant, Seal},
     time::UtcTime,
 };
 
@@ -84,8 +85,10 @@ impl ContactGrants for Memory {
             .contains(&(provider.clone(), revision)))
     }
 
-    async fn grant(&self, provider: &ProviderId, revision: u64) -> Result<(), StoreError> {
-        self.store()?.contacts.insert((provider.clone(), revision));
+    /// Its own seal stands beside it, as beside everything here.
+    async fn grant(&self, grant: &ContactGrant, _: Seal) -> Result<(), StoreError> {
+        let granted = (grant.provider_id.clone(), grant.provider_revision);
+        self.store()?.contacts.insert(granted);
         Ok(())
     }
 }

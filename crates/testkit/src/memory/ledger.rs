@@ -20,7 +20,16 @@ impl EgressLedger for Memory {
         Ok(epochs(&*self.store()?, provider))
     }
 
-    async fn commit(&self, intent: Intent) -> Result<Committed, LedgerError> {
+    async fn commit(&self, mut intent: Intent) -> Result<Committed, LedgerError> {
+        if let (
+            Some(spend),
+            Body::CallAttempt {
+                consent_receipt_id, ..
+            },
+        ) = (&intent.spend, &mut intent.event.body)
+        {
+            *consent_receipt_id = Some(spend.receipt_id);
+        }
         let now = self.now();
         let mut state = self.store()?;
         if epochs(&state, &intent.provider_id) != intent.epochs {

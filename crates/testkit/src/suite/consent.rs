@@ -8,6 +8,7 @@ use handshake_core::{
     digest::Digest,
     ids::{ProviderId, ReceiptId, SessionId},
     ports::{ReceiptQuery, SignedDecision, Submission},
+    seal::ContactGrant,
 };
 
 use super::home::{Home, signed};
@@ -136,8 +137,13 @@ pub async fn a3_contact_is_granted_to_a_revision(home: &dyn Home) {
         !contacts.granted(id, 1).await.expect("granted"),
         "nobody granted anything"
     );
-    contacts.grant(id, 1).await.expect("grant");
-    contacts.grant(id, 1).await.expect("granting again is fine");
+    for grants in ["once", "again, which is fine"] {
+        let granted = ContactGrant::of(&record);
+        contacts
+            .grant(&granted, fixture::seal())
+            .await
+            .expect(grants);
+    }
     assert!(contacts.granted(id, 1).await.expect("granted"));
     assert!(
         !contacts.granted(id, 2).await.expect("granted"),

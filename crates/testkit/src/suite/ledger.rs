@@ -94,6 +94,7 @@ fn attempt(home: &dyn Home, n: u8, id: UseId, attempt: u32, control: Option<Cont
         body_bytes: 10,
         envelope_hash: key().commit("suite", &[b"envelope"]),
         control,
+        consent_receipt_id: None,
     };
     let event_id = EventId::from_entropy([n; 16]);
     EventScope::default().event(event_id, home.clock().now(), Actor::System, body)
@@ -148,13 +149,20 @@ async fn attempts(home: &dyn Home) -> usize {
 /// When one of them is missing.
 pub async fn a8_spend_and_event_are_one(home: &dyn Home) {
     let (submission, receipt) = approved(home, false).await;
-    let wanted = intent(home, &receipt, epochs(home).await, 0, use_id(1), 1);
+    let mut wanted = intent(home, &receipt, epochs(home).await, 0, use_id(1), 1);
     let committed = home
         .ledger()
         .commit(wanted.clone())
         .await
         .expect("committed");
     assert_eq!(committed.use_id, use_id(1));
+    // The ledger says in it which receipt it spent.
+    if let Body::CallAttempt {
+        consent_receipt_id, ..
+    } = &mut wanted.event.body
+    {
+        *consent_receipt_id = Some(receipt.consent_receipt_id);
+    }
     let events = home.events().await;
     let seq = usize::try_from(committed.seq).expect("small");
     assert_eq!(

@@ -79,6 +79,7 @@ pub(crate) async fn cleared_for(
     );
     ports.validators = vec![Arc::new(Needle::default())];
     ports.work_budget = 1 << 20;
+    ports.seal_keys = Some(world.memory.seal_keys());
     let gate = Gate::new(ports);
     match gate.clear(world.egress(record, prepared(record))).await {
         Authorization::Cleared(cleared) => *cleared,

@@ -186,3 +186,32 @@ fn s02_a_new_factor_needs_the_old_one() {
         .check_factor(Some(&new))
         .expect("the new one");
 }
+
+#[test]
+fn rt_b07_without_a_factor_nothing_is_signed_and_the_vault_says_so() {
+    let sample = Sample::with(ApprovalFactor::Nobody);
+    assert!(!sample.vault.has_factor().expect("reads"));
+    let summary = Vault::inspect(&sample.path()).expect("reads");
+    assert!(!summary.has_factor);
+    let signer = ApprovalSigner::new(sample.vault.clone());
+    assert_eq!(signer.public_key(), summary.approval_key);
+    for factor in [None, Some(secret("")), Some(secret(APPROVE))] {
+        assert_eq!(
+            signer.sign(RECEIPT_DOMAIN, b"m", factor.as_ref()),
+            Err(SignError::Factor)
+        );
+    }
+    assert!(Sample::new().vault.has_factor().expect("reads"));
+}
+
+#[test]
+fn rt_b07_whether_there_is_a_factor_cannot_be_rewritten_unseen() {
+    let sample = Sample::new();
+    let mut bytes = sample.bytes();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let at = text.find(r#""mode":"A1""#).expect("the mode");
+    // The same length, so that nothing else moves.
+    bytes[at..at + 11].copy_from_slice(br#""mode":"A0""#);
+    std::fs::write(sample.path(), &bytes).expect("written");
+    assert!(matches!(sample.reopen(), Err(VaultError::Damaged)));
+}

@@ -7,6 +7,7 @@ use handshake_core::{
     ids::{ModelId, ProviderId, Token},
     ports::ProviderStore,
     provider::{ProviderDraft, ProviderRecord},
+    seal::Needs,
     secret::SecretRef,
     tier::{ModelTier, Reach},
 };
@@ -142,8 +143,8 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         server::nobody_there(cx, &record.base_url);
     }
     let words = format!("register {}", described(&record));
-    let change = (kind(&record), weight(&record), words.as_str());
-    widen(
+    let change = (kind(&record), weight(&app, &record, None)?, words.as_str());
+    let permit = widen(
         &app,
         change,
         about(&record.provider_id),
@@ -152,8 +153,7 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     )
     .await?;
     let registered = registered(&app, &record);
-    app.store
-        .register(vec![record.clone()], vec![registered])
+    app.register_providers(vec![record.clone()], permit.approval(), vec![registered])
         .await?;
     app.finish().await?;
     super::show::shown(cx.out, &app, &record).await?;
@@ -228,12 +228,17 @@ pub(super) fn kind(record: &ProviderRecord) -> WidenKind {
     }
 }
 
-/// How far registering it, or pointing it there, reaches.
-pub(super) fn weight(record: &ProviderRecord) -> Weight {
-    match record.tier {
-        ModelTier::Local => Weight::Local,
-        ModelTier::Cloud => Weight::Cloud,
-    }
+/// How far registering it, or putting it in the place of another, reaches.
+pub(super) fn weight(
+    app: &App,
+    record: &ProviderRecord,
+    before: Option<&ProviderRecord>,
+) -> Result<Weight> {
+    Ok(match (app.needed_for(record, before)?, record.tier) {
+        (Needs::Mac, _) => Weight::Nothing,
+        (Needs::Signature, ModelTier::Local) => Weight::Local,
+        (Needs::Signature, ModelTier::Cloud) => Weight::Cloud,
+    })
 }
 
 /// A provider in a few words.

@@ -106,7 +106,7 @@ async fn grant(cx: &Context, app: &App, record: &ProviderRecord) -> Result<()> {
         record.base_url.origin()
     );
     let after = json!({ "provider_id": id, "revision": record.revision, "origin": record.base_url.origin() });
-    widen(
+    let permit = widen(
         app,
         (WidenKind::Contact, Weight::Cloud, &words),
         about(id),
@@ -114,8 +114,8 @@ async fn grant(cx: &Context, app: &App, record: &ProviderRecord) -> Result<()> {
         &after,
     )
     .await?;
-    let granted = app.store.grant(id, record.revision).await;
-    granted.map_err(|error| match error.code() {
+    let granted = app.grant_contact(record, permit.approval()).await;
+    granted.map_err(|error| match error.code {
         // The record was changed between the question and the answer.
         ErrorCode::InvalidConfig => AppError::new(
             ErrorCode::Revision,

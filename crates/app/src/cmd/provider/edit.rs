@@ -20,7 +20,7 @@ use crate::{
     context::Context,
     error::{Exit, Result},
     record::{about, record},
-    widen::widen,
+    widen::{self, Weight},
 };
 
 /// Change a provider, which voids its receipts and grants.
@@ -138,24 +138,29 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             .line(format!("Nothing to change: {id} already has these values."));
         return Ok(Exit::Done);
     }
+    let weight = add::weight(&app, &next, Some(&before))?;
+    // Another server there is for a person to accept, however little could leave by it.
     let accepted = args.accept_server.then(|| add::kind(&next));
-    if let Some(kind) = widened(&before, &next).or(accepted) {
-        let words = format!(
-            "change {} to {}",
-            add::described(&before),
-            add::described(&next)
-        );
-        let change = (kind, add::weight(&next), words.as_str());
-        widen(
-            &app,
-            change,
-            about(&id),
-            Some(&before.draft()),
-            &next.draft(),
-        )
+    let weight = match accepted {
+        Some(_) => weight.and(Weight::Local),
+        None => weight,
+    };
+    let words = format!(
+        "change {} to {}",
+        add::described(&before),
+        add::described(&next)
+    );
+    // The whole record is sealed anew, whatever part of it changed.
+    let permit = match widened(&before, &next).or(accepted) {
+        Some(kind) => {
+            let change = (kind, weight, words.as_str());
+            let (was, will) = (before.draft(), next.draft());
+            widen::widen(&app, change, about(&id), Some(&was), &will).await?
+        }
+        None => widen::ask(&app, weight, &words)?,
+    };
+    app.replace_provider(next.clone(), before.revision, permit.approval())
         .await?;
-    }
-    ProviderStore::put(&app.store, next.clone(), Some(before.revision)).await?;
     record(
         &app,
         about(&id),

@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     error::{AppError, Exit, Result},
     record::about_model,
-    widen::{Weight, widen},
+    widen::{Permit, Weight, widen},
     wire::App,
 };
 
@@ -126,11 +126,17 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     };
     let app = cx.app().await?;
     let record = Arc::new(find(&app, &model.provider).await?);
-    match record.tier {
-        ModelTier::Cloud => consent(&app, &record, &model, &declared).await?,
-        ModelTier::Local => listed(&app, &record, &model).await?,
-    }
-    let snapshot = registry::enable(app.runtime.ports(), &record, &model.model, declared).await?;
+    let permit = match record.tier {
+        ModelTier::Cloud => Some(consent(&app, &record, &model, &declared).await?),
+        ModelTier::Local => {
+            listed(&app, &record, &model).await?;
+            None
+        }
+    };
+    let approval = permit.as_ref().and_then(Permit::approval);
+    let snapshot = app
+        .enable_model(&record, &model.model, declared, approval)
+        .await?;
     app.finish().await?;
     cx.out.object(&json!({
         "provider_id": model.provider, "model_id": model.model, "enabled": true,
@@ -149,7 +155,7 @@ async fn consent(
     record: &ProviderRecord,
     model: &ModelRef,
     declared: &registry::Declared,
-) -> Result<()> {
+) -> Result<Permit> {
     let known = app.store.snapshots(&model.provider).await?;
     let before = known.iter().find(|known| known.model_id == model.model);
     let before =

@@ -83,10 +83,10 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             1 => server::nobody_there(cx, &"one of the URLs"),
             many => server::nobody_there(cx, &format!("{many} of the URLs")),
         }
-        let weight = new
-            .iter()
-            .map(|record| add::weight(record))
-            .fold(Weight::Local, Weight::and);
+        let mut weight = Weight::Nothing;
+        for record in &new {
+            weight = weight.and(add::weight(&app, record, None)?);
+        }
         let noun = if new.len() == 1 {
             "provider"
         } else {
@@ -104,7 +104,8 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             events.push(add::registered(&app, record));
         }
         let records = new.iter().map(|record| (*record).clone()).collect();
-        app.store.register(records, events).await?;
+        app.register_providers(records, permit.approval(), events)
+            .await?;
     }
     app.finish().await?;
     for step in &steps {

@@ -33,6 +33,8 @@ fn visible(client: &Client) -> impl Iterator<Item = Entry<'_>> {
         .snapshots
         .iter()
         .filter(|(model, snapshot)| snapshot.enabled && client.opens(model))
+        // What is not as it was sealed is refused when it is called, and so it is not offered.
+        .filter(|(_, snapshot)| client.view.seals.snapshot(snapshot).is_ok())
         .map(|(model, snapshot)| Entry {
             id: model,
             object: "model",

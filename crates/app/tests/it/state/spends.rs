@@ -1,0 +1,102 @@
+//! B5: spends, uses and revocations are not edited back.
+
+use handshake_simulator::Simulator;
+use serde_json::{Value, json};
+
+use super::{alarms, doctor, refusal, seals::enrolled, sql};
+use crate::it::{
+    machine::Machine,
+    mission::{runtime, with_factor},
+};
+
+const PROMPT: &str = "what is the answer";
+
+fn chat(machine: &Machine, prompt: &str) -> (i32, Value) {
+    refusal(
+        machine,
+        &[
+            "chat",
+            "--model",
+            "cloud/sim-large:latest",
+            "--session",
+            "s",
+            "--wait",
+            "0",
+            prompt,
+        ],
+    )
+}
+
+/// Sends one call after a person approved it, or more of the same.
+fn approved(machine: &Machine, lease: bool) {
+    let call = machine.start(&[
+        "--json",
+        "chat",
+        "--model",
+        "cloud/sim-large:latest",
+        "--session",
+        "s",
+        PROMPT,
+    ]);
+    let id = crate::it::mission::wait_for_pending(machine);
+    let mut args = vec!["approve", &id];
+    if lease {
+        args.push("--lease");
+    }
+    let (code, screen) = with_factor(machine, &args);
+    assert_eq!(code, 0, "{screen}");
+    let mut call = call;
+    assert!(call.0.wait().expect("it ends").success());
+}
+
+fn asked_again() -> (i32, Value) {
+    (4, json!("HSK-403-CLOUD-CONSENT-REQUIRED"))
+}
+
+fn ends_so(machine: &Machine, cloud: &Simulator, posts: u64) {
+    assert_eq!(chat(machine, PROMPT), asked_again());
+    assert_eq!(cloud.requests(), posts, "nothing was sent");
+    assert_eq!(alarms(machine), 1);
+    let events = machine.events();
+    assert!(events.contains(&"revoked".to_owned()), "{events:?}");
+    let (_, lines) = machine.json(&["doctor"]);
+    let text = lines[0].to_string();
+    assert!(
+        text.contains("something in this home was not as it was left: 1"),
+        "{text}"
+    );
+    assert_eq!(machine.json(&["log", "verify"]).0, 0);
+}
+
+#[test]
+fn rt_b05_a_spent_receipt_is_not_made_fresh_in_the_database() {
+    let runtime = runtime();
+    let (machine, cloud) = enrolled(&runtime);
+    approved(&machine, false);
+    assert_eq!(cloud.requests(), 1);
+    assert_eq!(chat(&machine, PROMPT), asked_again());
+    sql(
+        &machine,
+        "DELETE FROM uses; UPDATE receipts SET uses = 0; UPDATE requests SET waited_at = 9999999999999",
+    );
+    ends_so(&machine, &cloud, 1);
+}
+
+#[test]
+fn rt_b05_a_lease_is_neither_revived_nor_refilled_in_the_database() {
+    let runtime = runtime();
+    let (machine, cloud) = enrolled(&runtime);
+    approved(&machine, true);
+    assert_eq!(chat(&machine, PROMPT), (0, Value::Null), "more of the same");
+    assert_eq!(cloud.requests(), 2);
+    sql(&machine, "UPDATE receipts SET uses = 0, new_bytes = 0");
+    let wrong = doctor(&machine);
+    assert!(
+        wrong.contains("not as the log says, so they were revoked: 1"),
+        "{wrong}"
+    );
+    ends_so(&machine, &cloud, 2);
+    sql(&machine, "UPDATE receipts SET revoked_at = NULL");
+    assert_eq!(chat(&machine, PROMPT), asked_again());
+    assert_eq!(cloud.requests(), 2);
+}
