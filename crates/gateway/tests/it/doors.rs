@@ -1,8 +1,7 @@
 //! Ways around the tier, tried with a client's token alone: what is refused is never sent.
 
-use std::sync::Arc;
-
 use handshake_core::{
+    capability::CapabilitySnapshot,
     code::ErrorCode,
     event::Body,
     ids::{ModelId, ModelRef},
@@ -43,7 +42,9 @@ async fn rt_b01_a_forwarding_model_does_not_go_out_as_local_through_another_door
         }
         home.change(|view| {
             for known in view.snapshots.values_mut() {
-                Arc::make_mut(known).residence = Residence::Local;
+                let mut listed = CapabilitySnapshot::clone(known);
+                listed.residence = Residence::Local;
+                *known = listed.into();
             }
             view.aliases
                 .insert("gpt-4o".to_owned(), of("loc/gpt-oss:120b-cloud"));
@@ -207,7 +208,9 @@ async fn rt_b11_a_name_that_a_person_expects_is_no_alarm() {
     home.change(|view| {
         for known in view.snapshots.values_mut() {
             let expected = ModelId::new("other").expect("a model");
-            Arc::make_mut(known).answers_as.insert(expected);
+            let mut told = CapabilitySnapshot::clone(known);
+            told.answers_as.insert(expected);
+            *known = told.into();
         }
     });
     let body = ask("far", false, "");
