@@ -1,6 +1,7 @@
 //! Decoding of answers, without IO: the same code serves the socket, recordings and fuzzing.
 
 mod content;
+mod echo;
 mod end;
 mod slots;
 mod state;

@@ -10,8 +10,7 @@ use handshake_core::{
     chat::{ChatEvent, TokenUsage},
     code::{ErrorCode, Phase},
     error::CallError,
-    ids::ModelId,
-    reply::{ReplySpec, is_same_model},
+    reply::ReplySpec,
 };
 use handshake_transport::Scrubber;
 use serde_json::{Value, value::RawValue};
@@ -23,7 +22,7 @@ use super::{
     usage,
 };
 use crate::{
-    dialect::{Dialect, Echo, Finish, NATIVE_CUT, ReasoningField},
+    dialect::{Dialect, Finish, NATIVE_CUT, ReasoningField},
     wire::reply::{Choice, Chunk, Delta, Loose},
 };
 
@@ -49,7 +48,7 @@ pub(super) struct Turn {
     pub(super) refused: bool,
     started: bool,
     /// The model that the answer named last.
-    named: String,
+    pub(super) named: String,
     /// The text as the server sent it so far; kept only where it is needed to compare.
     text: Cumulative,
 }
@@ -112,41 +111,6 @@ impl Turn {
             self.timings = usage::timings(&value(timings)?).or(self.timings);
         }
         Ok(())
-    }
-
-    /// A model that is not the one that was asked for is another model's answer (Q150): an error, or told once, as the
-    /// call has it.
-    fn another_model(
-        &mut self,
-        answered: Option<&Loose<'_>>,
-    ) -> Result<Option<ChatEvent>, CallError> {
-        let (Some(requested), Some(answered)) = (&self.spec.requested_model, answered) else {
-            return Ok(None);
-        };
-        let requested = requested.as_str();
-        let echoes = match answered {
-            Loose::Text(name) if self.spec.model_may_differ => {
-                if **name == *self.named || **name == *requested || name.is_empty() {
-                    return Ok(None);
-                }
-                (**name).clone_into(&mut self.named);
-                let checked = self.dialect.echo != Echo::Unchecked;
-                if (checked && self.dialect.echoes(requested, name))
-                    || is_same_model(requested, name)
-                {
-                    return Ok(None);
-                }
-                let model_id = ModelId::new(&**name).ok();
-                return Ok(Some(ChatEvent::ModelAnswered { model_id }));
-            }
-            Loose::Text(name) => self.dialect.echoes(requested, name),
-            Loose::Other(value) => value.is_null(),
-        };
-        if echoes {
-            Ok(None)
-        } else {
-            Err(protocol("model"))
-        }
     }
 
     fn choice(

@@ -42,9 +42,9 @@ async fn rt_b01_a_forwarding_model_does_not_go_out_as_local_through_another_door
         }
         home.change(|view| {
             for known in view.snapshots.values_mut() {
-                let mut read = CapabilitySnapshot::clone(known);
-                read.residence = Residence::Local;
-                *known = read.into();
+                let mut listed = CapabilitySnapshot::clone(known);
+                listed.residence = Residence::Local;
+                *known = listed.into();
             }
             view.aliases
                 .insert("gpt-4o".to_owned(), of("loc/gpt-oss:120b-cloud"));
@@ -208,9 +208,9 @@ async fn rt_b11_a_name_that_a_person_expects_is_no_alarm() {
     home.change(|view| {
         for known in view.snapshots.values_mut() {
             let expected = ModelId::new("other").expect("a model");
-            let mut read = CapabilitySnapshot::clone(known);
-            read.answers_as.insert(expected);
-            *known = read.into();
+            let mut told = CapabilitySnapshot::clone(known);
+            told.answers_as.insert(expected);
+            *known = told.into();
         }
     });
     let body = ask("far", false, "");

@@ -112,6 +112,25 @@ pub(super) fn of_headers(headers: &HeaderMap) -> ServerIdentity {
     known.fold(product, ServerIdentity::join)
 }
 
+/// Whether the headers of an answer say that it was handed on. For every answer of a model: no more than that is made of
+/// them.
+pub(super) fn hands_on(headers: &HeaderMap) -> bool {
+    let by_name = headers.keys().any(|name| {
+        let mut known = HEADERS.iter();
+        known
+            .find(|(start, _)| name.as_str().starts_with(start))
+            .is_some_and(|(_, mark)| mark.forwards)
+    });
+    by_name
+        || headers.get("server").is_some_and(|value| {
+            let product = value.as_bytes().split(|b| matches!(b, b'/' | b' '));
+            let product = product.into_iter().next().unwrap_or_default();
+            PRODUCTS
+                .iter()
+                .any(|(name, mark)| mark.forwards && product.eq_ignore_ascii_case(name.as_bytes()))
+        })
+}
+
 /// What the `server` header says: a product that is known, or the product's own name.
 fn of_product(value: &str) -> ServerIdentity {
     let product = value.split(['/', ' ']).next().unwrap_or_default();

@@ -76,9 +76,7 @@ pub(super) async fn chat<P: Protocol>(
     ours(own, cleared.record())?;
     let reply = Arc::clone(&cleared.prepared().reply);
     let response = transport.send(&cleared).await?;
-    if cleared.effective_tier() == ModelTier::Local
-        && identity::of_headers(response.headers()).forwards
-    {
+    if cleared.effective_tier() == ModelTier::Local && identity::hands_on(response.headers()) {
         // The prompt is gone; the answer says where. Nothing of it is passed on.
         let error = CallError::new(ErrorCode::TierMismatch, Phase::Status).about("server");
         return Err(SendError::in_doubt(error));

@@ -59,10 +59,8 @@ pub(super) const HEADERS: &[(&str, Mark)] = &[
     ("x-ms-region", forwarder("azure")),
     ("x-vercel-", forwarder("vercel")),
     ("fly-request-id", forwarder("fly")),
-    ("x-served-by", forwarder("cdn")),
     ("ngrok-", forwarder("ngrok")),
     ("openai-organization", forwarder("openai")),
-    ("openai-processing-ms", forwarder("openai")),
     ("anthropic-organization-id", forwarder("anthropic")),
     ("x-groq-", forwarder("groq")),
 ];

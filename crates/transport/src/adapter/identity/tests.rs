@@ -63,6 +63,7 @@ fn s38_a_forwarder_is_told_by_its_headers() {
     ] {
         let seen = of_headers(&headers(&[("date", "x"), (name, value)]));
         assert_eq!(told(&seen), (Some(software), None, true), "{name}: {value}");
+        assert!(hands_on(&headers(&[(name, value)])), "{name}: {value}");
     }
 }
 
@@ -86,6 +87,7 @@ fn s38_a_model_server_is_no_forwarder() {
     ] {
         let seen = of_headers(&headers(&of));
         assert_eq!(told(&seen), (software, None, false), "{of:?}");
+        assert!(!hands_on(&headers(&of)), "{of:?}");
     }
 }
 
