@@ -16,6 +16,7 @@ mod it {
     mod mission;
     mod provider;
     mod rules;
+    mod stopping;
     mod terminal;
     mod token;
 }

@@ -158,6 +158,7 @@ fn s08_every_widening_without_the_factor_is_refused_and_changes_nothing() {
         ],
         vec!["profile", "activate", "free"],
         vec!["token", "create", "agent", "--profile", "free"],
+        vec!["token", "create", "agent"],
     ];
     for args in &table {
         let output = with_input(
@@ -177,13 +178,17 @@ fn s08_every_widening_without_the_factor_is_refused_and_changes_nothing() {
     }
     assert_eq!(widened(&machine), count, "and no event says otherwise");
 
-    // A wrong passphrase is none.
-    let (code, screen) = factor(
-        &machine,
-        &["profile", "activate", "free"],
-        "wrong horse battery staple",
-    );
+    // A wrong passphrase is none, nor are three.
+    let mut terminal = Terminal::run(&machine, &["profile", "activate", "free"]);
+    terminal.see("Approval passphrase");
+    for _ in 0..2 {
+        terminal.type_line("wrong horse battery staple");
+        terminal.see("Wrong passphrase. Try again");
+    }
+    terminal.type_line("wrong horse battery staple");
+    let (code, screen) = terminal.end();
     assert_eq!(code, 3, "{screen}");
+    assert!(screen.contains("wrong passphrase, three times"), "{screen}");
     assert_eq!(state(&machine), before);
 
     // With it: the profile, and an event with hashes of before and after.

@@ -13,21 +13,21 @@ use crate::it::{
     mission::{runtime, simulator},
 };
 
-struct Gateway {
-    machine: Machine,
-    address: String,
-    token: String,
+pub struct Gateway {
+    pub machine: Machine,
+    pub address: String,
+    pub token: String,
     running: Running,
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
     }
 }
@@ -42,6 +42,11 @@ fn gateway(setup: &[Vec<String>]) -> Gateway {
     let (code, lines) = machine.json(&["token", "create", "editor"]);
     assert_eq!(code, 0, "{lines:?}");
     let token = lines[0]["token"].as_str().expect("shown once").to_owned();
+    serve(machine, token)
+}
+
+/// Serves a home that is there.
+pub fn serve(machine: Machine, token: String) -> Gateway {
     let mut running = machine.start(&["--json", "serve", "--listen", "127.0.0.1:0"]);
     let mut line = String::new();
     let stdout = running.0.stdout.take().expect("piped");
@@ -59,7 +64,13 @@ fn gateway(setup: &[Vec<String>]) -> Gateway {
 }
 
 impl Gateway {
-    fn raw(&self, request: &str) -> Answer {
+    /// Ends it; its home stays.
+    pub fn end(self) -> (Machine, String) {
+        drop(self.running);
+        (self.machine, self.token)
+    }
+
+    pub fn raw(&self, request: &str) -> Answer {
         let mut socket = TcpStream::connect(&self.address).expect("connected");
         socket.write_all(request.as_bytes()).expect("sent");
         let mut text = String::new();
@@ -85,7 +96,7 @@ impl Gateway {
         }
     }
 
-    fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    pub fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         self.raw(&format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
             self.address,
@@ -93,7 +104,7 @@ impl Gateway {
         ))
     }
 
-    fn post(&self, body: &str, more: &str) -> Answer {
+    pub fn post(&self, body: &str, more: &str) -> Answer {
         let headers = format!("authorization: Bearer {}\r\n{more}", self.token);
         self.request("POST", "/v1/chat/completions", &headers, body)
     }

@@ -118,7 +118,7 @@ fn pending(machine: &Machine) -> Option<String> {
     waits["request"]["request_id"].as_str().map(str::to_owned)
 }
 
-fn wait_for_pending(machine: &Machine) -> String {
+pub fn wait_for_pending(machine: &Machine) -> String {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(id) = pending(machine) {

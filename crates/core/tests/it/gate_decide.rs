@@ -391,7 +391,9 @@ fn naive(facts: &EgressFacts) -> Outcome {
                 Some(PersonFact::NoAnswer) => Outcome::Deny(S::Person, C::CloudConsentRequired),
                 Some(PersonFact::No) => Outcome::Deny(S::Person, C::CloudEscalationDenied),
                 Some(PersonFact::Spent) => Outcome::Deny(S::Person, C::CloudConsentMismatch),
-                Some(PersonFact::Flood) => Outcome::Deny(S::Person, C::ConsentFlood),
+                Some(PersonFact::Flood | PersonFact::Silenced) => {
+                    Outcome::Deny(S::Person, C::ConsentFlood)
+                }
                 Some(PersonFact::QueueFailed(code)) => Outcome::Deny(S::Person, code),
             };
         }
@@ -415,7 +417,7 @@ fn naive(facts: &EgressFacts) -> Outcome {
 fn leave(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Deny(..) => 0,
-        Outcome::NeedsFact(_) => 1,
+        Outcome::NeedsFact(_) | Outcome::Hold(_) => 1,
         Outcome::AskPerson => 2,
         Outcome::Allow => 3,
     }
@@ -462,6 +464,10 @@ proptest! {
             Outcome::Deny(step, code) => {
                 prop_assert_eq!(last.result, StepResult::Deny(code));
                 prop_assert_eq!(last.step, step);
+            }
+            Outcome::Hold(step) => {
+                prop_assert_eq!(last.result, StepResult::Hold);
+                prop_assert_eq!((last.step, step), (StepName::Pause, StepName::Pause));
             }
             Outcome::NeedsFact(step) => {
                 prop_assert_eq!(last.result, StepResult::Unknown);

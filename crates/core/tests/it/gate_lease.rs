@@ -402,5 +402,5 @@ async fn the_plan_counts_what_is_new_since_the_last_approval() {
         .into_bytes(),
     );
     let asked = awaiting(world.gate.clear(world.egress(&record, more)).await);
-    assert_eq!((asked.plan.ext.blocks, asked.plan.ext.new_blocks), (2, 1));
+    assert_eq!((asked.plan.ext.blocks, asked.plan.ext.new_blocks), (3, 1));
 }
