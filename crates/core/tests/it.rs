@@ -8,6 +8,7 @@ mod it {
     mod gate_facts;
     mod gate_lease;
     mod gate_receipts;
+    mod gate_stops;
     mod gate_world;
     mod json;
     mod schema;
