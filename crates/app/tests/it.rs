@@ -21,6 +21,7 @@ mod it {
     mod rules;
     mod servers;
     mod state;
+    mod stopping;
     mod terminal;
     mod tls;
     mod token;

@@ -9,6 +9,7 @@ mod it {
     mod gate_lease;
     mod gate_receipts;
     mod gate_seals;
+    mod gate_stops;
     mod gate_world;
     mod json;
     mod one_meaning;

@@ -60,7 +60,7 @@ impl Parts {
     /// # Errors
     /// `HSK-500-STORAGE`.
     pub async fn pause(&self) -> Result<bool> {
-        Ok(self.store.pause(account()).await?)
+        Ok(self.store.pause_cloud(account()).await?)
     }
 
     /// See [`Handshake::stop`].
@@ -68,7 +68,7 @@ impl Parts {
     /// # Errors
     /// `HSK-500-STORAGE`.
     pub async fn stop(&self) -> Result<u64> {
-        Ok(self.store.stop(account()).await?)
+        Ok(self.store.stop_cloud(account()).await?)
     }
 
     /// See [`Handshake::resume`].
@@ -93,7 +93,7 @@ impl Parts {
         let body = self.widened(WidenKind::Resume, Some(&"paused"), &"running")?;
         let id = EventId::from_entropy(self.entropy.bytes());
         let event = scope.event(id, self.clock.now(), actor, body);
-        Ok(self.store.resume(event).await?)
+        Ok(self.store.resume_cloud(event).await?)
     }
 }
 
@@ -107,7 +107,7 @@ async fn obey(file: &Path, store: &Store) -> Result<()> {
     if file.symlink_metadata().is_err() {
         return Ok(());
     }
-    store.stop(account()).await?;
+    store.stop_cloud(account()).await?;
     // One that stays stops again.
     let _stays = std::fs::remove_file(file);
     Ok(())

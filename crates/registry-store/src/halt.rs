@@ -14,7 +14,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn pause(&self, by: Principal) -> Result<bool, StoreError> {
+    pub async fn pause_cloud(&self, by: Principal) -> Result<bool, StoreError> {
         self.change(move |tx| {
             let paused = epochs::set_paused(tx, true)?;
             if paused {
@@ -29,7 +29,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn stop(&self, by: Principal) -> Result<u64, StoreError> {
+    pub async fn stop_cloud(&self, by: Principal) -> Result<u64, StoreError> {
         self.change(move |tx| {
             epochs::set_paused(tx, true)?;
             log::append(tx, &withdrawn(tx, by, Withdrawn::Stop))?;
@@ -43,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn resume(&self, event: Event) -> Result<bool, StoreError> {
+    pub async fn resume_cloud(&self, event: Event) -> Result<bool, StoreError> {
         self.change(move |tx| {
             let resumed = epochs::set_paused(tx, false)?;
             if resumed {

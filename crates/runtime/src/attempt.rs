@@ -81,8 +81,8 @@ struct Progress {
 impl Attempts<'_> {
     /// Makes the call. Batches go to `out`, but for the last one, which is returned. Every ending is recorded.
     ///
-    /// `started` is recorded before anything else of the call, but for a denial: one that is counted with others leaves
-    /// no event of its own.
+    /// `started` is recorded before anything else of the call, but in a flood of denials: one that is counted with others
+    /// leaves no event of its own, so whether it is one must be known first.
     pub(crate) async fn run(
         &self,
         mut request: EgressRequest,
@@ -97,6 +97,9 @@ impl Attempts<'_> {
             start_told: false,
             alarmed: false,
         };
+        if !self.ports.gate.in_flood(&self.log.scope) {
+            self.started(&mut progress, request.record.tier).await?;
+        }
         let seed = u64::from_be_bytes(self.ports.entropy.bytes());
         loop {
             // An adapter that falls over is a failed call and not a lost one. Only what was known before it was

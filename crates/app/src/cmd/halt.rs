@@ -50,7 +50,7 @@ pub(crate) async fn resume(cx: &Context) -> Result<Exit> {
         Some(&"paused"),
         &"running",
     )?;
-    let changed = app.store.resume(event).await?;
+    let changed = app.store.resume_cloud(event).await?;
     cx.out
         .object(&json!({ "paused": false, "changed": changed }));
     cx.out

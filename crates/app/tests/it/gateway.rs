@@ -22,7 +22,7 @@ pub struct Gateway {
 
 pub struct Answer {
     pub status: u16,
-    head: String,
+    pub head: String,
     pub body: String,
 }
 
@@ -47,6 +47,11 @@ pub fn serving(machine: Machine) -> Gateway {
     let (code, lines) = machine.json(&["token", "create", "editor"]);
     assert_eq!(code, 0, "{lines:?}");
     let token = lines[0]["token"].as_str().expect("shown once").to_owned();
+    serve(machine, token)
+}
+
+/// Serves a home that is there.
+pub fn serve(machine: Machine, token: String) -> Gateway {
     let mut running = machine.start(&["--json", "serve", "--listen", "127.0.0.1:0"]);
     let mut line = String::new();
     let stdout = running.0.stdout.take().expect("piped");
@@ -64,7 +69,13 @@ pub fn serving(machine: Machine) -> Gateway {
 }
 
 impl Gateway {
-    fn raw(&self, request: &str) -> Answer {
+    /// Ends it; its home stays.
+    pub fn end(self) -> (Machine, String) {
+        drop(self.running);
+        (self.machine, self.token)
+    }
+
+    pub fn raw(&self, request: &str) -> Answer {
         let mut socket = TcpStream::connect(&self.address).expect("connected");
         socket.write_all(request.as_bytes()).expect("sent");
         let mut text = String::new();

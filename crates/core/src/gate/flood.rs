@@ -85,6 +85,28 @@ impl Gate {
         true
     }
 
+    /// Whether this principal was denied so often lately, towards this provider, that the next denial would be counted:
+    /// what is only worth recording of a call that is not denied waits until that is known.
+    #[must_use]
+    pub fn in_flood(&self, scope: &EventScope) -> bool {
+        let seen = self.floods.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_empty() {
+            return false;
+        }
+        let first = Same {
+            principal: scope.principal.clone(),
+            provider_id: scope.provider_id.clone(),
+            step: EgressCode::Governance,
+            code: ErrorCode::ALL[0],
+            cloud: false,
+        };
+        let now = self.ports.clock.monotonic();
+        let (principal, provider) = (first.principal.clone(), first.provider_id.clone());
+        seen.range(first..)
+            .take_while(|(same, _)| same.principal == principal && same.provider_id == provider)
+            .any(|(_, seen)| seen.each >= EACH && now.saturating_sub(seen.since) < WINDOW)
+    }
+
     /// Records what was counted since the last time: one event for each principal and reason.
     ///
     /// # Errors

@@ -168,3 +168,49 @@ async fn b2_aliases_and_roles_lead_to_the_same_bytes() {
     let answer = request(home.address, "POST", "/v1/chat/completions", profiled, role).await;
     assert_eq!(answer.status, 404, "{}", answer.text());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c1_a_call_is_made_once_unless_its_client_asks_for_more() {
+    // It reads the request and hangs up: in doubt, which is tried once more on this machine at most.
+    let upstream = Upstream::start(Vec::new()).await;
+    let home = Home::new().await;
+    home.local(&upstream.url()).await;
+    let body = ask("local", false, "");
+    for (header, made) in [
+        ("", 1),
+        ("x-handshake-retry: 0\r\n", 2),
+        ("x-handshake-retry: 1\r\n", 4),
+        ("x-handshake-retry: 9\r\n", 6),
+    ] {
+        let failed = home.post(header, &body).await;
+        assert!(failed.status >= 500, "{}", failed.text());
+        assert_eq!(upstream.bodies().len(), made, "{header}");
+    }
+    let odd = home.post("x-handshake-retry: often\r\n", &body).await;
+    assert_eq!(odd.status, 400);
+    assert_eq!(upstream.bodies().len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rt_b16_a_second_host_and_a_foreign_absolute_target_are_refused() {
+    let (home, upstream) = home().await;
+    let own = home.address;
+    for (target, more, status) in [
+        ("http://evil.test/v1/models", "", 403),
+        ("/v1/models", "host: evil.test\r\n", 400),
+        ("/v1/models", "HOST: {own}\r\n", 400),
+        ("http://{own}/v1/models", "", 200),
+    ] {
+        let (target, more) = (
+            target.replace("{own}", &own.to_string()),
+            more.replace("{own}", &own.to_string()),
+        );
+        let head = format!(
+            "GET {target} HTTP/1.1\r\nhost: {own}\r\n{more}authorization: Bearer {TOKEN}\r\nconnection: close\r\n\r\n"
+        );
+        let mut client = super::client::Client::connect(own).await;
+        client.say(head).await;
+        assert_eq!(client.answer().await.status, status, "{target} {more}");
+    }
+    assert_eq!(upstream.bodies().len(), 0);
+}

@@ -301,3 +301,31 @@ async fn rt_b08_stop_ends_what_runs_and_revokes_what_was_given_by_command_and_by
         assert!(matches!(held, TurnEvent::Paused { .. }), "{held:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rt_b16_calls_at_the_same_time_share_a_lease_and_none_fails_for_it() {
+    const AT_ONCE: usize = 16;
+    const EACH: usize = 12;
+    let world = World::new(Some(PASSPHRASE)).await;
+    let (call, receipt) = streaming(&world.handshake, "shared").await;
+    drop(call);
+    let tasks: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let handshake = world.handshake.clone();
+            tokio::spawn(async move {
+                for _ in 0..EACH {
+                    unasked(&handshake, "shared").response().await?;
+                }
+                Ok::<_, handshake_core::error::CallError>(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("ran").expect("answered");
+    }
+    let receipts = world.handshake.parts().store.receipts(9).await;
+    let receipts = receipts.expect("read");
+    assert_eq!(receipts.len(), 1, "nobody was asked again");
+    assert_eq!(receipts[0].receipt.consent_receipt_id, receipt);
+    assert_eq!(receipts[0].uses as usize, 1 + AT_ONCE * EACH);
+}
