@@ -202,3 +202,27 @@ fn p11_verifying_makes_no_home() {
     );
     assert!(!machine.path("home").exists());
 }
+
+#[test]
+fn p11_every_broken_log_comes_to_its_exit_code() {
+    let machine = Machine::new();
+    for log in handshake_testkit::broken_logs::all() {
+        let folder = machine.path(log.name);
+        fs::create_dir(&folder).expect("made");
+        log.write(&folder).expect("written");
+        let export = match log.files.len() {
+            1 => folder.join("log.jsonl"),
+            _ => folder,
+        };
+        let mut args = log.arguments();
+        args.push(export.to_str().expect("UTF-8").to_owned());
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let (code, line) = verify(&machine, &args);
+        assert_eq!(
+            (code, line["verdict"].as_str()),
+            (log.answer.exit_code(), log.answer.verdict()),
+            "{}: {line}",
+            log.name
+        );
+    }
+}
