@@ -1,28 +1,30 @@
 //! The approval key: a person's word. Under A1 it opens with a passphrase of its own, for one signature,
 //! and is gone again; the open vault alone cannot make one.
 
-use std::{
-    sync::{Arc, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use handshake_core::{
     attest::{PublicKey, signed_bytes},
     consent::Assurance,
     digest::NotCanonical,
+    ids::KeyId,
     ports::{SignError, Signer},
     seal::{Proof, SEAL_DOMAIN, Seal, Sealable},
     secret::Secret,
     time::UtcTime,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
+    codec::FixedHex,
     crypto::Key,
     error::VaultError,
-    header::{ApprovalInput, ApprovalKey},
+    header::{ApprovalInput, ApprovalKey, Header, SlotKind},
     kdf::{KdfParams, check_passphrase},
-    vault::Vault,
+    recovery::RecoveryCode,
+    vault::{Unlock, Vault, read_header},
 };
 
 /// How many wrong factors in a row lock approvals.
@@ -31,13 +33,46 @@ pub const MAX_FAILED_ATTEMPTS: u32 = 5;
 /// How long approvals stay locked after that.
 pub const LOCKOUT: Duration = Duration::from_secs(60);
 
-/// Failed attempts in this process. Another process has its own count; there the cost of the derivation is what
-/// slows a guesser.
-#[derive(Debug, Default)]
-pub(crate) struct FailedAttempts {
+/// Wrong factors in a row, of every process: it stands in the vault, and is counted before a factor is tried, so that
+/// whoever ends the process in between has not tried for nothing.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedAttempts {
     wrong: u32,
-    /// On the monotonic clock.
-    locked_until: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locked_until: Option<UtcTime>,
+}
+
+impl FailedAttempts {
+    /// Counts one that is about to be tried, as if it were wrong.
+    ///
+    /// # Errors
+    /// [`VaultError::LockedOut`] after too many.
+    pub fn count(&mut self, now: UtcTime) -> Result<(), VaultError> {
+        // A clock that was set back does not lock a person out for longer than the lock lasts.
+        let left = self.locked_until.map(|until| until.since(now));
+        if left.is_some_and(|left| !left.is_zero() && left <= LOCKOUT) {
+            return Err(VaultError::LockedOut);
+        }
+        self.locked_until = None;
+        self.wrong += 1;
+        if self.wrong >= MAX_FAILED_ATTEMPTS {
+            *self = Self {
+                wrong: 0,
+                locked_until: Some(now.plus(LOCKOUT)),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// The factor that a person gives.
+#[derive(Clone, Copy, Debug)]
+pub enum Given<'a> {
+    /// The approval passphrase.
+    Passphrase(&'a Secret),
+    /// The recovery code.
+    Recovery(&'a Secret),
 }
 
 impl Vault {
@@ -67,7 +102,7 @@ impl Vault {
     }
 
     /// Wraps the approval key under another passphrase. The old factor is needed; under A0 there is none,
-    /// and the key is under A1 from then on. It cannot go back to A0.
+    /// and the key is under A1 from then on. It cannot go back to A0. The recovery code of before opens it no more.
     ///
     /// # Errors
     /// [`VaultError::Factor`], [`VaultError::LockedOut`], [`VaultError::WeakPassphrase`].
@@ -78,58 +113,155 @@ impl Vault {
         kdf: KdfParams,
     ) -> Result<(), VaultError> {
         check_passphrase(new)?;
-        let seed = self.approval_seed(old)?;
-        let input = ApprovalInput::Passphrase(new);
+        let approval = self.approve(old)?;
+        self.set_factor(Some(&approval), new, kdf).map(drop)
+    }
+
+    /// Takes the approval key in hand, by either factor.
+    ///
+    /// # Errors
+    /// [`VaultError::Factor`], [`VaultError::LockedOut`].
+    pub fn approve_with(&self, given: Given<'_>) -> Result<Approval, VaultError> {
+        let seed = match given {
+            Given::Passphrase(factor) => self.approval_seed(Some(factor))?,
+            Given::Recovery(code) => self.tried(&ApprovalInput::Recovery(code))?,
+        };
+        Ok(Approval::new(&seed))
+    }
+
+    /// Puts the approval key under a passphrase, and makes a recovery code that opens it and the vault; the code of
+    /// before opens neither any more. Without an approval only where nobody holds the key yet: then it is a new key.
+    ///
+    /// # Errors
+    /// [`VaultError::WeakPassphrase`], [`VaultError::Factor`] without an approval where somebody holds the key.
+    pub fn set_factor(
+        &self,
+        approval: Option<&Approval>,
+        passphrase: &Secret,
+        kdf: KdfParams,
+    ) -> Result<RecoveryCode, VaultError> {
+        check_passphrase(passphrase)?;
+        let seed = match approval {
+            Some(approval) => approval.seed(),
+            None => Key::random(&*self.entropy),
+        };
+        let input = ApprovalInput::Passphrase(passphrase);
         let wrapped = ApprovalKey::wrap(&self.vault_id, &input, kdf, &seed, &*self.entropy)?;
-        self.change(|header, _| {
-            if header.approval.public()? != wrapped.public()? {
-                return Err(VaultError::Damaged);
+        self.change(|header, index| {
+            let same = header.approval.public()? == wrapped.public()?;
+            match approval {
+                Some(_) if !same => return Err(VaultError::Damaged),
+                None if header.approval.is_set() => return Err(VaultError::Factor),
+                _ => {}
             }
             header.approval = wrapped;
-            Ok(())
+            index.attempts = FailedAttempts::default();
+            self.renew_recovery(header, &seed)
         })
     }
 
-    fn approval_seed(&self, factor: Option<&Secret>) -> Result<Key, VaultError> {
-        // Held during the derivation: parallel guesses are counted one after the other.
-        let mut attempts = self.failed_attempts();
-        let now = self.clock.monotonic();
-        if attempts.locked_until.is_some_and(|until| now < until) {
-            return Err(VaultError::LockedOut);
-        }
-        attempts.locked_until = None;
-        let approval = self.current()?.header.approval.clone();
-        if !approval.is_set() {
-            return Err(VaultError::Factor);
-        }
-        let outcome = match (approval.assurance(), factor) {
-            (Assurance::A0, _) => {
-                approval.open(&self.vault_id, &ApprovalInput::DataKey(&self.data_key))
-            }
-            (_, Some(factor)) => approval.open(&self.vault_id, &ApprovalInput::Passphrase(factor)),
-            // Asking without a factor guesses nothing.
-            (_, None) => return Err(VaultError::Factor),
-        };
-        match &outcome {
-            Ok(_) => attempts.wrong = 0,
-            Err(VaultError::Factor) => {
-                attempts.wrong += 1;
-                if attempts.wrong >= MAX_FAILED_ATTEMPTS {
-                    *attempts = FailedAttempts {
-                        wrong: 0,
-                        locked_until: Some(now + LOCKOUT),
-                    };
-                }
-            }
-            Err(_) => {}
-        }
-        outcome
+    /// Makes a recovery code in the place of the one before.
+    ///
+    /// # Errors
+    /// [`VaultError`] when the vault cannot be written.
+    pub fn make_recovery_code(&self, approval: &Approval) -> Result<RecoveryCode, VaultError> {
+        let seed = approval.seed();
+        self.change(|header, _| self.renew_recovery(header, &seed))
     }
 
-    fn failed_attempts(&self) -> MutexGuard<'_, FailedAttempts> {
-        self.failed_attempts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn renew_recovery(&self, header: &mut Header, seed: &Key) -> Result<RecoveryCode, VaultError> {
+        let code = RecoveryCode::random(&*self.entropy);
+        let secret = code.secret();
+        let (id, entropy) = (&self.vault_id, &*self.entropy);
+        header.approval = header
+            .approval
+            .clone()
+            .with_recovery(id, &secret, seed, entropy);
+        header.slots.retain(|slot| slot.kind != SlotKind::Recovery);
+        self.push_slot(header, Unlock::Recovery(&secret), KdfParams::STANDARD)?;
+        Ok(code)
+    }
+
+    fn approval_seed(&self, factor: Option<&Secret>) -> Result<Key, VaultError> {
+        let approval = self.current()?.header.approval.clone();
+        match (approval.is_set(), approval.assurance(), factor) {
+            (false, ..) => Err(VaultError::Factor),
+            (_, Assurance::A0, _) => {
+                approval.open(&self.vault_id, &ApprovalInput::DataKey(&self.data_key))
+            }
+            (.., Some(factor)) => self.tried(&ApprovalInput::Passphrase(factor)),
+            // Asking without a factor guesses nothing.
+            (.., None) => Err(VaultError::Factor),
+        }
+    }
+
+    /// Tries a factor that somebody gave: counted as wrong first, and not any more once it was right.
+    fn tried(&self, input: &ApprovalInput<'_>) -> Result<Key, VaultError> {
+        let now = self.clock.now();
+        let approval = self.change(|header, index| {
+            if !header.approval.is_set() {
+                return Err(VaultError::Factor);
+            }
+            index.attempts.count(now)?;
+            Ok(header.approval.clone())
+        })?;
+        let seed = approval.open(&self.vault_id, input)?;
+        self.change(|_, index| {
+            index.attempts = FailedAttempts::default();
+            Ok(())
+        })?;
+        Ok(seed)
+    }
+
+    /// The approval key as it stands in the file, wrapped: to be kept outside the home, so that whoever held it can
+    /// say what becomes of its place when the file is gone. `None` where nobody holds it.
+    ///
+    /// # Errors
+    /// [`VaultError`] when the file changed and cannot be read any more.
+    pub fn approval_backup(&self) -> Result<Option<ApprovalBackup>, VaultError> {
+        let key = self.current()?.header.approval.clone();
+        let vault_id = FixedHex(self.vault_id);
+        Ok(key.is_set().then_some(ApprovalBackup { vault_id, key }))
+    }
+}
+
+/// A wrapped approval key outside its vault.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalBackup {
+    vault_id: FixedHex<16>,
+    key: ApprovalKey,
+}
+
+impl ApprovalBackup {
+    /// The one of a vault that is not open. Not authenticated, but for what opens with the factor.
+    ///
+    /// # Errors
+    /// As [`Vault::inspect`].
+    pub fn of(path: &Path) -> Result<Option<Self>, VaultError> {
+        let (vault_id, header) = read_header(path)?;
+        let (vault_id, key) = (FixedHex(vault_id), header.approval);
+        Ok(key.is_set().then_some(Self { vault_id, key }))
+    }
+
+    /// The name of the key.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`].
+    pub fn key_id(&self) -> Result<KeyId, VaultError> {
+        Ok(self.key.public()?.id().clone())
+    }
+
+    /// Takes the key in hand. Whoever calls it counts wrong factors.
+    ///
+    /// # Errors
+    /// [`VaultError::Factor`].
+    pub fn approve(&self, given: Given<'_>) -> Result<Approval, VaultError> {
+        let input = match given {
+            Given::Passphrase(factor) => ApprovalInput::Passphrase(factor),
+            Given::Recovery(code) => ApprovalInput::Recovery(code),
+        };
+        Ok(Approval::new(&self.key.open(&self.vault_id.0, &input)?))
     }
 }
 
@@ -140,6 +272,20 @@ pub struct Approval(SigningKey);
 impl Approval {
     pub(crate) fn new(seed: &Key) -> Self {
         Self(SigningKey::from_bytes(seed.as_bytes()))
+    }
+
+    /// The name of the key.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`] for a key that is no key, which does not happen.
+    pub fn key_id(&self) -> Result<KeyId, VaultError> {
+        let public = self.0.verifying_key().to_bytes();
+        let public = PublicKey::from_bytes(&public).map_err(|_| VaultError::Damaged)?;
+        Ok(public.id().clone())
+    }
+
+    fn seed(&self) -> Key {
+        Key::from_bytes(self.0.to_bytes())
     }
 
     /// Seals a record as it stands.

@@ -14,6 +14,7 @@ use crate::{
     crypto::{Key, bind, derive},
     error::VaultError,
     kdf::KdfParams,
+    recovery::{self, Wrapped},
 };
 
 /// The most slots that a vault has: each costs a key derivation when opening.
@@ -31,6 +32,8 @@ pub enum SlotKind {
     Passphrase,
     /// A file: whatever can read it can read every secret of the vault.
     KeyFile,
+    /// The recovery code, which a person keeps on paper.
+    Recovery,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -57,6 +60,7 @@ pub(crate) struct Slot {
 pub(crate) enum SlotInput<'a> {
     Passphrase(&'a Secret),
     KeyFile(&'a Secret),
+    Recovery(&'a Secret),
 }
 
 impl Slot {
@@ -71,6 +75,7 @@ impl Slot {
         let (kind, kdf) = match input {
             SlotInput::Passphrase(_) => (SlotKind::Passphrase, Some(kdf)),
             SlotInput::KeyFile(_) => (SlotKind::KeyFile, None),
+            SlotInput::Recovery(_) => (SlotKind::Recovery, None),
         };
         let mut slot = Self {
             id,
@@ -107,6 +112,11 @@ impl Slot {
                 content.expose_secret(),
                 "hsk.vault.key_file.v1",
             ))),
+            (SlotKind::Recovery, None, SlotInput::Recovery(code)) => Ok(Some(derive(
+                &self.salt.0,
+                &recovery::plain(code),
+                "hsk.vault.recovery.v1",
+            ))),
             _ => Ok(None),
         }
     }
@@ -115,6 +125,7 @@ impl Slot {
         let kind: &[u8] = match self.kind {
             SlotKind::Passphrase => b"passphrase",
             SlotKind::KeyFile => b"key_file",
+            SlotKind::Recovery => b"recovery",
         };
         bind(&[b"hsk.vault.slot.v1", vault_id, &self.id.to_be_bytes(), kind])
     }
@@ -132,6 +143,9 @@ pub(crate) struct ApprovalKey {
     kdf: Option<KdfParams>,
     salt: FixedHex<16>,
     wrapped: Hex,
+    /// The seed once more, under the recovery code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recovery: Option<Wrapped>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -141,11 +155,15 @@ enum ApprovalMode {
     Unset,
 }
 
+const RECOVERY: &str = "hsk.vault.approval_recovery.v1";
+
 /// What wraps the approval key.
 pub(crate) enum ApprovalInput<'a> {
     Passphrase(&'a Secret),
     /// The data key itself: assurance A0.
     DataKey(&'a Key),
+    /// The recovery code, which opens and never wraps.
+    Recovery(&'a Secret),
 }
 
 impl ApprovalKey {
@@ -160,6 +178,7 @@ impl ApprovalKey {
         let (mode, kdf) = match input {
             ApprovalInput::Passphrase(_) => (ApprovalMode::A1, Some(kdf)),
             ApprovalInput::DataKey(_) => (ApprovalMode::A0, None),
+            ApprovalInput::Recovery(_) => return Err(VaultError::Factor),
         };
         let (public, salt) = (FixedHex(public), FixedHex(entropy.bytes()));
         let mut this = Self {
@@ -168,6 +187,7 @@ impl ApprovalKey {
             kdf,
             salt,
             wrapped: Hex(Vec::new()),
+            recovery: None,
         };
         let key = this.key(input)?;
         this.wrapped = Hex(key.seal(entropy, seed.as_bytes(), &this.bound_to(vault_id)));
@@ -183,7 +203,25 @@ impl ApprovalKey {
             kdf: None,
             salt: FixedHex(entropy.bytes()),
             wrapped: Hex(Vec::new()),
+            recovery: None,
         }
+    }
+
+    /// The same key, under the recovery code too.
+    pub(crate) fn with_recovery(
+        mut self,
+        vault_id: &[u8; 16],
+        code: &Secret,
+        seed: &Key,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let bound = self.bound_to(vault_id);
+        self.recovery = Some(Wrapped::new(code, RECOVERY, seed, &bound, entropy));
+        self
+    }
+
+    pub(crate) fn has_recovery(&self) -> bool {
+        self.recovery.is_some()
     }
 
     /// Whether a person can sign with it.
@@ -208,11 +246,19 @@ impl ApprovalKey {
         vault_id: &[u8; 16],
         input: &ApprovalInput<'_>,
     ) -> Result<Key, VaultError> {
-        let seed = self
-            .key(input)?
-            .open(&self.wrapped.0, &self.bound_to(vault_id))
-            .map_err(|_| VaultError::Factor)?;
-        let seed = Key::from_slice(&seed).ok_or(VaultError::Damaged)?;
+        let seed = match (input, &self.recovery) {
+            (ApprovalInput::Recovery(code), Some(wrapped)) => {
+                wrapped.open(code, RECOVERY, &self.bound_to(vault_id))?
+            }
+            (ApprovalInput::Recovery(_), None) => return Err(VaultError::Factor),
+            _ => {
+                let seed = self
+                    .key(input)?
+                    .open(&self.wrapped.0, &self.bound_to(vault_id))
+                    .map_err(|_| VaultError::Factor)?;
+                Key::from_slice(&seed).ok_or(VaultError::Damaged)?
+            }
+        };
         if public_of(&seed) == self.public.0 {
             Ok(seed)
         } else {

@@ -13,6 +13,7 @@ use handshake_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::FailedAttempts,
     codec::{FixedHex, Hex},
     crypto::{Key, bind},
     error::VaultError,
@@ -30,6 +31,9 @@ pub(crate) struct Index {
     /// What is in force of what this program sealed; absent in a vault that was never opened by a version that seals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) register: Option<Register>,
+    /// Approval factors that were given and wrong, in a row.
+    #[serde(default)]
+    pub(crate) attempts: FailedAttempts,
 }
 
 /// Which statements are in force, by subject. Here and not beside the records, so that whoever can edit those cannot

@@ -11,17 +11,21 @@ mod kdf;
 mod key_file;
 mod place;
 mod recorder;
+mod recovery;
 mod register;
 mod sealer;
 mod store;
 mod vault;
 
-pub use approval::{Approval, ApprovalSigner, LOCKOUT, MAX_FAILED_ATTEMPTS};
+pub use approval::{
+    Approval, ApprovalBackup, ApprovalSigner, FailedAttempts, Given, LOCKOUT, MAX_FAILED_ATTEMPTS,
+};
 pub use error::VaultError;
 pub use header::{SlotId, SlotKind};
 pub use index::SecretInfo;
 pub use kdf::KdfParams;
 pub use key_file::create_key_file;
 pub use recorder::{EpochKeys, RecorderSigner};
+pub use recovery::RecoveryCode;
 pub use store::{Environment, Places, VaultSecrets};
 pub use vault::{ApprovalFactor, NewVault, Unlock, Vault, VaultSummary};

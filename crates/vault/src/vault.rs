@@ -38,6 +38,8 @@ pub enum Unlock<'a> {
     Passphrase(&'a Secret),
     /// A key file, as [`create_key_file`](crate::create_key_file) makes it or a service manager gives it.
     KeyFile(&'a Path),
+    /// The recovery code.
+    Recovery(&'a Secret),
 }
 
 /// What the approval key is wrapped under.
@@ -72,6 +74,8 @@ pub struct VaultSummary {
     pub approval_key: PublicKey,
     /// Whether a person can approve: whether there is a factor at all.
     pub has_factor: bool,
+    /// Whether a recovery code was made for it.
+    pub has_recovery: bool,
     /// What the factor of that key is worth.
     pub assurance: Assurance,
     /// What opens the vault. With a key file, the keys are readable by this account.
@@ -90,7 +94,6 @@ pub struct Vault {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     state: Mutex<State>,
-    pub(crate) failed_attempts: Mutex<FailedAttempts>,
     /// The approval key of a vault that was made just now, for the one who chose its factor.
     chosen: Mutex<Option<Approval>>,
 }
@@ -152,6 +155,7 @@ impl Vault {
             bindings: [].into(),
             keys,
             register: Some(Register::default()),
+            attempts: FailedAttempts::default(),
         };
 
         let lock = disk::WriteLock::acquire(path)?;
@@ -207,9 +211,8 @@ impl Vault {
     /// # Errors
     /// As [`Vault::open`], but never [`VaultError::Locked`].
     pub fn inspect(path: &Path) -> Result<VaultSummary, VaultError> {
-        let (bytes, _) = disk::read(path)?;
-        let frame = codec::unframe(&bytes)?;
-        summarise(&frame.vault_id, &parse_header(frame.header)?)
+        let (vault_id, header) = read_header(path)?;
+        summarise(&vault_id, &header)
     }
 
     /// The same of an open vault, authenticated.
@@ -239,7 +242,7 @@ impl Vault {
         entropy: Arc<dyn Entropy>,
         state: State,
     ) -> Self {
-        let (state, failed_attempts) = (Mutex::new(state), Mutex::new(FailedAttempts::default()));
+        let state = Mutex::new(state);
         Self {
             path: path.to_owned(),
             vault_id,
@@ -247,7 +250,6 @@ impl Vault {
             clock,
             entropy,
             state,
-            failed_attempts,
             chosen: Mutex::default(),
         }
     }
@@ -324,6 +326,13 @@ pub(crate) fn commitment_bound_to(vault_id: &[u8; 16], number: u64) -> Vec<u8> {
     crate::crypto::bind(&[b"hsk.vault.commitment.v1", vault_id, &number.to_be_bytes()])
 }
 
+/// The readable part of a file, as it stands there.
+pub(crate) fn read_header(path: &Path) -> Result<([u8; 16], Header), VaultError> {
+    let (bytes, _) = disk::read(path)?;
+    let frame = codec::unframe(&bytes)?;
+    Ok((frame.vault_id, parse_header(frame.header)?))
+}
+
 fn parse_header(bytes: &[u8]) -> Result<Header, VaultError> {
     let header: Header = serde_json::from_slice(bytes).map_err(|_| VaultError::Damaged)?;
     if header.slots.is_empty() || header.slots.len() > MAX_SLOTS {
@@ -389,6 +398,7 @@ fn summarise(vault_id: &[u8; 16], header: &Header) -> Result<VaultSummary, Vault
         vault_id: to_hex(vault_id),
         approval_key: header.approval.public()?,
         has_factor: header.approval.is_set(),
+        has_recovery: header.approval.has_recovery(),
         assurance: header.approval.assurance(),
         slots: header
             .slots

@@ -6,7 +6,7 @@ use super::{Unlock, Vault};
 use crate::{
     crypto::Key,
     error::VaultError,
-    header::{MAX_SLOTS, Slot, SlotId, SlotInput, SlotKind},
+    header::{Header, MAX_SLOTS, Slot, SlotId, SlotInput, SlotKind},
     kdf::{KdfParams, check_passphrase},
     key_file,
 };
@@ -18,23 +18,30 @@ impl Vault {
     /// [`VaultError::WeakPassphrase`]; [`VaultError::UnknownSlot`] when there are sixteen already;
     /// [`VaultError::Io`].
     pub fn add_slot(&self, unlock: Unlock<'_>, kdf: KdfParams) -> Result<SlotId, VaultError> {
-        self.change(|header, _| {
-            if header.slots.len() >= MAX_SLOTS {
-                return Err(VaultError::UnknownSlot);
-            }
-            let id = header.next_slot;
-            let slot = wrap(
-                id,
-                &self.vault_id,
-                unlock,
-                kdf,
-                &self.data_key,
-                &*self.entropy,
-            )?;
-            header.next_slot = id.checked_add(1).ok_or(VaultError::UnknownSlot)?;
-            header.slots.push(slot);
-            Ok(id)
-        })
+        self.change(|header, _| self.push_slot(header, unlock, kdf))
+    }
+
+    pub(crate) fn push_slot(
+        &self,
+        header: &mut Header,
+        unlock: Unlock<'_>,
+        kdf: KdfParams,
+    ) -> Result<SlotId, VaultError> {
+        if header.slots.len() >= MAX_SLOTS {
+            return Err(VaultError::UnknownSlot);
+        }
+        let id = header.next_slot;
+        let slot = wrap(
+            id,
+            &self.vault_id,
+            unlock,
+            kdf,
+            &self.data_key,
+            &*self.entropy,
+        )?;
+        header.next_slot = id.checked_add(1).ok_or(VaultError::UnknownSlot)?;
+        header.slots.push(slot);
+        Ok(id)
     }
 
     /// Takes a way to open the vault away. It does not protect against anyone who kept an older copy of the
@@ -90,6 +97,14 @@ pub(super) fn wrap(
                 entropy,
             )
         }
+        Unlock::Recovery(code) => Slot::wrap(
+            id,
+            vault_id,
+            &SlotInput::Recovery(code),
+            kdf,
+            data_key,
+            entropy,
+        ),
         Unlock::KeyFile(path) => {
             let content = key_file::read(path)?;
             Slot::wrap(
@@ -113,6 +128,7 @@ pub(super) fn open(
     let content;
     let input = match unlock {
         Unlock::Passphrase(passphrase) => SlotInput::Passphrase(passphrase),
+        Unlock::Recovery(code) => SlotInput::Recovery(code),
         Unlock::KeyFile(path) => {
             content = key_file::read(path)?;
             SlotInput::KeyFile(&content)

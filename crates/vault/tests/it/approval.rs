@@ -7,8 +7,8 @@ use handshake_core::{
     ports::{SignError, Signer},
 };
 use handshake_vault::{
-    ApprovalFactor, ApprovalSigner, MAX_FAILED_ATTEMPTS, RecorderSigner, Unlock, Vault, VaultError,
-    create_key_file,
+    ApprovalBackup, ApprovalFactor, ApprovalSigner, Given, MAX_FAILED_ATTEMPTS, RecorderSigner,
+    RecoveryCode, Unlock, Vault, VaultError, create_key_file,
 };
 
 use crate::sample::{APPROVE, Sample, TestEntropy, UNLOCK, cheap, secret};
@@ -214,4 +214,135 @@ fn rt_b07_whether_there_is_a_factor_cannot_be_rewritten_unseen() {
     bytes[at..at + 11].copy_from_slice(br#""mode":"A0""#);
     std::fs::write(sample.path(), &bytes).expect("written");
     assert!(matches!(sample.reopen(), Err(VaultError::Damaged)));
+}
+
+#[test]
+fn p5_wrong_factors_are_counted_over_processes_and_restarts() {
+    let sample = Sample::new();
+    let wrong = secret("wrong passphrase");
+    for _ in 0..MAX_FAILED_ATTEMPTS {
+        // Each time another process, as a guesser would have it.
+        let vault = sample.reopen().expect("opens");
+        let tried = vault.check_factor(Some(&wrong));
+        assert!(matches!(tried, Err(VaultError::Factor)));
+    }
+    let right = secret(APPROVE);
+    let locked = sample.reopen().expect("opens").check_factor(Some(&right));
+    assert!(
+        matches!(locked, Err(VaultError::LockedOut)),
+        "the right one too"
+    );
+    sample.clock.advance(60);
+    sample
+        .reopen()
+        .expect("opens")
+        .check_factor(Some(&right))
+        .expect("a minute later");
+    // A right one starts the count anew.
+    for _ in 0..MAX_FAILED_ATTEMPTS - 1 {
+        let tried = sample.reopen().expect("opens").check_factor(Some(&wrong));
+        assert!(matches!(tried, Err(VaultError::Factor)));
+    }
+    sample.vault.check_factor(Some(&right)).expect("right");
+}
+
+#[test]
+fn rt_b03_the_recovery_code_opens_the_vault_and_the_approval_key_and_goes_with_a_new_one() {
+    let sample = Sample::new();
+    let approval = sample.vault.just_chosen().expect("made just now");
+    let public = ApprovalSigner::new(sample.vault.clone()).public_key();
+    let code = |code: &RecoveryCode| secret(code.shown());
+    let first = code(&sample.vault.make_recovery_code(&approval).expect("made"));
+    assert!(sample.vault.summary().expect("reads").has_recovery);
+    let opened = sample.reopen_with(Unlock::Recovery(&first));
+    let opened = opened.expect("opens the vault");
+    let by_code = opened.approve_with(Given::Recovery(&first)).expect("opens");
+    let new = secret("a third passphrase");
+    let second = opened
+        .set_factor(Some(&by_code), &new, cheap())
+        .expect("a new passphrase");
+    let second = code(&second);
+    assert_eq!(
+        ApprovalSigner::new(sample.vault.clone()).public_key(),
+        public,
+        "the same key"
+    );
+    for old in [Given::Recovery(&first), Given::Passphrase(&secret(APPROVE))] {
+        assert!(matches!(
+            sample.vault.approve_with(old),
+            Err(VaultError::Factor)
+        ));
+    }
+    assert!(sample.reopen_with(Unlock::Recovery(&first)).is_err());
+    sample
+        .reopen_with(Unlock::Recovery(&second))
+        .expect("opens");
+    for good in [Given::Recovery(&second), Given::Passphrase(&new)] {
+        sample.vault.approve_with(good).expect("good");
+    }
+    // A code is no passphrase, and the other way round.
+    assert!(
+        sample
+            .vault
+            .approve_with(Given::Passphrase(&second))
+            .is_err()
+    );
+    assert!(sample.vault.approve_with(Given::Recovery(&new)).is_err());
+    let text = String::from_utf8_lossy(&sample.bytes()).into_owned();
+    assert!(!text.contains(std::str::from_utf8(second.expose_secret()).expect("text")));
+}
+
+#[test]
+fn n2_a_factor_is_set_where_nobody_holds_the_key_and_then_only_by_who_holds_it() {
+    let sample = Sample::with(ApprovalFactor::Nobody);
+    let before = ApprovalSigner::new(sample.vault.clone()).public_key();
+    let chosen = secret("the first passphrase");
+    assert!(matches!(
+        sample.vault.set_factor(None, &secret("weak"), cheap()),
+        Err(VaultError::WeakPassphrase)
+    ));
+    sample
+        .vault
+        .set_factor(None, &chosen, cheap())
+        .expect("nobody held it");
+    assert!(sample.vault.has_factor().expect("reads"));
+    let after = ApprovalSigner::new(sample.vault.clone()).public_key();
+    assert_ne!(
+        before, after,
+        "a key that this account could read is no key"
+    );
+    sample.vault.check_factor(Some(&chosen)).expect("it counts");
+    assert!(matches!(
+        sample
+            .vault
+            .set_factor(None, &secret("another passphrase"), cheap()),
+        Err(VaultError::Factor)
+    ));
+}
+
+#[test]
+fn rt_b03_a_wrapped_key_outside_its_vault_answers_to_its_factor() {
+    let sample = Sample::new();
+    let approval = sample.vault.just_chosen().expect("made just now");
+    let code = sample.vault.make_recovery_code(&approval).expect("made");
+    let kept = sample.vault.approval_backup().expect("reads").expect("one");
+    let kept = serde_json::to_string(&kept).expect("JSON");
+    let kept: ApprovalBackup = serde_json::from_str(&kept).expect("reads back");
+    assert_eq!(
+        kept.key_id().expect("a key"),
+        *ApprovalSigner::new(sample.vault.clone()).public_key().id()
+    );
+    kept.approve(Given::Passphrase(&secret(APPROVE)))
+        .expect("the passphrase");
+    kept.approve(Given::Recovery(&secret(code.shown())))
+        .expect("the code");
+    assert!(kept.approve(Given::Passphrase(&secret("not it"))).is_err());
+    assert!(
+        Sample::with(ApprovalFactor::Nobody)
+            .vault
+            .approval_backup()
+            .expect("reads")
+            .is_none()
+    );
+    assert!(ApprovalBackup::of(&sample.path()).expect("reads").is_some());
 }
