@@ -1,11 +1,13 @@
 //! What a person allows, and the seal that says so.
 
+mod unsealed;
+
 use std::sync::Arc;
 
 use handshake_core::{
     capability::{CapabilitySnapshot, SharedSnapshot},
     code::{ErrorCode, Phase},
-    event::{Event, WidenKind},
+    event::Event,
     ids::{ModelId, ModelRef},
     ports::{ContactGrants, ProfileStore, RegistryFeed, StoreError},
     profile::{RegistryView, WorkProfile},
@@ -14,106 +16,17 @@ use handshake_core::{
         ActiveProfile, BadSeal, ContactGrant, EnabledModel, Needs, Seal, SealKind, Sealable,
         subject,
     },
-    tier::{ModelTier, Reach},
+    tier::ModelTier,
 };
 use handshake_runtime::registry;
 use handshake_vault::Approval;
 
+pub use self::unsealed::Unsealed;
+use self::unsealed::{Record, unsealed};
 use crate::{
     error::{Error, Result},
     wire::Parts,
 };
-
-/// A record that is not believed, because it is not as it was sealed.
-#[derive(Debug)]
-pub struct Unsealed {
-    /// What it is.
-    pub kind: SealKind,
-    /// Which one.
-    pub id: String,
-    /// Why it is not believed.
-    pub why: BadSeal,
-    record: Record,
-}
-
-#[derive(Debug)]
-enum Record {
-    Provider(Arc<ProviderRecord>),
-    Model(ModelRef, SharedSnapshot),
-    Contact(ContactGrant),
-    Profile(Option<Box<WorkProfile>>),
-    Token,
-}
-
-impl Unsealed {
-    /// What it says, in a few words, for the person who decides whether it is right.
-    #[must_use]
-    pub fn says(&self) -> String {
-        match &self.record {
-            Record::Provider(record) => {
-                let relay = match record.reach {
-                    Reach::Relay => " (a relay)",
-                    Reach::Direct => "",
-                };
-                let secret = record.secret_ref.as_ref();
-                let secret = secret.map_or_else(String::new, |secret| format!(", sends {secret}"));
-                format!(
-                    "the {} provider {}{relay} at {}{secret}",
-                    record.tier.as_str(),
-                    record.provider_id,
-                    record.base_url
-                )
-            }
-            Record::Model(model, _) => format!("the cloud model {model}, enabled"),
-            Record::Contact(grant) => {
-                format!("contact with {} to read its models", grant.origin)
-            }
-            Record::Profile(Some(profile)) => {
-                format!("the active work profile {}", profile.profile_id)
-            }
-            Record::Profile(None) => "the active work profile, missing or unreadable".to_owned(),
-            Record::Token => format!("the client token {}", self.id),
-        }
-    }
-
-    /// What sealing it widens.
-    #[must_use]
-    pub fn widens(&self) -> WidenKind {
-        match &self.record {
-            Record::Provider(record) if record.reach == Reach::Relay => WidenKind::Relay,
-            Record::Provider(_) => WidenKind::Provider,
-            Record::Model(..) => WidenKind::Model,
-            Record::Contact(_) => WidenKind::Contact,
-            Record::Profile(_) | Record::Token => WidenKind::Profile,
-        }
-    }
-
-    /// Whether a person can seal it as it stands. What cannot be has to be made anew.
-    #[must_use]
-    pub fn can_be_sealed(&self) -> bool {
-        !matches!(self.record, Record::Profile(None) | Record::Token)
-    }
-
-    /// The command that makes it anew.
-    #[must_use]
-    pub fn how_to_mend(&self) -> String {
-        let id = &self.id;
-        match &self.record {
-            Record::Provider(_) => {
-                format!(
-                    "run `handshake provider remove {id}`, then `handshake provider add {id} …`"
-                )
-            }
-            Record::Model(model, _) => format!(
-                "run `handshake provider enable {} {}`",
-                model.provider, model.model
-            ),
-            Record::Contact(_) => format!("run `handshake provider check {id} --grant`"),
-            Record::Profile(_) => "run `handshake profile activate ID`".to_owned(),
-            Record::Token => format!("run `handshake token revoke {id}`"),
-        }
-    }
-}
 
 impl Parts {
     /// Whose word a provider needs that is registered, or put in the place of another. Beyond what its seal needs, a
@@ -392,14 +305,5 @@ impl Parts {
             }
         }
         Ok(())
-    }
-}
-
-fn unsealed(kind: SealKind, id: String, why: BadSeal, record: Record) -> Unsealed {
-    Unsealed {
-        kind,
-        id,
-        why,
-        record,
     }
 }

@@ -31,10 +31,16 @@ pub(crate) fn prepare(path: &Path) -> Result<(PathBuf, bool), OpenError> {
             check_file(&found, DATABASE)?;
             false
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            new_file(&path).map_err(failed(DATABASE))?;
-            true
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match new_file(&path) {
+            Ok(_) => true,
+            // Somebody else opens the same new home.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let found = path.symlink_metadata().map_err(failed(DATABASE))?;
+                check_file(&found, DATABASE)?;
+                false
+            }
+            Err(error) => return Err(failed(DATABASE)(error)),
+        },
         Err(error) => return Err(failed(DATABASE)(error)),
     };
     for beside in ["-wal", "-shm", "-journal"] {

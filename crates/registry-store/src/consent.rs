@@ -1,6 +1,8 @@
 //! Receipts: evidence for the gate, history for people.
 
 mod book;
+mod compare;
+mod revoke;
 mod row;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -9,27 +11,25 @@ use async_trait::async_trait;
 use handshake_core::{
     consent::{ConsentReceipt, ReceiptEvidence, ReceiptScope, SignedReceipt},
     digest::{Digest, KeyedHash},
-    event::{Actor, Body, Event, EventScope, Withdrawn},
-    ids::{EventId, ProviderId, ReceiptId, UseId},
-    ports::{ConsentStore, EntropyExt, ReceiptQuery, StoreError},
-    seal::SealKind,
+    ids::{ProviderId, ReceiptId, UseId},
+    ports::{ConsentStore, ReceiptQuery, StoreError},
     time::UtcTime,
 };
-use handshake_flight_recorder::LogHead;
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub(crate) use self::{
     book::Book,
+    compare::contradicts_log,
+    revoke::{revoke, revoke_for, revoke_where},
     row::{block_code, settle},
 };
 use self::{
-    book::Source,
-    row::{SELECT, Stored, signed_at},
+    compare::compare,
+    row::{SELECT, Stored},
 };
 use crate::{
     codec,
     error::Fail,
-    log,
     queue::{ABANDONED, presence},
     store::{Shared, Store},
     writer::Tx,
@@ -144,64 +144,6 @@ impl Store {
         })
         .await
     }
-
-    /// Revokes every receipt that is not revoked yet, as `stop` does. Needs no factor. Returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn revoke_all(&self) -> std::result::Result<u64, StoreError> {
-        self.write(|tx| revoke_where(tx, "?1 IS NULL", None, Actor::Human))
-            .await
-    }
-
-    /// Compares every receipt that lives with the log. Those that differ are void from then on; how many. Each is
-    /// compared when it is used in any case, so one who is in a hurry says how many leaves may be read for it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn reconcile(&self, at_most: Option<u64>) -> std::result::Result<usize, StoreError> {
-        let shared = Arc::clone(self.shared());
-        let void = self.read(move |conn| {
-            let mut book = shared.book();
-            let sql = format!("{SELECT} WHERE revoked_at IS NULL AND approved");
-            let rows: Vec<Stored> = conn
-                .prepare_cached(&sql)?
-                .query_map([], Stored::read)?
-                .collect::<rusqlite::Result<_>>()?;
-            let oldest = live(&shared, &rows).map(|(_, signed)| signed.size).min();
-            let leaves = log::head(conn, &shared.log_id)?.size;
-            match (oldest, at_most) {
-                (Some(oldest), Some(most)) if leaves.saturating_sub(oldest) > most => {
-                    Ok(Vec::new())
-                }
-                _ => compare(conn, &shared, &mut book, &rows),
-            }
-        });
-        let void = void.await?;
-        let differ = void.len();
-        self.make_void(void).await?;
-        Ok(differ)
-    }
-
-    /// Ends receipts that do not say what the log says, and says so: the alarm once, the end in the log each time.
-    async fn make_void(&self, void: Vec<ReceiptId>) -> std::result::Result<(), StoreError> {
-        if void.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<String> = void.iter().map(ToString::to_string).collect();
-        let broken: Vec<(SealKind, String)> = ids
-            .iter()
-            .map(|id| (SealKind::Receipt, id.clone()))
-            .collect();
-        self.report_broken_seals(&broken);
-        self.write(move |tx| {
-            for id in &ids {
-                revoke_where(tx, "receipt_id = ?1", Some(id), Actor::System)?;
-            }
-            Ok(())
-        })
-        .await
-    }
 }
 
 fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Found> {
@@ -266,67 +208,6 @@ fn find(conn: &Connection, shared: &Shared, query: &ReceiptQuery) -> Result<Foun
 struct Found {
     evidence: Vec<ReceiptEvidence>,
     void: Vec<ReceiptId>,
-}
-
-/// The rows that can be spent, each with the log as it stood when it was signed. One that nobody signed, or whose time is
-/// over, is spent by nobody, whatever its row says.
-fn live<'a>(shared: &Shared, rows: &'a [Stored]) -> impl Iterator<Item = (&'a Stored, LogHead)> {
-    let (key, now) = (shared.approval_key(), shared.options.clock.now());
-    let log_id = shared.log_id.clone();
-    rows.iter()
-        .filter(|row| row.lives())
-        .filter_map(move |row| {
-            let receipt = row.opened(key.as_ref()?)?;
-            let lives = receipt.ext.expires_at > now;
-            lives.then(|| (row, signed_at(&receipt, &log_id)))
-        })
-}
-
-/// Which of these rows live and are not what the log says they are.
-fn compare(
-    conn: &Connection,
-    shared: &Shared,
-    book: &mut Book,
-    rows: &[Stored],
-) -> Result<Vec<ReceiptId>> {
-    let live: Vec<_> = live(shared, rows).collect();
-    let earliest = live.iter().map(|(_, head)| *head);
-    let Some(from) = earliest.min_by_key(|head| head.size) else {
-        return Ok(Vec::new());
-    };
-    let source = Source {
-        conn,
-        folder: &shared.segments,
-        log_id: &shared.log_id,
-    };
-    let whole = match book.keep_up(source, from) {
-        Ok(whole) => whole.is_ok(),
-        // A segment that is missing or damaged, or a row that is no leaf.
-        Err(Fail::Refused(StoreError::Damaged)) => false,
-        Err(error) => return Err(error),
-    };
-    let keys = &shared.options.seals;
-    let mut void = Vec::new();
-    for (row, _) in live {
-        let id = row.id()?;
-        if !whole || !row.agrees(keys, book.says(&id)) {
-            void.push(id);
-        }
-    }
-    Ok(void)
-}
-
-/// Compares one receipt in the transaction that is about to spend it, with everything that is in the transaction.
-pub(crate) fn contradicts_log(tx: &Tx<'_>, receipt_id: &str) -> Result<bool> {
-    let row = tx
-        .conn
-        .prepare_cached(&format!("{SELECT} WHERE receipt_id = ?1"))?
-        .query_row(params![receipt_id], Stored::read)
-        .optional()?;
-    // A copy: what is not committed yet is not to be remembered.
-    let mut book = tx.shared.book().clone();
-    let rows: Vec<Stored> = row.into_iter().collect();
-    Ok(!compare(tx.conn, tx.shared, &mut book, &rows)?.is_empty())
 }
 
 fn known_blocks(
@@ -460,84 +341,4 @@ pub(crate) fn all_signed(
     let mut select = conn.prepare(&format!("{SELECT} ORDER BY stored_at, receipt_id"))?;
     let rows = select.query_map([], Stored::read)?;
     rows.map(|row| Ok(row?.signed())).collect()
-}
-
-/// Revokes one receipt. What was signed, and whether it was revoked just now; `None` when there is no such receipt.
-pub(crate) fn revoke(tx: &Tx<'_>, receipt: ReceiptId) -> Result<Option<(SignedReceipt, bool)>> {
-    let id = receipt.to_string();
-    let now = revoke_where(tx, "receipt_id = ?1", Some(&id), Actor::Human)? > 0;
-    let mut select = tx
-        .conn
-        .prepare_cached(&format!("{SELECT} WHERE receipt_id = ?1"))?;
-    let mut rows = select.query_map(params![id], Stored::read)?;
-    let row = rows.next().transpose()?;
-    Ok(row
-        .map(|row| row.signed())
-        .transpose()?
-        .map(|row| (row, now)))
-}
-
-/// Revokes everything that leads to a provider: one that comes back under the same id is another one.
-pub(crate) fn revoke_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<()> {
-    revoke_where(
-        tx,
-        "provider_id = ?1",
-        Some(provider.as_str()),
-        Actor::Human,
-    )?;
-    Ok(())
-}
-
-/// Revokes what is not revoked yet, and says so in the log of each receipt that could still be used, or was in use: what
-/// the log has as revoked, no row brings back. Returns how many.
-pub(crate) fn revoke_where(
-    tx: &Tx<'_>,
-    which: &str,
-    value: Option<&str>,
-    by: Actor,
-) -> Result<u64> {
-    let now = tx.now();
-    let rows: Vec<Stored> = tx
-        .conn
-        .prepare_cached(&format!(
-            "{SELECT} WHERE revoked_at IS NULL AND {which} ORDER BY receipt_id"
-        ))?
-        .query_map(params![value], Stored::read)?
-        .collect::<rusqlite::Result<_>>()?;
-    let key = tx.shared.approval_key();
-    for row in &rows {
-        tx.conn
-            .prepare_cached("UPDATE receipts SET revoked_at = ?2 WHERE receipt_id = ?1")?
-            .execute(params![row.receipt_id, now.unix_millis()])?;
-        // One that says under its signature that it allows nothing any more has nothing to lose. Of a row that is no
-        // receipt now nobody knows whether it will be one again, so that it is revoked is said all the same.
-        let receipt = key.as_ref().and_then(|key| row.opened(key));
-        let over = |receipt: &ConsentReceipt| !receipt.approved || receipt.ext.expires_at <= now;
-        if receipt.as_ref().is_some_and(over) {
-            continue;
-        }
-        if let Ok(id) = row.id() {
-            log::append(tx, &revoked(tx, id, receipt.as_ref(), by))?;
-            settle(tx, &row.receipt_id)?;
-        }
-    }
-    Ok(rows.len() as u64)
-}
-
-fn revoked(tx: &Tx<'_>, id: ReceiptId, receipt: Option<&ConsentReceipt>, by: Actor) -> Event {
-    let scope = receipt.map_or_else(EventScope::default, |ConsentReceipt { ext, .. }| {
-        EventScope {
-            principal: Some(ext.principal.clone()),
-            session_id: ext.session_ids.iter().next().cloned(),
-            model_id: ext.destination.model_id.clone(),
-            provider_id: Some(ext.destination.provider_id.clone()),
-            ..EventScope::default()
-        }
-    });
-    let body = Body::Revoked {
-        what: Withdrawn::Receipt,
-        consent_receipt_id: Some(id),
-    };
-    let event_id = EventId::from_entropy(tx.shared.options.entropy.bytes());
-    scope.event(event_id, tx.now(), by, body)
 }

@@ -18,11 +18,12 @@ use crate::{
     context::Context,
     error::{AppError, Exit, Result},
     home,
-    wire::{App, Wiring, behind_by},
+    wire::{App, Wiring},
 };
 
 mod log;
 mod machine;
+mod state;
 
 /// How one thing is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -276,7 +277,7 @@ async fn open(findings: &mut Findings, app: &App) {
             )
             .next("find out who changed home.json, and remove `can_approve` from it");
     }
-    behind(findings, app);
+    state::behind(findings, app);
     let rules = app.engine.rules().len();
     let enrolled = app.enrolment.current().len();
     if rules == 0 {
@@ -288,8 +289,8 @@ async fn open(findings: &mut Findings, app: &App) {
         );
     }
     secrets(findings, app);
-    seals(findings, app).await;
-    receipts(findings, app).await;
+    state::seals(findings, app).await;
+    state::receipts(findings, app).await;
     let records = match ProviderStore::list(&app.store).await {
         Ok(records) => records,
         Err(error) => {
@@ -308,75 +309,6 @@ async fn open(findings: &mut Findings, app: &App) {
     }
     if let Err(error) = app.finish().await {
         findings.failed("log", error.into());
-    }
-}
-
-/// Whether the home is as far as what is noted of it outside.
-fn behind(findings: &mut Findings, app: &App) {
-    if app.behind.is_empty() {
-        findings.ok(
-            "anchor",
-            "the home is as far as what is noted of it outside",
-        );
-    }
-    for behind in &app.behind {
-        findings.wrong("anchor", behind_by(behind)).next(
-            "if you put back a backup, run `handshake init` at a terminal to say so; if not, find out who replaced files in this home",
-        );
-    }
-}
-
-/// Whether what receipts allow is what the log says of them.
-async fn receipts(findings: &mut Findings, app: &App) {
-    let compared = app.store.reconcile(None).await;
-    match compared.map(|void| void + app.revoked) {
-        Ok(0) => findings.ok("receipts", "every receipt is as the log says"),
-        Ok(void) => {
-            findings
-                .wrong(
-                    "receipts",
-                    format!("not as the log says, so they were revoked: {void}"),
-                )
-                .next("find out who changed handshake.db, and approve again what you need");
-        }
-        Err(error) => findings.failed("receipts", error.into()),
-    }
-    match app.store.log_alarms().await {
-        Ok((0, _)) => {}
-        Ok((count, last)) => {
-            let last = last.map_or_else(String::new, |at| format!("; the last one at {at}"));
-            findings.remark(
-                "alarms",
-                format!("something in this home was not as it was left: {count}{last}"),
-            );
-            findings.next("run `handshake log tail -n 1000` to see when, and what it was about");
-        }
-        Err(error) => findings.failed("alarms", error.into()),
-    }
-}
-
-/// Whether everything is as a person, or this program, left it.
-async fn seals(findings: &mut Findings, app: &App) {
-    match app.unsealed().await {
-        Ok(found) if found.is_empty() => {
-            findings.ok("seals", "every record is as it was sealed");
-        }
-        Ok(found) => {
-            for record in found {
-                findings.wrong(
-                    "seals",
-                    format!("{}: {}, so it is not used", record.says(), record.why),
-                );
-                let anew = record.how_to_mend();
-                findings.next(match record.can_be_sealed() {
-                    true => format!(
-                        "if it is as it should be, run `handshake init` at a terminal to seal it; if not, {anew}"
-                    ),
-                    false => anew,
-                });
-            }
-        }
-        Err(error) => findings.failed("seals", error.into()),
     }
 }
 

@@ -54,12 +54,18 @@ fn copy(machine: &Machine, from: &str, to: &str) {
     }
 }
 
+/// What is noted of the home outside it is forgotten, so that what is beside the log has to tell.
+fn forget(machine: &Machine) {
+    fs::remove_dir_all(machine.path("config/handshake/anchors")).expect("something was noted");
+}
+
 const TRIGGERS: &str = "DROP TRIGGER events_stay; DROP TRIGGER checkpoints_stay;";
 
 #[test]
 fn rt_b12_a_log_cut_or_emptied_beside_what_was_approved_is_tampered_with() {
     let machine = Machine::new();
     sent(&machine);
+    forget(&machine);
     let (code, sound) = verify(&machine);
     assert_eq!((code, &sound["verdict"]), (0, &json!("intact")), "{sound}");
     assert_eq!(sound["anchored_by"], "receipt");
@@ -109,6 +115,8 @@ fn rt_b12_a_log_cut_or_emptied_beside_what_was_approved_is_tampered_with() {
             "{report:?}"
         );
         copy(&machine, "sound", "home");
+        // Looking opened what was cut, and noted that.
+        forget(&machine);
     }
     assert_eq!(verify(&machine).0, 0);
 
@@ -139,6 +147,39 @@ fn rt_b12_a_log_cut_or_emptied_beside_what_was_approved_is_tampered_with() {
         !machine.path("home/handshake.db").exists(),
         "looking makes nothing"
     );
+}
+
+/// Nobody approved anything here: only what is noted outside the home tells.
+#[test]
+fn rt_b06_a_log_that_is_behind_what_was_noted_outside_the_home_is_tampered_with() {
+    for keep in [0, 1] {
+        let machine = Machine::new();
+        assert_eq!(machine.json(&["init"]).0, 0);
+        add_local(&machine, "one", "http://127.0.0.1:9");
+        let (code, sound) = verify(&machine);
+        assert_eq!((code, &sound["anchored_by"]), (0, &json!("anchor")));
+        let size = sound["size"].as_u64().expect("a size");
+        assert_eq!(sound["anchored_at"].as_u64(), Some(size));
+        sql(
+            &machine,
+            &format!("{TRIGGERS} DELETE FROM events WHERE seq > {keep}; DELETE FROM checkpoints;"),
+        );
+        let told = |line: &Value| {
+            let found = line["tampering"].as_array().expect("a list").iter();
+            found.clone().any(|found| found["shown_by"] == "anchor")
+        };
+        let (code, line) = verify(&machine);
+        assert_eq!((code, told(&line)), (5, true), "{line}");
+        let (code, report) = machine.json(&["doctor"]);
+        assert_eq!(code, 1, "{report:?}");
+        let report = report[0].to_string();
+        assert!(report.contains("altered after event"), "{report}");
+        let behind = format!("its log had reached event {size}");
+        assert!(report.contains(&behind), "{report}");
+        // Looking opened it, in a new run. What it was behind is not forgotten.
+        let (code, line) = verify(&machine);
+        assert_eq!((code, told(&line)), (5, true), "{line}");
+    }
 }
 
 #[test]

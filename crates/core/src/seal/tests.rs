@@ -1,3 +1,5 @@
+//! Seals: what each says, and what it does not open.
+
 use std::{collections::BTreeMap, sync::Mutex};
 
 use ed25519_dalek::{Signer as _, SigningKey};
