@@ -124,7 +124,11 @@ fn a15_check_url_answers_line_by_line_and_opens_no_home() {
         );
         assert_eq!(answer["code"].as_str().unwrap_or(""), *code, "{line}");
         let private = line["id"] == 12;
-        let needs = if private { json!(["allow_host"]) } else { Value::Null };
+        let needs = if private {
+            json!(["allow_host"])
+        } else {
+            Value::Null
+        };
         assert_eq!(answer["needs"], needs, "{line}");
     }
     assert_eq!(
