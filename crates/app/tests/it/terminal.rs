@@ -93,6 +93,22 @@ impl Terminal {
         }
     }
 
+    /// Whether it still asks for this; `false` when it ended instead.
+    pub fn asks(&mut self, text: &str) -> bool {
+        loop {
+            let ended = self.child.try_wait().expect("waits").is_some();
+            let screen = self.screen();
+            if let Some(at) = screen[self.read..].find(text) {
+                self.read += at + text.len();
+                return true;
+            }
+            if ended {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Types a line. Waits a moment first: what is typed before a question is thrown away by design.
     pub fn type_line(&mut self, line: &str) {
         std::thread::sleep(Duration::from_millis(300));
