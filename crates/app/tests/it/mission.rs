@@ -251,8 +251,8 @@ fn a16_a_person_approves_and_the_call_is_sent_once_with_its_key() {
     let (code, lines) = machine.json(&["log", "verify"]);
     assert_eq!(code, 0, "{lines:?}");
     assert_eq!(
-        lines[0]["anchored_by"], "receipt",
-        "what was approved anchors it"
+        lines[0]["anchored_by"], "anchor",
+        "what is noted outside reaches further than what was approved"
     );
 
     // RT-SECRETS-001: the key and the prompt are in no file of the home or the configuration, and no output.
