@@ -119,7 +119,7 @@ fn capability(pair: &str) -> Result<(Feature, bool)> {
 
 pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
     let model = named(&args.id, &args.model)?;
-    let names = args.answers_as.iter().map(|name| ModelId::new(name));
+    let names = args.answers_as.iter().map(ModelId::new);
     let declared = registry::Declared {
         claims: args.claims()?,
         answers_as: names.collect::<std::result::Result<_, _>>()?,
