@@ -13,6 +13,7 @@ use super::{
     steps::Seen,
 };
 use crate::{
+    control::ControlCall,
     finding::ValidatorError,
     tier::{ModelTier, Residence},
 };
@@ -42,6 +43,7 @@ impl Gate {
             model: request.prepared.envelope().model_id.as_ref(),
             residence: request.context.residence,
             waits: request.context.waits_for_resume,
+            identifies: false,
         };
         let Found {
             judged,
@@ -178,6 +180,7 @@ impl Gate {
             model: request.call.model(),
             residence: Residence::Local,
             waits: false,
+            identifies: matches!(request.call, ControlCall::Identify(_)),
         };
         let id = AttemptId {
             use_id: request.use_id,

@@ -50,6 +50,7 @@ impl Gate {
                 model: envelope.model_id.as_ref(),
                 residence: request.context.residence,
                 waits: request.context.waits_for_resume,
+                identifies: false,
             })
             .await;
         let mut judged = Judged::new(facts);

@@ -35,6 +35,8 @@ pub(super) struct Subject<'a> {
     pub(super) residence: Residence,
     /// Whether the caller waits for the end of a pause.
     pub(super) waits: bool,
+    /// Whether a server on this machine is asked what it is, before anything rests on the record.
+    pub(super) identifies: bool,
 }
 
 impl Subject<'_> {

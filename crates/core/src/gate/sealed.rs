@@ -74,8 +74,12 @@ impl Gate {
             Ok(evidence) => evidence.judge(of.record, keys),
             Err(_) => return SealFact::Unreadable,
         };
-        if let Err(bad) = provider {
-            return broken(SealKind::Provider, bad);
+        match provider {
+            Ok(()) => {}
+            // What is about to be registered or changed is stored in no such revision yet, and whether it may be is asked
+            // of its server first: on this machine alone, with nothing of anybody's and without a secret.
+            Err(BadSeal::Outdated) if of.identifies && of.record.tier == ModelTier::Local => {}
+            Err(bad) => return broken(SealKind::Provider, bad),
         }
         match (of.record.tier, of.purpose) {
             (ModelTier::Local, _) => SealFact::Sealed,

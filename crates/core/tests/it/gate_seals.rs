@@ -131,3 +131,43 @@ async fn rt_b04_a_record_that_was_changed_meanwhile_is_outdated_and_no_alarm() {
     assert_eq!(alarms(&world), 0);
     assert_eq!((older.tier, older.reach), (ModelTier::Local, Reach::Direct));
 }
+
+/// What is about to be registered is stored nowhere yet. Its server may be asked what it is, and nothing else.
+#[tokio::test]
+async fn s38_a_server_is_identified_before_its_provider_is_stored_and_nothing_else_is_asked() {
+    let world = World::new(1);
+    let record = local();
+    world.register(&record).await;
+    let next = Arc::new(ProviderRecord {
+        revision: record.revision + 1,
+        ..(*record).clone()
+    });
+    let asks = |record: &Arc<ProviderRecord>, call| {
+        let envelope = fixture::prepared(record, "m", "")
+            .envelope()
+            .as_ref()
+            .clone();
+        let use_id = UseId::from_entropy(world.memory.bytes());
+        let record = Arc::clone(record);
+        ControlRequest::new(envelope, call, record, Governance::NO_PROFILE, use_id)
+    };
+    let identify = || ControlCall::Identify(0);
+    world
+        .gate
+        .clear_control(asks(&next, identify()))
+        .await
+        .expect("it is asked");
+    let listing = world
+        .gate
+        .clear_control(asks(&next, ControlCall::ListModels))
+        .await;
+    assert_eq!(listing.expect_err("denied").error.code, ErrorCode::Revision);
+    // One that is stored, and not as it was sealed, is not asked that either.
+    let id = record.provider_id.to_string();
+    world.memory.unseal(SealKind::Provider, &id);
+    let broken = world.gate.clear_control(asks(&record, identify())).await;
+    assert_eq!(
+        broken.expect_err("denied").error.code,
+        ErrorCode::HomeUntrusted
+    );
+}
