@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::it::{
     machine::{Machine, Running},
-    mission::{runtime, simulator},
+    mission::{runtime, simulator, with_factor},
 };
 
 pub struct Gateway {
@@ -47,6 +47,15 @@ pub fn serving(machine: Machine) -> Gateway {
     let (code, lines) = machine.json(&["token", "create", "editor"]);
     assert_eq!(code, 0, "{lines:?}");
     let token = lines[0]["token"].as_str().expect("shown once").to_owned();
+    serve(machine, token)
+}
+
+/// The same over a home with an approval passphrase, which a token is not made without.
+pub fn serving_with_factor(machine: Machine) -> Gateway {
+    let (code, screen) = with_factor(&machine, &["--json", "token", "create", "editor"]);
+    assert_eq!(code, 0, "{screen}");
+    let at = screen.find("hsk_").expect("shown once");
+    let token = screen[at..at + 47].to_owned();
     serve(machine, token)
 }
 

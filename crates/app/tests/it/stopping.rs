@@ -11,7 +11,7 @@ use handshake_simulator::{Fault, Model, Reply, Rule, Script, Simulator};
 use serde_json::{Value, json};
 
 use crate::it::{
-    gateway::{Gateway, serve},
+    gateway::{Gateway, serve, serving_with_factor},
     machine::Machine,
     mission::{enrol_cloud, init, runtime, simulator, wait_for_pending, with_factor},
     terminal::Terminal,
@@ -43,11 +43,7 @@ fn cloud_gateway(cloud: &Simulator) -> Gateway {
     let machine = Machine::new();
     init(&machine);
     enrol_cloud(&machine, cloud, KEY);
-    let (code, screen) = with_factor(&machine, &["--json", "token", "create", "editor"]);
-    assert_eq!(code, 0, "{screen}");
-    let at = screen.find("hsk_").expect("shown once");
-    let token = screen[at..at + 47].to_owned();
-    serve(machine, token)
+    serving_with_factor(machine)
 }
 
 fn ask(text: &str, stream: bool) -> String {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{alarms, doctor, refusal, sql};
 use crate::it::{
-    gateway::{Gateway, serving},
+    gateway::{Gateway, serving_with_factor},
     machine::Machine,
     mission::{enrol_cloud, init, runtime, simulator, with_factor},
 };
@@ -35,7 +35,7 @@ fn asks(gateway: &Gateway, text: &str) -> (u16, String) {
 fn rt_b04_a_relay_turned_local_under_a_running_gateway_is_refused() {
     let runtime = runtime();
     let (machine, cloud) = enrolled(&runtime);
-    let gateway = serving(machine);
+    let gateway = serving_with_factor(machine);
     let (status, code) = asks(&gateway, "hello");
     assert_eq!(
         (status, code.as_str()),
