@@ -20,7 +20,7 @@ use crate::{
     context::Context,
     error::{AppError, Exit, Result},
     record::{about, event},
-    widen::{Weight, widen},
+    widen::{self, Weight},
     wire::App,
 };
 
@@ -139,19 +139,16 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         .next(format!("run `handshake provider edit {id}` to change it")));
     }
     let record = checked(&app, draft)?;
+    let weight = weight(&app, &record, None)?;
+    let permit = widen::ask(&app, weight, &format!("register {}", described(&record)))?;
+    // Where a person's word is needed, nobody is contacted before it.
     if !server::admitted(&app, &record).await? {
         server::nobody_there(cx, &record.base_url);
     }
-    let words = format!("register {}", described(&record));
-    let change = (kind(&record), weight(&app, &record, None)?, words.as_str());
-    let permit = widen(
-        &app,
-        change,
-        about(&record.provider_id),
-        None,
-        &record.draft(),
-    )
-    .await?;
+    let (kind, scope) = (kind(&record), about(&record.provider_id));
+    permit
+        .record(&app, kind, scope, None, &record.draft())
+        .await?;
     let registered = registered(&app, &record);
     app.register_providers(vec![record.clone()], permit.approval(), vec![registered])
         .await?;

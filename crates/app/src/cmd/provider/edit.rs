@@ -128,11 +128,7 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         next.revision += 1;
     }
     add::valid(&app, &next)?;
-    if next.revision > before.revision {
-        if !server::admitted(&app, &next).await? {
-            server::nobody_there(cx, &next.base_url);
-        }
-    } else {
+    if next.revision == before.revision {
         super::show::shown(cx.out, &app, &before).await?;
         cx.out
             .line(format!("Nothing to change: {id} already has these values."));
@@ -151,14 +147,17 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         add::described(&next)
     );
     // The whole record is sealed anew, whatever part of it changed.
-    let permit = match widened(&before, &next).or(accepted) {
-        Some(kind) => {
-            let change = (kind, weight, words.as_str());
-            let (was, will) = (before.draft(), next.draft());
-            widen::widen(&app, change, about(&id), Some(&was), &will).await?
-        }
-        None => widen::ask(&app, weight, &words)?,
-    };
+    let permit = widen::ask(&app, weight, &words)?;
+    // Where a person's word is needed, nobody is contacted before it.
+    if !server::admitted(&app, &next).await? {
+        server::nobody_there(cx, &next.base_url);
+    }
+    if let Some(kind) = widened(&before, &next).or(accepted) {
+        let (was, will) = (before.draft(), next.draft());
+        permit
+            .record(&app, kind, about(&id), Some(&was), &will)
+            .await?;
+    }
     app.replace_provider(next.clone(), before.revision, permit.approval())
         .await?;
     record(

@@ -74,15 +74,6 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         })
         .collect();
     if !args.dry_run && !new.is_empty() {
-        let mut silent = 0;
-        for record in &new {
-            silent += usize::from(!server::admitted(&app, record).await?);
-        }
-        match silent {
-            0 => {}
-            1 => server::nobody_there(cx, &"one of the URLs"),
-            many => server::nobody_there(cx, &format!("{many} of the URLs")),
-        }
         let mut weight = Weight::Nothing;
         for record in &new {
             weight = weight.and(add::weight(&app, record, None)?);
@@ -97,6 +88,16 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             words.push_str(&format!("\n  + {}", add::described(record)));
         }
         let permit = widen::ask(&app, weight, &words)?;
+        // Where a person's word is needed, nobody is contacted before it.
+        let mut silent = 0;
+        for record in &new {
+            silent += usize::from(!server::admitted(&app, record).await?);
+        }
+        match silent {
+            0 => {}
+            1 => server::nobody_there(cx, &"one of the URLs"),
+            many => server::nobody_there(cx, &format!("{many} of the URLs")),
+        }
         let mut events = Vec::with_capacity(2 * new.len());
         for record in &new {
             let (kind, scope) = (add::kind(record), about(&record.provider_id));
