@@ -127,7 +127,7 @@ impl Envelope {
     }
 
     /// Whether it carries nothing at all, to a server on this machine: such a question may be asked anywhere at it.
-    fn is_bare(&self) -> bool {
+    pub(crate) fn is_bare(&self) -> bool {
         self.method == Method::Get
             && self.body.is_empty()
             && self.model_id.is_none()

@@ -180,7 +180,8 @@ impl Gate {
             model: request.call.model(),
             residence: Residence::Local,
             waits: false,
-            identifies: matches!(request.call, ControlCall::Identify(_)),
+            identifies: matches!(request.call, ControlCall::Identify(_))
+                && request.envelope.is_bare(),
         };
         let id = AttemptId {
             use_id: request.use_id,

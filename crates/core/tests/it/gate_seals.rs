@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use handshake_core::{
     code::ErrorCode,
     control::ControlCall,
+    envelope::Method,
     gate::{ControlRequest, Outcome, StepName},
     ids::UseId,
     policy::Governance,
@@ -142,7 +144,7 @@ async fn s38_a_server_is_identified_before_its_provider_is_stored_and_nothing_el
         revision: record.revision + 1,
         ..(*record).clone()
     });
-    let asks = |record: &Arc<ProviderRecord>, call| {
+    let full = |record: &Arc<ProviderRecord>, call| {
         let envelope = fixture::prepared(record, "m", "")
             .envelope()
             .as_ref()
@@ -151,7 +153,17 @@ async fn s38_a_server_is_identified_before_its_provider_is_stored_and_nothing_el
         let record = Arc::clone(record);
         ControlRequest::new(envelope, call, record, Governance::NO_PROFILE, use_id)
     };
+    let asks = |record: &Arc<ProviderRecord>, call| {
+        let mut asked = full(record, call);
+        asked.envelope.method = Method::Get;
+        asked.envelope.body = Bytes::new();
+        asked.envelope.model_id = None;
+        asked
+    };
     let identify = || ControlCall::Identify(0);
+    // A question that holds anything is none.
+    let filled = world.gate.clear_control(full(&next, identify())).await;
+    assert_eq!(filled.expect_err("denied").error.code, ErrorCode::Revision);
     let asked = world.gate.clear_control(asks(&next, identify())).await;
     assert!(asked.is_ok(), "it is asked");
     let listing = world
