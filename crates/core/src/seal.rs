@@ -16,7 +16,8 @@ pub use self::{
     evidence::{Evidence, SealBook},
     keys::{Needs, SealKeys},
     thing::{
-        ActiveProfile, AttestedRelay, ContactGrant, EnabledModel, GrantedToken, Revised, Sealable,
+        ActiveProfile, AttestedRelay, CloudPause, ContactGrant, EnabledModel, GrantedToken,
+        Revised, Sealable,
     },
 };
 use crate::{
@@ -48,6 +49,8 @@ pub enum SealKind {
     Relay,
     /// A receipt: what of it was used, and whether it was revoked.
     Receipt,
+    /// Whether a person paused Cloud.
+    Pause,
 }
 
 impl SealKind {
@@ -63,6 +66,7 @@ impl SealKind {
             Self::Token => "token",
             Self::Relay => "relay",
             Self::Receipt => "receipt",
+            Self::Pause => "pause",
         }
     }
 }
@@ -80,6 +84,7 @@ impl SealKind {
             Self::Token => "the client token",
             Self::Relay => "the relay's address",
             Self::Receipt => "the receipt",
+            Self::Pause => "the pause of cloud calls",
         }
     }
 }

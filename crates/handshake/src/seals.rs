@@ -215,6 +215,7 @@ impl Parts {
                     Record::Profile(self.stored_profile().await?),
                     BadSeal::Forged,
                 ),
+                SealKind::Pause => (Record::Pause, BadSeal::Forged),
                 _ => (Record::Token, BadSeal::Forged),
             };
             found.push(unsealed(*kind, id.clone(), why, record));
@@ -301,7 +302,7 @@ impl Parts {
                 Record::Profile(Some(profile)) => {
                     self.activate_profile(profile, approval).await?;
                 }
-                Record::Profile(None) | Record::Token => {}
+                Record::Profile(None) | Record::Token | Record::Pause => {}
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use handshake_core::{
     digest::Digest,
     ids::{KeyId, ProviderId},
     ports::{Epochs, StoreError},
-    time::UtcTime,
+    seal::{CloudPause, SealKeys},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -112,12 +112,13 @@ impl Store {
 }
 
 /// All versions. One that was never set is an error: nothing may be judged by a rule that nobody set.
-pub(crate) fn current(conn: &Connection, provider: &ProviderId) -> Result<Epochs> {
+pub(crate) fn current(conn: &Connection, provider: &ProviderId, keys: &SealKeys) -> Result<Epochs> {
     let revision: Option<i64> = conn
         .prepare_cached("SELECT revision FROM providers WHERE provider_id = ?1")?
         .query_row(params![provider.as_str()], |row| row.get(0))
         .optional()?;
     let key = required(conn, "approval_key")?;
+    let pause = pause(conn, keys)?.said;
     Ok(Epochs {
         policy: codec::id(&required(conn, "policy")?)?,
         provider_revision: codec::unsigned(revision.unwrap_or(0))?,
@@ -128,8 +129,8 @@ pub(crate) fn current(conn: &Connection, provider: &ProviderId) -> Result<Epochs
         rules: codec::id(&required(conn, "rules")?)?,
         enrolled: codec::id(&required(conn, "enrolled")?)?,
         locked: codec::id(&required(conn, "locked")?)?,
-        paused: paused(conn)?,
-        paused_at: paused_at(conn)?,
+        paused: pause.paused,
+        paused_at: pause.paused_at,
         approval_key: if key.is_empty() {
             None
         } else {
@@ -138,31 +139,66 @@ pub(crate) fn current(conn: &Connection, provider: &ProviderId) -> Result<Epochs
     })
 }
 
-/// Whether a person paused Cloud. A database that does not say is damaged, and nobody may take that for a no.
-pub(crate) fn paused(conn: &Connection) -> Result<bool> {
-    Ok(codec::id(&required(conn, PAUSED)?)?)
+/// A pause, as this home is to be run.
+pub(crate) struct Pause {
+    pub(crate) said: CloudPause,
+    /// The rows are not what was last said, so Cloud is paused until a person resumes.
+    pub(crate) edited: bool,
 }
 
-/// When a person last paused Cloud.
-fn paused_at(conn: &Connection) -> Result<Option<UtcTime>> {
-    let text = required(conn, PAUSED_AT)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let millis: i64 = codec::id(&text)?;
-    Ok(Some(codec::time(millis)))
+/// Whether a person paused Cloud. A database that does not say is damaged, and nobody may take that for a no; one that
+/// says something else than the register does was edited, and that is a pause.
+pub(crate) fn pause(conn: &Connection, keys: &SealKeys) -> Result<Pause> {
+    let mut said = stored_pause(conn)?;
+    let statement = said.statement().map_err(|_| StoreError::Failed)?;
+    let register = keys.register();
+    // A register that cannot be read vouches for no row.
+    let edited = match register.knows(&statement.subject()) {
+        Ok(true) => !register.is_in_force(&statement).unwrap_or(false),
+        Ok(false) => said != CloudPause::default(),
+        Err(_) => true,
+    };
+    said.paused |= edited;
+    Ok(Pause { said, edited })
+}
+
+fn stored_pause(conn: &Connection) -> Result<CloudPause> {
+    let at = required(conn, PAUSED_AT)?;
+    let paused_at = match at.as_str() {
+        "" => None,
+        at => Some(codec::time(codec::id(at)?)),
+    };
+    Ok(CloudPause {
+        paused: codec::id(&required(conn, PAUSED)?)?,
+        paused_at,
+    })
 }
 
 /// Pauses or resumes. False where it is so already; a pause in a pause is a later one all the same.
+///
+/// The register learns of it before the rows are committed: what a crash leaves between the two is a pause.
 pub(crate) fn set_paused(tx: &Tx<'_>, pause: bool) -> Result<bool> {
-    let before = paused(tx.conn)?;
-    if pause {
-        set(tx.conn, PAUSED_AT, &tx.now().unix_millis().to_string())?;
+    let keys = &tx.shared.options.seals;
+    let before = self::pause(tx.conn, keys)?;
+    if before.said.paused == pause && !pause {
+        return Ok(false);
     }
-    if before != pause {
-        set(tx.conn, PAUSED, &pause.to_string())?;
+    let mut next = before.said;
+    next.paused = pause;
+    // Nobody knows when Cloud was paused where the rows were edited, so no lease is from after it.
+    if pause || before.edited {
+        next.paused_at = Some(tx.now());
     }
-    Ok(before != pause)
+    let statement = next.statement().map_err(|_| StoreError::Failed)?;
+    keys.register()
+        .change(&[statement], &[])
+        .map_err(codec::seal_error)?;
+    let at = next
+        .paused_at
+        .map_or_else(String::new, |at| at.unix_millis().to_string());
+    set(tx.conn, PAUSED_AT, &at)?;
+    set(tx.conn, PAUSED, &pause.to_string())?;
+    Ok(before.said.paused != pause)
 }
 
 /// Counts a change of the provider's enabled models.

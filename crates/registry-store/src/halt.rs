@@ -1,5 +1,7 @@
 //! Pausing, resuming and stopping: one transaction with the events that say so.
 
+use std::sync::Arc;
+
 use handshake_core::{
     event::{Actor, Body, Event, EventScope, Withdrawn},
     ids::{EventId, Principal},
@@ -59,7 +61,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn is_paused(&self) -> Result<bool, StoreError> {
-        self.read(epochs::paused).await
+        let shared = Arc::clone(self.shared());
+        self.read(move |conn| Ok(epochs::pause(conn, &shared.options.seals)?.said.paused))
+            .await
     }
 }
 

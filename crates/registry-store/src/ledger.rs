@@ -1,5 +1,7 @@
 //! The ledger: spending consent, in one transaction with the attempt's event and a checkpoint.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use handshake_core::{
     event::Body,
@@ -17,8 +19,8 @@ impl EgressLedger for Store {
     async fn epochs(&self, provider: &ProviderId) -> std::result::Result<Epochs, StoreError> {
         // A store that cannot write any more may not answer what a cloud verdict rests on.
         self.shared().healthy()?;
-        let provider = provider.clone();
-        self.read(move |conn| epochs::current(conn, &provider))
+        let (provider, shared) = (provider.clone(), Arc::clone(self.shared()));
+        self.read(move |conn| epochs::current(conn, &provider, &shared.options.seals))
             .await
     }
 
@@ -40,7 +42,8 @@ impl EgressLedger for Store {
 }
 
 fn commit(tx: &Tx<'_>, mut intent: Intent) -> Result<Committed> {
-    let current = epochs::current(tx.conn, &intent.provider_id).map_err(lift)?;
+    let current =
+        epochs::current(tx.conn, &intent.provider_id, &tx.shared.options.seals).map_err(lift)?;
     if current != intent.epochs {
         return Err(LedgerError::Stale.into());
     }

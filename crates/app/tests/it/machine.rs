@@ -63,6 +63,22 @@ impl Machine {
         (output.status.code().unwrap_or(-1), lines)
     }
 
+    /// One call in session `s` that waits for nobody: the exit status, and the code of a refusal.
+    pub fn chat(&self, model: &str, prompt: &str) -> (i32, Value) {
+        let (code, lines) = self.json(&[
+            "chat",
+            "--model",
+            model,
+            "--session",
+            "s",
+            "--wait",
+            "0",
+            prompt,
+        ]);
+        let last = lines.last().cloned().unwrap_or_default();
+        (code, last["error"]["code"].clone())
+    }
+
     /// Starts and keeps running until dropped.
     pub fn start(&self, args: &[&str]) -> Running {
         let child = self

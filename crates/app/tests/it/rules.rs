@@ -26,8 +26,7 @@ struct Said {
 fn said(machine: &Machine, text: &str) -> Said {
     let file = machine.write("text.txt", text);
     let file = file.to_str().expect("a path");
-    let (code, lines) = machine.json(&["chat", "--model", MODEL, "--wait", "0", text]);
-    let call = (code, lines.last().expect("a line")["error"]["code"].clone());
+    let call = machine.chat(MODEL, text);
     let (_, lines) = machine.json(&["explain", "--model", MODEL, text]);
     let explain = lines[0]["gate"]["expected"]["outcome"].clone();
     let (code, lines) = machine.json(&["leak", "scan", file]);
@@ -106,8 +105,10 @@ fn n3_a_rule_that_a_person_switched_off_is_off_everywhere_and_enrolled_secrets_n
 
     // The enrolled key is not found by a rule.
     let prompt = format!("my key is {}", key.text());
-    let (code, lines) = machine.json(&["chat", "--model", MODEL, "--wait", "0", &prompt]);
-    assert_eq!(code, 3, "{lines:?}");
+    assert_eq!(
+        machine.chat(MODEL, &prompt),
+        (3, json!("HSK-403-LEAKAGE-BLOCKED"))
+    );
 
     // Taken back: that only narrows, so nobody is asked.
     machine.write("home/policy.toml", "disabled_rules = []\n");

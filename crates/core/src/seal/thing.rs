@@ -234,3 +234,27 @@ impl Sealable for GrantedToken<'_> {
         true
     }
 }
+
+/// What was last said of a pause of Cloud. Its seal is the register's word alone: whoever takes the row back does not
+/// take that back.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct CloudPause {
+    /// Whether Cloud is paused.
+    pub paused: bool,
+    /// When a person last paused it. It stays when they resume.
+    pub paused_at: Option<UtcTime>,
+}
+
+impl CloudPause {
+    /// There is one for a home.
+    pub const ID: &'static str = "cloud";
+
+    /// What the register keeps of it.
+    ///
+    /// # Errors
+    /// [`NotCanonical`] for a time that has no canonical form.
+    pub fn statement(&self) -> Result<Statement, NotCanonical> {
+        let made_at = self.paused_at.unwrap_or(UtcTime::from_unix_millis(0));
+        Statement::new(SealKind::Pause, Self::ID, 0, self, made_at)
+    }
+}

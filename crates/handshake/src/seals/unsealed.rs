@@ -31,6 +31,7 @@ pub(super) enum Record {
     Contact(ContactGrant),
     Profile(Option<Box<WorkProfile>>),
     Token,
+    Pause,
 }
 
 impl Unsealed {
@@ -61,6 +62,7 @@ impl Unsealed {
             }
             Record::Profile(None) => "the active work profile, missing or unreadable".to_owned(),
             Record::Token => format!("the client token {}", self.id),
+            Record::Pause => "whether cloud calls are paused".to_owned(),
         }
     }
 
@@ -73,13 +75,17 @@ impl Unsealed {
             Record::Model(..) => WidenKind::Model,
             Record::Contact(_) => WidenKind::Contact,
             Record::Profile(_) | Record::Token => WidenKind::Profile,
+            Record::Pause => WidenKind::Resume,
         }
     }
 
     /// Whether a person can seal it as it stands. What cannot be has to be made anew.
     #[must_use]
     pub fn can_be_sealed(&self) -> bool {
-        !matches!(self.record, Record::Profile(None) | Record::Token)
+        !matches!(
+            self.record,
+            Record::Profile(None) | Record::Token | Record::Pause
+        )
     }
 
     /// The command that makes it anew.
@@ -99,6 +105,7 @@ impl Unsealed {
             Record::Contact(_) => format!("run `handshake provider check {id} --grant`"),
             Record::Profile(_) => "run `handshake profile activate ID`".to_owned(),
             Record::Token => format!("run `handshake token revoke {id}`"),
+            Record::Pause => "run `handshake resume`".to_owned(),
         }
     }
 }

@@ -9,7 +9,7 @@ use handshake_core::{
     ports::StoreError,
     profile::RegistryView,
     provider::ProviderRecord,
-    seal::{ActiveProfile, BadSeal, Evidence, GrantedToken, Seal, SealKeys, SealKind},
+    seal::{ActiveProfile, BadSeal, CloudPause, Evidence, GrantedToken, Seal, SealKeys, SealKind},
 };
 use rusqlite::{Connection, Row, params};
 
@@ -65,7 +65,6 @@ impl Loaded {
         let mut view = RegistryView::clone(&before.view);
         if changed.others {
             others(conn, &mut view, keys)?;
-            view.paused = epochs::paused(conn)?;
         }
         let stays = |model: &ModelRef| !changed.providers.contains(&model.provider);
         view.snapshots.retain(|model, _| stays(model));
@@ -126,7 +125,6 @@ fn whole(conn: &Connection, version: i64, keys: &Arc<SealKeys>) -> Result<Loaded
     view.seals.snapshots = seals.into_iter().collect();
     view.seals.enabled = enabled.into_iter().collect();
     others(conn, &mut view, keys)?;
-    view.paused = epochs::paused(conn)?;
     let view = Arc::new(view);
     Ok(Loaded { version, view })
 }
@@ -171,6 +169,12 @@ fn provider(conn: &Connection, view: &mut RegistryView, id: ProviderId) -> Resul
 /// Everything that belongs to no provider. Small, so it is read whole.
 fn others(conn: &Connection, view: &mut RegistryView, keys: &SealKeys) -> Result<()> {
     view.seals.broken.clear();
+    let pause = epochs::pause(conn, keys)?;
+    view.paused = pause.said.paused;
+    if pause.edited {
+        let id = CloudPause::ID.to_owned();
+        view.seals.broken.push((SealKind::Pause, id));
+    }
     (view.profile, view.profile_withheld) = match profiles::active(conn, keys)? {
         Active::None => (None, false),
         Active::Profile(profile) => (Some(Arc::from(profile)), false),

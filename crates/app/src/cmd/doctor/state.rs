@@ -1,5 +1,7 @@
 //! What `doctor` says about the state of the home: how far it is, what its receipts say, what is sealed.
 
+use handshake_core::seal::SealKind;
+
 use super::Findings;
 use crate::wire::{App, behind_by};
 
@@ -55,9 +57,13 @@ pub(super) async fn seals(findings: &mut Findings, app: &App) {
         }
         Ok(found) => {
             for record in found {
+                let instead = match record.kind {
+                    SealKind::Pause => "cloud calls are paused",
+                    _ => "it is not used",
+                };
                 findings.wrong(
                     "seals",
-                    format!("{}: {}, so it is not used", record.says(), record.why),
+                    format!("{}: {}, so {instead}", record.says(), record.why),
                 );
                 let anew = record.how_to_mend();
                 findings.next(match record.can_be_sealed() {

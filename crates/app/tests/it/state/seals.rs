@@ -92,12 +92,7 @@ fn rt_b04_a_relay_turned_local_under_a_running_gateway_is_refused() {
 fn rt_b04_a_model_a_grant_or_a_profile_made_by_hand_allows_nothing() {
     let runtime = runtime();
     let (machine, cloud) = enrolled(&runtime);
-    let chat = |machine: &Machine| {
-        refusal(
-            machine,
-            &["chat", "--model", "cloud/other", "--wait", "0", "hello"],
-        )
-    };
+    let chat = |machine: &Machine| machine.chat("cloud/other", "hello");
     sql(
         &machine,
         "INSERT INTO snapshots (provider_id, model_id, enabled, snapshot, seal, enabled_seal)
@@ -119,16 +114,8 @@ fn rt_b04_a_model_a_grant_or_a_profile_made_by_hand_allows_nothing() {
         "INSERT INTO profiles VALUES ('free', 'nonsense');
          INSERT INTO active_profile (only, profile_id) VALUES (1, 'free')",
     );
-    let call = [
-        "chat",
-        "--model",
-        "cloud/sim-large:latest",
-        "--wait",
-        "0",
-        "hello",
-    ];
     assert_eq!(
-        refusal(&machine, &call),
+        machine.chat("cloud/sim-large:latest", "hello"),
         (3, json!("HSK-403-GOVERNANCE-LOCKED")),
         "nobody knows what the profile would say"
     );
@@ -156,16 +143,8 @@ fn rt_b04_a_home_from_before_there_were_seals_is_sealed_by_its_owner() {
         sql(&machine, &format!("UPDATE {column} = NULL"));
     }
     // As an attack it brings nothing back.
-    let call = [
-        "chat",
-        "--model",
-        "cloud/sim-large:latest",
-        "--wait",
-        "0",
-        "hello",
-    ];
     assert_eq!(
-        refusal(&machine, &call),
+        machine.chat("cloud/sim-large:latest", "hello"),
         (3, json!("HSK-403-HOME-UNTRUSTED"))
     );
     assert_eq!(
@@ -182,7 +161,7 @@ fn rt_b04_a_home_from_before_there_were_seals_is_sealed_by_its_owner() {
         "{screen}"
     );
     assert_eq!(
-        refusal(&machine, &call),
+        machine.chat("cloud/sim-large:latest", "hello"),
         (4, json!("HSK-403-CLOUD-CONSENT-REQUIRED"))
     );
     assert_eq!((cloud.connections(), cloud.bytes_received()), (0, 0));

@@ -9,35 +9,16 @@ use crate::it::{
     mission::{runtime, with_factor},
 };
 
+const MODEL: &str = "cloud/sim-large:latest";
 const PROMPT: &str = "what is the answer";
 
 fn chat(machine: &Machine, prompt: &str) -> (i32, Value) {
-    refusal(
-        machine,
-        &[
-            "chat",
-            "--model",
-            "cloud/sim-large:latest",
-            "--session",
-            "s",
-            "--wait",
-            "0",
-            prompt,
-        ],
-    )
+    machine.chat(MODEL, prompt)
 }
 
 /// Sends one call after a person approved it, or more of the same.
 fn approved(machine: &Machine, lease: bool) {
-    let call = machine.start(&[
-        "--json",
-        "chat",
-        "--model",
-        "cloud/sim-large:latest",
-        "--session",
-        "s",
-        PROMPT,
-    ]);
+    let call = machine.start(&["--json", "chat", "--model", MODEL, "--session", "s", PROMPT]);
     let id = crate::it::mission::wait_for_pending(machine);
     let mut args = vec!["approve", &id];
     if lease {
@@ -99,4 +80,45 @@ fn rt_b05_a_lease_is_neither_revived_nor_refilled_in_the_database() {
     sql(&machine, "UPDATE receipts SET revoked_at = NULL");
     assert_eq!(chat(&machine, PROMPT), asked_again());
     assert_eq!(cloud.requests(), 2);
+}
+
+#[test]
+fn rt_b05_a_pause_is_not_lifted_in_the_database() {
+    let runtime = runtime();
+    let (machine, cloud) = enrolled(&runtime);
+    approved(&machine, true);
+    let paused = (3, json!("HSK-403-GOVERNANCE-LOCKED"));
+    assert_eq!(machine.json(&["pause"]).0, 0);
+    assert_eq!(chat(&machine, PROMPT), paused);
+    for edit in [
+        "UPDATE epochs SET value = 'false' WHERE name = 'paused'",
+        "UPDATE epochs SET value = '' WHERE name = 'paused_at'",
+        "UPDATE epochs SET value = 'true' WHERE name = 'paused'",
+    ] {
+        sql(&machine, edit);
+        assert_eq!(chat(&machine, PROMPT), paused, "{edit}");
+        let wrong = doctor(&machine);
+        assert!(
+            wrong.contains("so cloud calls are paused") && wrong.contains("handshake resume"),
+            "{wrong}"
+        );
+    }
+    assert!(alarms(&machine) > 0);
+    assert_eq!(cloud.requests(), 1, "nothing was sent");
+    assert_eq!(
+        refusal(&machine, &["resume"]),
+        (3, json!("HSK-403-FACTOR-REQUIRED"))
+    );
+    let (code, screen) = with_factor(&machine, &["resume"]);
+    assert_eq!(code, 0, "{screen}");
+    // When the pause was is not known any more, so the lease is from before it.
+    assert_eq!(chat(&machine, PROMPT), asked_again());
+    assert_eq!(cloud.requests(), 1);
+    assert_eq!(doctor(&machine), "");
+    // Put back as it was in the pause, the rows are not what was said last.
+    sql(
+        &machine,
+        "UPDATE epochs SET value = 'true' WHERE name = 'paused'",
+    );
+    assert_eq!(chat(&machine, PROMPT), paused);
 }
