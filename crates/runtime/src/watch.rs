@@ -125,7 +125,20 @@ impl Watch {
     }
 }
 
+/// However a look ends: where nobody looks any more, nobody can say that a receipt still holds.
+struct Looking(Option<Arc<Watch>>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        let Some(watch) = self.0.take() else { return };
+        let mut state = watch.state();
+        state.looking = false;
+        state.live.values().for_each(|live| live.revoked.cancel());
+    }
+}
+
 async fn look_after(watch: Arc<Watch>, sources: Sources) {
+    let mut looking = Looking(Some(Arc::clone(&watch)));
     let mut seen: Option<Arc<RegistryView>> = None;
     let mut saw = Instant::now();
     while let Some((since, fresh)) = watch.wanted() {
@@ -161,4 +174,6 @@ async fn look_after(watch: Arc<Watch>, sources: Sources) {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    // No call ran, and who comes now starts another look.
+    looking.0 = None;
 }

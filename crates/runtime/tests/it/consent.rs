@@ -1,19 +1,22 @@
 //! Waiting for a person.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use handshake_core::{
     chat::TurnEvent,
     code::ErrorCode,
+    consent::ReceiptEvidence,
     event::Body,
-    ids::{ExternalId, Principal, RequestId, SessionId},
-    ports::ApprovalQueue,
+    ids::{ExternalId, Principal, ReceiptId, RequestId, SessionId},
+    ports::{ApprovalQueue, ConsentStore, ReceiptQuery, StoreError},
+    time::UtcTime,
 };
-use handshake_runtime::{CallOptions, ConsentMode};
+use handshake_runtime::{CallOptions, Config, ConsentMode, Runtime};
 use tokio::time::Instant;
 
 use super::{
-    fake::says,
+    fake::{Answer, Step, says, started, text},
     home::{Home, Seen, in_session, seen},
 };
 
@@ -206,4 +209,33 @@ async fn a8_a_storage_failure_is_no_permission() {
     let (whole, ()) = tokio::join!(home.run(home.ask_cloud("hi")), fail);
     whole.failed_with(ErrorCode::Storage);
     assert!(home.fake.sent().is_empty());
+}
+
+/// A store whose answer to what was revoked is a bug.
+struct Dies;
+
+#[async_trait]
+impl ConsentStore for Dies {
+    async fn find(&self, _: &ReceiptQuery) -> Result<Vec<ReceiptEvidence>, StoreError> {
+        Err(StoreError::Failed)
+    }
+
+    async fn revoked_since(&self, _: UtcTime) -> Result<Vec<ReceiptId>, StoreError> {
+        panic!("a bug")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_b08_where_nobody_looks_any_more_what_runs_under_a_receipt_ends() {
+    let mut home = Home::new().await;
+    home.ports.consent = Arc::new(Dies);
+    home.runtime = Runtime::new(home.ports.clone(), Config::default());
+    // The second call is watched too: a look that died is not taken for one that goes on.
+    for _ in 0..2 {
+        let hangs = vec![started(), text("hello"), Step::Hang];
+        home.fake.will([Answer::Stream(hangs)]);
+        let whole = home.run_approved(home.ask_cloud("hi")).await;
+        whole.failed_with(ErrorCode::CloudConsentRequired);
+    }
+    assert_eq!(home.fake.sent().len(), 2);
 }
