@@ -74,6 +74,11 @@ impl adapter::Turn<SseFramer> for Turn {
         self.close(events)
     }
 
+    /// The finish reason stands in a frame of its own, and what was promised is checked after it.
+    fn is_ending(&self) -> bool {
+        self.finish.is_some()
+    }
+
     fn failure(&self, head: &ResponseHead, body: &[u8]) -> CallError {
         failure::answered(head, body, &self.spec)
     }

@@ -136,7 +136,7 @@ pub trait ReplyDecoder: Send {
     fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError>;
 
     /// How many of the bytes pushed so far belong to frames that are complete and decoded, comments included. Never goes
-    /// back. What stands behind the frame that finished the answer, or in a frame that failed, was not looked at and
+    /// back. A frame that announces the end of the answer, and what comes after it, counts with the terminal. What stands behind the frame that finished the answer, or in a frame that failed, was not looked at and
     /// never counts; after a `finish` without an error everything pushed does.
     fn complete(&self) -> usize;
 }

@@ -260,6 +260,8 @@ async fn b4_a_stream_that_breaks_the_clients_schema_does_not_end_well() {
     let said = answer.text();
     assert!(said.contains("HSK-422-STRUCTURED-OUTPUT-INVALID"), "{said}");
     assert!(!said.contains("[DONE]"), "{said}");
+    // A client that stops at the finish reason does not take it for a good end either.
+    assert!(!said.contains(r#""finish_reason":"stop""#), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

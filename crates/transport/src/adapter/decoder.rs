@@ -51,6 +51,13 @@ pub trait Turn<F: Framer>: Send {
     /// The call's terminal failure; `HSK-502-STREAM-TRUNCATED` without evidence of an end.
     fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError>;
 
+    /// Whether a frame announced the end of the answer, and its terminal is still to come. From that frame on the
+    /// bytes count as [complete](ReplyDecoder::complete) with the terminal only: a client that reads them stops at the
+    /// announcement, and what is checked at the end must stand before it.
+    fn is_ending(&self) -> bool {
+        false
+    }
+
     /// The failure that an answer with an error status is.
     fn failure(&self, head: &ResponseHead, body: &[u8]) -> CallError;
 }
@@ -107,7 +114,9 @@ impl<F: Framer, T: Turn<F>> Decoder<F, T> {
                 Err(error) => Some(Err(unframed(error))),
             };
             // Whatever follows the frame that finishes the answer is never looked at, and so never handed on.
-            self.complete = self.framer.complete();
+            if self.finished || !self.turn.is_ending() {
+                self.complete = self.framer.complete();
+            }
             if let Some(over) = over {
                 return over;
             }

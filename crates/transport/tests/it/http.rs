@@ -132,7 +132,7 @@ async fn s21_an_address_outside_the_clearance_is_never_dialled() {
 }
 
 #[tokio::test]
-async fn a_clearance_may_not_be_parked() {
+async fn s18_a_clearance_may_not_be_parked() {
     let server = Capture::start(OK).await;
     let world = World::new(1);
     let record = record(&server.url());

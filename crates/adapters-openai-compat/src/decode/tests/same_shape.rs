@@ -115,6 +115,25 @@ fn a13_a_whole_frame_is_not_held_back_by_the_beginning_of_the_next() {
     assert!(raw[1].is_empty() && got.error.is_some());
 }
 
+/// The finish reason ends the answer for a client, so what is checked at the end is checked before it is handed on.
+#[test]
+fn b4_b5_the_finish_is_handed_on_with_the_terminal_and_not_before() {
+    let text = format!("data: {}\n\n", delta(r#"{"content":"a"}"#));
+    let end = format!("data: {}\n\n", finish("stop"));
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n: ping\n";
+    let done = "data: [DONE]\n\n";
+    let pieces = [&text, &end, usage, done].map(str::as_bytes);
+    let (got, raw) = batches(&same(true), &pieces);
+    assert_eq!(got.finish(), Some(FinishReason::Stop));
+    assert_eq!(raw[0], text.as_bytes());
+    assert!(raw[1].is_empty() && raw[2].is_empty());
+    assert_eq!(raw.concat(), pieces.concat());
+    // Without a sentinel the end of the body is the terminal.
+    let (got, raw) = batches(&same(true), &pieces[..3]);
+    assert_eq!(got.finish(), Some(FinishReason::Stop));
+    assert_eq!(raw.concat(), pieces[..3].concat());
+}
+
 /// Nothing that stands behind the end was looked at, so none of it is handed on.
 #[test]
 fn s20_bytes_behind_the_end_and_of_a_failing_frame_are_not_handed_on() {

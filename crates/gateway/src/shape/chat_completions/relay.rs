@@ -243,15 +243,12 @@ impl Relay {
                 Some(raw) => {
                     return Some(Frame::data(clean(&*self.running.shared.ports.filter, raw)));
                 }
-                None if batch.events.is_empty() => {}
-                // Events whose bytes are missing cannot be passed on in this shape.
+                // Bytes come with their events or after them, with the last one at the latest.
+                None if !last => {}
                 None => {
                     let error = self.running.broken();
                     return Some(self.failed(&Stop::Failed(error)));
                 }
-            }
-            if last {
-                return None;
             }
         }
     }
