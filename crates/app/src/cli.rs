@@ -102,6 +102,11 @@ enum Command {
 }
 
 impl Cli {
+    /// Whether it is a gateway that is started.
+    pub(crate) fn is_serve(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+
     pub(crate) async fn run(self, out: Out) -> Result<Exit> {
         if let Some(format) = self.log_format {
             trace::install(format);

@@ -40,6 +40,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => return usage_error(&usage),
     };
+    if cli.is_serve() {
+        start::keep_little();
+    }
     let out = Out::new(cli.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

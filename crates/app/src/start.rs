@@ -1,5 +1,5 @@
-//! The very start: the process keeps its memory to itself, and its environment is cleaned of what would reach the
-//! transport.
+//! The very start: the process keeps its memory to itself, its environment is cleaned of what would reach the
+//! transport, and a gateway keeps no more memory than it uses.
 
 use std::{
     ffi::OsString,
@@ -33,7 +33,12 @@ pub(crate) fn begin() -> Result<()> {
     // A process keeps its id when it is replaced: whoever finds its own mark was here before.
     let tried = removed().is_some_and(|(by, _)| by == id());
     if !tried {
-        let _gone_on = again(&set);
+        let _gone_on = again(|command| {
+            for name in &set {
+                command.env_remove(name);
+            }
+            command.env(MARK, mark(id(), &set));
+        });
     }
     Err(AppError::new(
         ErrorCode::InvalidConfig,
@@ -46,8 +51,26 @@ pub(crate) fn begin() -> Result<()> {
     .next(format!("run `unset {}` first", set.join(" "))))
 }
 
-/// Replaces this process by itself without these variables. Comes back only where that fails.
-fn again(without: &[&str]) -> io::Error {
+/// What glibc's allocator reads once, when a process starts: by default each thread gets an arena of its own, and what
+/// was freed in one serves no other (benches/README.md, "Memory").
+const ALLOCATOR: [(&str, &str); 2] = [
+    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_TRIM_THRESHOLD_", "131072"),
+];
+
+/// For a process that runs for weeks: one arena, and what is free at its end goes back. Whoever set either variable
+/// knows better. Replaces this process by itself; where that fails it goes on as it is.
+pub(crate) fn keep_little() {
+    let decided = |(name, _): &(&str, &str)| std::env::var_os(name).is_some();
+    if cfg!(all(target_os = "linux", target_env = "gnu")) && !ALLOCATOR.iter().any(decided) {
+        let _gone_on = again(|command| {
+            command.envs(ALLOCATOR);
+        });
+    }
+}
+
+/// Replaces this process by itself, with another environment. Comes back only where that fails.
+fn again(change: impl FnOnce(&mut Command)) -> io::Error {
     let program = match std::env::current_exe() {
         Ok(program) => program,
         Err(error) => return error,
@@ -58,10 +81,7 @@ fn again(without: &[&str]) -> io::Error {
         command.arg0(name);
     }
     command.args(args);
-    for name in without {
-        command.env_remove(name);
-    }
-    command.env(MARK, mark(id(), without));
+    change(&mut command);
     command.exec()
 }
 
