@@ -90,7 +90,7 @@ fn a1_providers_survive_a_restart() {
 }
 
 #[test]
-fn a1_an_export_imports_into_another_home_with_nothing_that_was_granted() {
+fn a1_s53_an_export_imports_into_another_home_with_nothing_that_was_granted() {
     let machine = Machine::new();
     add_local(&machine, "one", "http://127.0.0.1:1");
     add_local(&machine, "two", "http://127.0.0.1:2");

@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_of_a_system_prompt_and_of_tools_is_the_frame() {
+    fn s55_every_place_of_a_system_prompt_and_of_tools_is_the_frame() {
         let frame = |body: &str| {
             let outline = Outline::of(body.as_bytes(), &key()).expect("o");
             (outline.system, outline.tools)

@@ -443,7 +443,7 @@ fn a10_local_only_and_allowed_models_are_hard() {
 }
 
 #[test]
-fn a10_a_fallback_never_leaves_the_roles_bounds_or_the_machine() {
+fn a10_s31_a_fallback_never_leaves_the_roles_bounds_or_the_machine() {
     let fallback = |primary: &str, fallback: &str, edit: fn(&mut Value)| {
         let mut assignment = open(primary);
         assignment["fallback_model_id"] = json!(fallback);

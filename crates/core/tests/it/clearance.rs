@@ -30,6 +30,6 @@ assert_not_implemented!(std::fmt::Display: Cleared, ClearedControl, Secret);
 assert_not_implemented!(AsRef<[u8]>: Secret);
 
 #[test]
-fn a8_a_clearance_cannot_be_forged_copied_or_left_out() {
+fn a8_s18_a_clearance_cannot_be_forged_copied_or_left_out() {
     trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
 }

@@ -33,7 +33,7 @@ fn free_strings(schema: &Value, at: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn a12_no_event_holds_free_text() {
+fn a12_s60_no_event_holds_free_text() {
     let mut found = Vec::new();
     free_strings(schema_for!(RecordedEvent).as_value(), "", &mut found);
     assert_eq!(found, Vec::<String>::new());

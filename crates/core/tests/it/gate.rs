@@ -144,7 +144,7 @@ async fn a7_declared_cloud_and_a_peer_on_loopback_is_refused() {
 }
 
 #[tokio::test]
-async fn a8_locked_denies_without_prompt_or_lookup() {
+async fn a8_s16_locked_denies_without_prompt_or_lookup() {
     type Lock = fn(&World, EgressRequest) -> EgressRequest;
     let locks: [Lock; 3] = [
         |_, request| {
@@ -437,7 +437,7 @@ async fn s44_an_answer_that_wraps_another_address_is_never_dialled() {
 }
 
 #[tokio::test]
-async fn a9_labels_block_alone_and_through_members() {
+async fn a9_s28_labels_block_alone_and_through_members() {
     let low = Some(Label::INLINE);
     let high = Some(Label {
         sensitivity: Sensitivity::High,
@@ -642,7 +642,7 @@ fn control(world: &World, record: &Arc<ProviderRecord>) -> ControlRequest {
 }
 
 #[tokio::test]
-async fn a3_a_cloud_origin_is_not_contacted_without_a_grant() {
+async fn a3_s15_a_cloud_origin_is_not_contacted_without_a_grant() {
     use handshake_core::ports::ContactGrants;
     let (world, record) = (World::new(1), named());
     world.register(&record).await;

@@ -580,7 +580,7 @@ proptest! {
 
     /// No name of a cloud origin is looked up for a payload-free call before a person granted contact.
     #[test]
-    fn a3_contact_is_judged_before_the_look_up(facts in facts()) {
+    fn a3_s16_contact_is_judged_before_the_look_up(facts in facts()) {
         let mut facts = facts;
         facts.peer = PeerFact::Unresolved;
         let outcome = decide(&facts).outcome;

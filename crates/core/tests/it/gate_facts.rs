@@ -313,7 +313,7 @@ async fn d8_the_facts_of_a_body_are_made_once_for_a_call() {
 }
 
 #[test]
-fn d8_a_fact_belongs_to_its_bytes_its_key_and_its_salt() {
+fn d8_s59_a_fact_belongs_to_its_bytes_its_key_and_its_salt() {
     let key = |n| CommitmentKey::new([n; 32]).expect("a key");
     let record = named();
     let prepared = |text| fixture::prepared(&record, "m", text);

@@ -89,7 +89,7 @@ async fn a_lease_covers_more_of_the_same() {
 }
 
 #[tokio::test]
-async fn a_lease_asks_again_for_each_thing_that_is_new_in_kind() {
+async fn s25_a_lease_asks_again_for_each_thing_that_is_new_in_kind() {
     type Edit = fn(&mut serde_json::Value);
     let edits: [(AskReason, Edit); 14] = [
         (AskReason::SystemChanged, |b| {
@@ -149,7 +149,7 @@ async fn a_lease_asks_again_for_each_thing_that_is_new_in_kind() {
 }
 
 #[tokio::test]
-async fn a_lease_asks_again_for_another_destination_model_or_session() {
+async fn s26_a_lease_asks_again_for_another_destination_model_or_session() {
     let (world, record, _) = leased(|lease| lease.ext.destination.revision += 1).await;
     let request = world.egress(&record, prepared_with(&record, |_| {}));
     assert_eq!(asks(&world, request).await, [AskReason::Destination]);
@@ -284,7 +284,7 @@ async fn a_lease_ends_with_its_time() {
 }
 
 #[tokio::test]
-async fn a_lease_ends_with_its_limits_whatever_it_says() {
+async fn s25_a_lease_ends_with_its_limits_whatever_it_says() {
     // Uses.
     let (world, record, _) =
         leased(|lease| lease.ext.lease.as_mut().expect("terms").max_uses = 2).await;

@@ -346,7 +346,7 @@ async fn a8_a_no_outweighs_a_lease_and_a_yes_to_this_very_call_outweighs_a_no() 
 }
 
 #[tokio::test]
-async fn a8_a_demo_receipt_is_good_at_the_demos_own_listener_only() {
+async fn a8_s06_a_demo_receipt_is_good_at_the_demos_own_listener_only() {
     let binding = |listener: &str| {
         Some(DemoBinding {
             listener: listener.parse().expect("an address"),
@@ -401,7 +401,7 @@ async fn a8_an_ask_level_finding_needs_a_look_at_this_very_call() {
 }
 
 #[tokio::test]
-async fn a8_a_block_level_finding_is_not_consentable() {
+async fn a8_s27_a_block_level_finding_is_not_consentable() {
     let world = World::new(1);
     let (request, receipt) = asked(&world, &relay()).await;
     // The very same home, whose rules have become stricter since the person said yes.

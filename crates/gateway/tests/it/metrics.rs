@@ -18,7 +18,7 @@ use super::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s01_metrics_open_to_their_own_token_alone() {
+async fn s01_s66_metrics_open_to_their_own_token_alone() {
     let home = Home::new().await;
     home.token("metrics", "hsk_metrics", |_| {});
     let get = async |path: &str, token: &str| {

@@ -88,7 +88,7 @@ async fn s01_pages_other_hosts_and_sockets_are_turned_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn b12_every_unknown_path_is_a_404_in_the_clients_shape() {
+async fn b12_s23_every_unknown_path_is_a_404_in_the_clients_shape() {
     let (home, _upstream) = home().await;
     for (method, path, status) in [
         ("POST", "/v1/responses", 404),

@@ -66,7 +66,7 @@ async fn a8_a_decision_reaches_who_waits_here_and_in_another_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s9_content_is_sealed_and_gone_once_decided() {
+async fn s09_content_is_sealed_and_gone_once_decided() {
     let world = World::new().await;
     let asked = submission(&world.fakes, "agent", 1);
     world.store.submit(asked.clone()).await.expect("submits");

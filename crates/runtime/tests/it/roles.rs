@@ -159,7 +159,7 @@ async fn rt_b01_a_role_leads_to_no_model_that_a_daemon_forwards() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a10_explain_says_why_and_touches_nothing() {
+async fn a10_s74_explain_says_why_and_touches_nothing() {
     let home = Home::new().await;
     let profile = fixture::profile("one", "cloud/m");
     home.world

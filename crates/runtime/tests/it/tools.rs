@@ -252,7 +252,7 @@ async fn b13_a_turn_makes_eight_calls_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_a_request_makes_sixteen_turns_at_most() {
+async fn b13_s56_a_request_makes_sixteen_turns_at_most() {
     let home = Home::new().await;
     home.fake
         .will((1..=17).map(|n| calls(&[(n, "note.read", json!({ "name": "a" }))])));
@@ -266,7 +266,7 @@ async fn b13_a_request_makes_sixteen_turns_at_most() {
 
 /// A result that nobody labelled, or that is high, stays on the machine.
 #[tokio::test(start_paused = true)]
-async fn a15_rt_tool_001_a_result_without_a_label_does_not_go_to_cloud() {
+async fn a15_s28_s56_rt_tool_001_a_result_without_a_label_does_not_go_to_cloud() {
     for (tool, blocks) in [
         ("note.unlabelled", true),
         ("note.high", true),
