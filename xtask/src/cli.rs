@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Real,
     /// The verifiers of logs against each other.
     VerifyDiff,
+    /// Generated attempts against the gateway.
+    Attack,
     /// What a call costs.
     Bench,
     /// The list of commands.
@@ -87,6 +89,11 @@ pub(crate) const COMMANDS: &[(Command, &str, &str)] = &[
         Command::VerifyDiff,
         "verify-diff",
         "two verifiers of logs agree on broken logs and random edits (--all: 100,000 of them)",
+    ),
+    (
+        Command::Attack,
+        "attack",
+        "250,000 generated attempts against the gateway: nothing leaves that nobody allowed",
     ),
     (
         Command::Bench,

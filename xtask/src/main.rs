@@ -8,6 +8,7 @@
     reason = "a command line program: what it finds goes to stdout, how it gets on to stderr"
 )]
 
+mod attack;
 mod bench;
 mod ci;
 mod cli;
@@ -73,6 +74,7 @@ fn run(cli: &Cli, workspace: &Workspace) -> CheckResult {
         Command::Isolate => isolate::run(workspace),
         Command::Real => real::check(workspace),
         Command::VerifyDiff => verify_diff::run(workspace, cli.all),
+        Command::Attack => attack::run(workspace),
         Command::Bench => bench::run(workspace, &cli.rest),
     }
 }

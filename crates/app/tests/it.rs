@@ -6,6 +6,7 @@
 )]
 
 mod it {
+    mod attack;
     mod check_url;
     mod cut;
     mod doctor;

@@ -26,6 +26,7 @@ pub mod ports;
 pub mod profile;
 pub mod provider;
 pub mod reply;
+pub mod routing;
 pub mod seal;
 pub mod secret;
 pub mod swap;

@@ -8,6 +8,7 @@
 //! - Where the protocol has fixed names, a name that [folds](crate::json::folded) to a known one without being it is
 //!   refused, and so are two names that fold to the same. Schemas, arguments, metadata and what nobody here knows are
 //!   free positions: there only the first rule holds.
+//! - A top-level member that [routes or authenticates](crate::routing) is refused.
 //! - What is read here (`model`, `stream`, bounds of the answer) is of its own type and plainly written, or refused.
 
 mod names;
@@ -101,7 +102,7 @@ impl Verbatim {
     ///
     /// # Errors
     /// `HSK-400-INVALID-REQUEST`, naming the member: no JSON object, no `model` or `messages`, a member that stands
-    /// twice, a name that differs from a known one in its spelling alone, nesting or values beyond the bounds.
+    /// twice or routes, a name that differs from a known one in its spelling alone, nesting or values beyond the bounds.
     pub fn read(shape: Shape, body: Bytes) -> Result<Self, CallError> {
         Self::read_within(shape, body, Bounds::default())
     }

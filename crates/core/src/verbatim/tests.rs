@@ -46,6 +46,29 @@ fn d4_whatever_nobody_here_needs_goes_through() {
     assert!(!needs.images);
 }
 
+/// A server that forwards would take them, on this machine too.
+#[test]
+fn s29_what_routes_or_authenticates_is_refused_in_both_tiers() {
+    for name in [
+        "api_base",
+        "API-Key",
+        "extra_headers",
+        "provider",
+        "pa\u{17f}sword",
+    ] {
+        let (subject, member) = refused(&with(&format!(r#""{name}":{{"x":1}}"#)));
+        assert_eq!(subject, "routing field");
+        assert_eq!(member, Some(name.replace('\u{17f}', "?")));
+    }
+    for absent in [
+        r#""provider":null"#,
+        r#""api_key":false"#,
+        r#""metadata":{"api_key":"x"}"#,
+    ] {
+        assert!(read(&with(absent)).is_ok(), "{absent}");
+    }
+}
+
 #[test]
 fn d4_a_body_changes_in_the_value_of_model_only() {
     let body = Bytes::from_static(
@@ -201,7 +224,7 @@ fn rt_b02_a_name_that_another_reader_takes_for_a_known_one_is_refused() {
         assert_eq!(refused(&with(member)).0, "spelling", "{member}");
     }
     assert_eq!(refused(&with(r#""X":1,"X":2"#)).0, "twice");
-    assert!(read(&with(r#""extraBody":1,"safetySettings":2"#)).is_ok());
+    assert!(read(&with(r#""extraWords":1,"safetySettings":2"#)).is_ok());
 }
 
 #[test]

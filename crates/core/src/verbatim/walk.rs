@@ -10,7 +10,10 @@ use super::{
     names::{self, Names, Wrong},
     place::Place,
 };
-use crate::chat::{Needs, Shape};
+use crate::{
+    chat::{Needs, Shape},
+    routing::is_routing,
+};
 
 /// What is wrong with a body.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -122,6 +125,12 @@ impl<'de> Walk<'_, 'de> {
             }
             (Place::Top, name) if name == self.shape.format_member() => {
                 self.seen.format = Some(self.raw(members, place)?);
+            }
+            // Absent, in other words, is how some clients always send them.
+            (Place::Top, name) if is_routing(name) => {
+                if !matches!(self.raw(members, place)?.get(), "null" | "false") {
+                    return Err(self.fail(Fault::Member("routing field", name.to_owned())));
+                }
             }
             (Place::Top, "reasoning_effort") => {
                 let raw = self.raw(members, place)?.get();

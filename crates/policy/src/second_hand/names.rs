@@ -1,14 +1,6 @@
-//! The names. Compared in their plain form: folded, without `_` and `-`, so that `previousResponseId` and
-//! `Previous-Response-Id` are the same field, and a long s is an s.
+//! The names, compared in their plain form.
 
-use handshake_core::json::folded;
-
-/// The plain form of a name.
-pub(super) fn plain(name: &str) -> String {
-    let mut plain = folded(name).into_owned();
-    plain.retain(|c| !matches!(c, '_' | '-'));
-    plain
-}
+pub(super) use handshake_core::routing::{ROUTING, plain};
 
 /// Fields whose presence reaches beyond the destination. Top level only: the same words are ordinary content further
 /// down.
@@ -73,43 +65,6 @@ pub(super) const TOP_LEVEL: &[&str] = &[
 
 /// Fields of which an empty list or object is the published way to ask for nothing. Some clients always send them.
 pub(super) const EMPTY_IS_NOTHING: &[&str] = &["include", "mcpservers", "metadata", "transforms"];
-
-/// Fields that choose another recipient, or authenticate. Never consentable.
-pub(super) const ROUTING: &[&str] = &[
-    "accesstoken",
-    "allowfallbacks",
-    "apibase",
-    "apikey",
-    "apikeys",
-    "apiversion",
-    "auth",
-    "authorization",
-    "awsaccesskeyid",
-    "awssecretaccesskey",
-    "awssessiontoken",
-    "baseurl",
-    "bearertoken",
-    "credentials",
-    "customllmprovider",
-    "deploymentid",
-    "endpoint",
-    "extrabody",
-    "extraheaders",
-    "extraquery",
-    "headers",
-    "organization",
-    "organizationid",
-    "password",
-    "preset",
-    "project",
-    "projectid",
-    "provider",
-    "providers",
-    "proxy",
-    "router",
-    "routersettings",
-    "vertexcredentials",
-];
 
 /// Types of tools that the caller runs. Every other type is run by the provider, or by whom it asks.
 pub(super) const CLIENT_TOOLS: &[&str] = &["function", "custom"];
