@@ -9,7 +9,11 @@
 
 mod body;
 mod draw;
+mod guess;
+mod kill;
+mod race;
 mod sender;
+mod session;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -99,7 +103,7 @@ impl Field {
                 .model(
                     Model::new(model)
                         .capabilities(&["completion", "tools"])
-                        .context_length(32_768),
+                        .context_length(1_000_000),
                 )
                 .rule(Rule::new(Reply::text("forty-two")))
         };

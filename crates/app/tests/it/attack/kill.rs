@@ -1,0 +1,117 @@
+//! The gateway is killed at any time, and started again.
+
+use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+
+use serde_json::json;
+
+use super::{
+    Field, SYSTEM,
+    body::{self, Attempt},
+    draw::Draw,
+    number,
+    sender::Sender,
+};
+
+const KILLS: u64 = 10;
+const CLIENTS: u64 = 4;
+/// A lease is for 200 calls; it is given anew before it is used up.
+const PER_LEASE: usize = 120;
+
+fn call(field: &Field, n: u64) -> Attempt {
+    let model = if n % 3 == 0 {
+        "llama/small"
+    } else {
+        "cloud/sim-large:latest"
+    };
+    let body = json!({ "model": model, "stream": false, "messages": [
+        { "role": "system", "content": SYSTEM }, { "role": "user", "content": format!("attempt {n}: go on") }] });
+    Attempt::plain(&field.secrets.editor, body.to_string())
+}
+
+#[test]
+fn s24_a_gateway_that_is_killed_at_any_time_loses_nothing_it_said_and_sends_nothing_twice() {
+    let (kills, seed) = (
+        number("HANDSHAKE_KILLS", KILLS),
+        number("HANDSHAKE_SEED", super::SEED),
+    );
+    println!("kills {kills}, seed {seed}");
+    let mut field = Field::new();
+    field.lease();
+    let (mut draw, mut next) = (Draw::new(seed, 0), 0);
+    let acknowledged = Mutex::new(BTreeSet::new());
+    let mut leased_at = field.cloud.received().len();
+    for _ in 0..kills {
+        let stop = Duration::from_millis(20 + draw.next() % 300);
+        let from = next;
+        std::thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let (field, acknowledged) = (&field, &acknowledged);
+                scope.spawn(move || {
+                    let mut sender = Sender::new(&field.gateway.address);
+                    for n in (from + 1 + client..from + 10_000)
+                        .step_by(usize::try_from(CLIENTS).expect("small"))
+                    {
+                        match sender.send(&call(field, n), "0").as_deref() {
+                            Some("200") => {
+                                acknowledged.lock().expect("lock").insert(n);
+                            }
+                            Some(_) => {}
+                            // It is gone.
+                            None => return,
+                        }
+                    }
+                });
+            }
+            std::thread::sleep(stop);
+            let gone = std::process::Command::new("kill")
+                .args(["-9", &field.gateway.running.0.id().to_string()])
+                .status();
+            assert!(gone.expect("kill runs").success());
+        });
+        next += 10_000;
+        field = field.restart();
+        let received = field.cloud.received().len();
+        if received - leased_at > PER_LEASE {
+            field.revoke_all();
+            field.lease();
+            leased_at = field.cloud.received().len();
+        }
+    }
+    let acknowledged = acknowledged.into_inner().expect("lock");
+    let received: Vec<u64> = field
+        .cloud
+        .received()
+        .iter()
+        .filter_map(|it| body::number_in(&it.body))
+        .collect();
+    let once: BTreeSet<u64> = received.iter().copied().collect();
+    assert_eq!(once.len(), received.len(), "nothing is sent twice");
+    let of_cloud = acknowledged.iter().filter(|n| *n % 3 != 0);
+    assert!(
+        of_cloud.clone().all(|n| once.contains(n)),
+        "what was answered was sent"
+    );
+    let machine = field.machine();
+    assert_eq!(machine.json(&["log", "verify"]).0, 0);
+    let (_, events) = machine.json(&["log", "tail", "-n", "1000000"]);
+    let of_kind = |kind: &str| {
+        events
+            .iter()
+            .filter(|event| event["type"] == kind && event["provider_id"] == "cloud")
+            .count()
+    };
+    let (answered, attempts) = (of_cloud.count(), of_kind("call_attempt"));
+    println!(
+        "answered {answered}, sent {}, attempts in the log {attempts}",
+        received.len()
+    );
+    assert!(answered > 0);
+    assert!(
+        of_kind("call_completed") >= answered,
+        "every answer is in the log"
+    );
+    assert!(
+        attempts >= received.len(),
+        "nothing was sent that the log does not know"
+    );
+}
