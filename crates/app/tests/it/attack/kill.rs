@@ -18,7 +18,7 @@ const CLIENTS: u64 = 4;
 const PER_LEASE: usize = 120;
 
 fn call(field: &Field, n: u64) -> Attempt {
-    let model = if n % 3 == 0 {
+    let model = if n.is_multiple_of(3) {
         "llama/small"
     } else {
         "cloud/sim-large:latest"
@@ -86,7 +86,7 @@ fn s24_a_gateway_that_is_killed_at_any_time_loses_nothing_it_said_and_sends_noth
         .collect();
     let once: BTreeSet<u64> = received.iter().copied().collect();
     assert_eq!(once.len(), received.len(), "nothing is sent twice");
-    let of_cloud = acknowledged.iter().filter(|n| *n % 3 != 0);
+    let of_cloud = acknowledged.iter().filter(|n| !n.is_multiple_of(3));
     assert!(
         of_cloud.clone().all(|n| once.contains(n)),
         "what was answered was sent"
