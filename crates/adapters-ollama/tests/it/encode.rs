@@ -313,7 +313,7 @@ fn q156_attachments_that_cannot_be_carried_are_refused() {
 }
 
 #[test]
-fn s36_a_name_that_the_daemon_forwards_is_refused_before_any_byte() {
+fn s36_s37_a_name_that_the_daemon_forwards_is_refused_before_any_byte() {
     for model in [
         "gpt-oss:20b-cloud",
         "x:cloud",

@@ -85,7 +85,7 @@ async fn b13_a_registered_and_granted_tool_runs_and_the_model_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b13_everything_else_is_denied_and_recorded() {
+async fn b13_s45_everything_else_is_denied_and_recorded() {
     let large = "x".repeat(33 * 1024);
     let cases: [(&str, Value, ErrorCode); 8] = [
         ("no.such", json!({ "name": "a" }), ErrorCode::ToolDenied),
