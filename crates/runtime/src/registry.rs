@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use handshake_core::{
     capability::{Capabilities, CapabilitySnapshot, Claims, Provenance},
     code::{ErrorCode, Phase},
-    control::{ControlCall, ControlReport, ModelListing},
+    control::{ControlCall, ControlReport, ModelListing, ServerSeen},
     error::{CallError, SendError},
     event::{Body, CallOutcome, EventScope, HealthState},
     gate::ControlRequest,
@@ -60,7 +60,8 @@ pub(crate) async fn control(
         && !identifies
         && report.identity.admits(&record).is_err()
     {
-        identity::distrust(ports, &record, report.identity.software.clone()).await?;
+        let seen = ServerSeen::first(report.identity.clone());
+        identity::distrust(ports, &record, seen).await?;
         return Err(CallError::new(ErrorCode::TierMismatch, Phase::Decode).about("server"));
     }
     sent.map_err(|SendError { error, in_doubt }| {

@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use serde_json::{Value, json};
 
-use crate::it::machine::Machine;
+use crate::it::machine::{Machine, Running};
 
 const ANSWER: &str = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
 const MODELS: &str = r#"{"object":"list","data":[{"id":"m","object":"model"}]}"#;
@@ -308,4 +309,67 @@ fn s38_an_answer_with_a_forwarders_mark_is_the_last_one() {
             .iter()
             .any(|event| event == "integrity_alarm")
     );
+}
+
+/// Another account takes the port, and answers as the server did that was there.
+#[test]
+fn s39_another_account_on_the_port_waits_for_a_persons_word() {
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65534;
+    if !rustix::process::geteuid().is_root() {
+        println!("only root can start a program of another account: left out");
+        return;
+    }
+    let machine = Machine::new();
+    let program = machine.path("handshake");
+    let copied = std::process::Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_handshake"))
+        .arg(&program)
+        .status();
+    assert!(copied.is_ok_and(|status| status.success()));
+    let folder = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(machine.folder.path(), folder).expect("set");
+    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = free.local_addr().expect("an address").port().to_string();
+    drop(free);
+    let daemon = |account: u32| {
+        let mut command = std::process::Command::new(&program);
+        command
+            .args(["--json", "simulate", "--port", &port])
+            .env_clear()
+            .current_dir("/")
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .uid(account)
+            .gid(account);
+        let mut running = Running(command.spawn().expect("it starts"));
+        let mut line = String::new();
+        let stdout = running.0.stdout.as_mut().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        assert!(line.contains(&port) && !line.contains("error"), "{line}");
+        running
+    };
+    let url = format!("http://127.0.0.1:{port}");
+    let first = daemon(0);
+    assert_eq!(add(&machine, "loc", &url, &["--kind", "ollama"]).0, 0);
+    let (_, models) = machine.json(&["provider", "models", "loc"]);
+    let model = models[0]["model_id"].as_str();
+    let model = format!("loc/{}", model.unwrap_or_else(|| panic!("{models:?}")));
+    assert_eq!(chat(&machine, &model).0, 0);
+    drop(first);
+    let second = daemon(NOBODY);
+    let models = machine.json(&["provider", "models", "loc"]);
+    assert_eq!(models.1[0]["code"], "HSK-403-TIER-MISMATCH", "{models:?}");
+    assert_eq!(
+        chat(&machine, &model),
+        (3, Some(json!("HSK-403-TIER-MISMATCH")))
+    );
+    assert_eq!(
+        machine
+            .json(&["provider", "edit", "loc", "--accept-server"])
+            .0,
+        0
+    );
+    assert_eq!(chat(&machine, &model).0, 0);
+    drop(second);
 }

@@ -23,6 +23,9 @@ pub struct ServerIdentity {
     /// Whether such a server forwards requests.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwards: bool,
+    /// The account of this machine that listens there (a user id), where the platform tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<u32>,
 }
 
 impl ServerIdentity {
@@ -39,6 +42,7 @@ impl ServerIdentity {
             software: more.software.or(less.software),
             kind: more.kind.or(less.kind),
             forwards: more.forwards || less.forwards,
+            account: more.account.or(less.account),
         }
     }
 
@@ -76,10 +80,33 @@ pub struct ServerSeen {
     /// Its software when it was seen first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software: Option<Token>,
+    /// The account that listened there then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<u32>,
     /// Whether a server was seen since that may not stand behind the provider, or another one than at first. Stays until
     /// a person changes the provider or registers it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
+}
+
+impl ServerSeen {
+    /// A server that is seen for the first time.
+    #[must_use]
+    pub fn first(identity: ServerIdentity) -> Self {
+        Self {
+            software: identity.software,
+            account: identity.account,
+            refused: false,
+        }
+    }
+
+    /// Whether it may be the one that was seen first. An account that could be told then and cannot be told now is
+    /// another one.
+    #[must_use]
+    pub fn is(&self, identity: &ServerIdentity) -> bool {
+        let account = self.account.is_none() || self.account == identity.account;
+        account && self.software == identity.software
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +120,35 @@ mod tests {
             software: Some(token(software)),
             kind: kind.map(token),
             forwards,
+            account: None,
         }
+    }
+
+    #[test]
+    fn s39_another_account_is_another_server() {
+        let of = |account| ServerIdentity {
+            account,
+            ..identity("engine", None, false)
+        };
+        for (first, now, same) in [
+            (Some(1000), Some(1000), true),
+            (Some(1000), Some(0), false),
+            (Some(1000), None, false),
+            (None, Some(0), true),
+            (None, None, true),
+        ] {
+            assert_eq!(
+                ServerSeen::first(of(first)).is(&of(now)),
+                same,
+                "{first:?} {now:?}"
+            );
+        }
+        let seen = ServerSeen::first(of(Some(1)));
+        let other = ServerIdentity {
+            account: Some(1),
+            ..identity("other", None, false)
+        };
+        assert!(!seen.is(&other));
     }
 
     fn record(kind: &str, reach: Reach) -> ProviderRecord {

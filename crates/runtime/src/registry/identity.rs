@@ -8,7 +8,7 @@ use handshake_core::{
     control::{ControlCall, ServerIdentity, ServerSeen},
     error::CallError,
     event::Body,
-    ids::{ModelId, Token},
+    ids::ModelId,
     policy::Governance,
     provider::ProviderRecord,
     tier::{ModelTier, Residence},
@@ -74,21 +74,12 @@ pub(super) async fn recognised(
         return Ok(None);
     };
     let first = earlier.cloned();
-    let another = first
-        .as_ref()
-        .is_some_and(|first| first.software != identity.software);
-    if identity.admits(record).is_ok() && !another {
-        return Ok(Some(first.unwrap_or(ServerSeen {
-            software: identity.software,
-            refused: false,
-        })));
+    let same = first.as_ref().is_none_or(|first| first.is(&identity));
+    let seen = first.unwrap_or_else(|| ServerSeen::first(identity.clone()));
+    if same && identity.admits(record).is_ok() {
+        return Ok(Some(seen));
     }
-    distrust(
-        ports,
-        record,
-        first.map_or(identity.software, |first| first.software),
-    )
-    .await?;
+    distrust(ports, record, seen).await?;
     Err(mismatch())
 }
 
@@ -100,11 +91,11 @@ pub(super) async fn recognised(
 pub(crate) async fn distrust(
     ports: &Ports,
     record: &ProviderRecord,
-    software: Option<Token>,
+    seen: ServerSeen,
 ) -> Result<(), CallError> {
     let refused = ServerSeen {
-        software,
         refused: true,
+        ..seen
     };
     let mut news = false;
     for snapshot in known(ports, record).await?.into_values() {
@@ -140,7 +131,7 @@ pub(crate) async fn answered_elsewhere(
     error: &CallError,
 ) -> Result<(), CallError> {
     if error.subject == Some("server") {
-        return distrust(ports, record, None).await;
+        return distrust(ports, record, ServerSeen::default()).await;
     }
     log_of(ports, record).submit(Body::IntegrityAlarm { code: error.code });
     let snapshots = known(ports, record).await?;

@@ -5,6 +5,7 @@
 //! or shows those of another, is not told by this; nothing on a wire can.
 
 mod marks;
+mod owner;
 
 use handshake_core::{
     code::ErrorCode,
@@ -71,6 +72,7 @@ pub(super) async fn answered(
     response: Response,
 ) -> Result<ControlReport, CallError> {
     let path = asked(record, number).map_or("", |(_, path)| path);
+    let peer = response.peer();
     let found = (200..300).contains(&response.head.status);
     let head = of_headers(response.headers());
     let body = match found {
@@ -82,10 +84,14 @@ pub(super) async fn answered(
         .software
         .as_ref()
         .is_some_and(|software| EMULATORS.contains(&software.as_str()));
-    let identity = match emulates && !body.forwards {
+    let mut identity = match emulates && !body.forwards {
         true => head,
         false => head.join(body),
     };
+    // The first answer is enough: what follows comes over the same connection.
+    if number == 0 {
+        identity.account = peer.and_then(owner::of);
+    }
     Ok(ControlReport {
         identity,
         ..ControlReport::default()
@@ -97,6 +103,7 @@ fn identity(mark: &Mark) -> ServerIdentity {
         software: Token::new(mark.software).ok(),
         kind: mark.kind.and_then(|kind| Token::new(kind).ok()),
         forwards: mark.forwards,
+        ..ServerIdentity::default()
     }
 }
 

@@ -106,6 +106,11 @@ impl Response {
         })
     }
 
+    /// Who answered.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.body.remote_addr()
+    }
+
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.body.headers()
     }
