@@ -146,11 +146,11 @@ impl Home {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .arg("--json")
+            .args(["--json", "--trust-dir"])
+            .arg(self.around.join("config/handshake"))
             .args(args)
             .env_clear()
             .env("HOME", self.around.join("user"))
-            .env("XDG_CONFIG_HOME", self.around.join("config"))
             .env("HANDSHAKE_HOME", self.around.join("home"))
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .current_dir(&self.around)

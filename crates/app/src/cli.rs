@@ -30,6 +30,12 @@ pub(crate) struct Cli {
     /// Use this home [default: $HANDSHAKE_HOME, or the platform's data directory].
     #[arg(long, global = true, value_name = "DIR")]
     home: Option<PathBuf>,
+    /// Keep the list of trusted homes here [default: in the account's settings].
+    ///
+    /// For tests and unusual setups. Whoever chooses this directory decides which homes are trusted, so no environment
+    /// variable sets it, and the default comes from the account database, not from HOME or XDG_CONFIG_HOME.
+    #[arg(long, global = true, value_name = "DIR")]
+    trust_dir: Option<PathBuf>,
     /// Write the steps of each call to standard error.
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -43,6 +49,9 @@ enum Command {
     Demo(cmd::demo::Args),
     /// Create the home, or confirm a changed policy.toml.
     Init(cmd::init::Args),
+    /// Set the approval passphrase and the recovery code of the home.
+    #[command(subcommand)]
+    Home(cmd::home::Command),
     /// Register providers and manage their models.
     #[command(subcommand)]
     Provider(cmd::provider::Command),
@@ -111,10 +120,11 @@ impl Cli {
         if let Some(format) = self.log_format {
             trace::install(format);
         }
-        let cx = Context::new(out, self.home);
+        let cx = Context::new(out, self.home, self.trust_dir);
         match self.command {
             Command::Demo(args) => cmd::demo::run(&cx, args).await,
             Command::Init(args) => cmd::init::run(&cx, args).await,
+            Command::Home(command) => cmd::home::run(&cx, command).await,
             Command::Provider(command) => cmd::provider::run(&cx, command).await,
             Command::Secret(command) => cmd::secret::run(&cx, command).await,
             Command::Profile(command) => cmd::profile::run(&cx, command).await,

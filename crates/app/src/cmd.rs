@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod halt;
 pub(crate) mod help;
+pub(crate) mod home;
 pub(crate) mod init;
 pub(crate) mod leak;
 pub(crate) mod log;

@@ -1,17 +1,22 @@
 //! Asking a person for a passphrase: at the controlling terminal, without echo, never from argv, the
 //! environment or a pipe.
 
-use std::io::IsTerminal;
+use std::io::{BufRead, IsTerminal, Write};
 
 use handshake_core::{
     code::{ErrorCode, Phase},
     secret::Secret,
 };
 
-use handshake_llm::parts::{VaultError, weakness};
+use handshake_llm::parts::{Given, VaultError, weakness};
 use zeroize::Zeroizing;
 
-use crate::error::{AppError, Result};
+use crate::{
+    error::{AppError, Result},
+    out::printable,
+};
+
+pub(crate) mod code;
 
 /// Whether a person sits at this process's terminal.
 pub(crate) fn at_terminal() -> bool {
@@ -24,6 +29,59 @@ pub(crate) fn at_terminal() -> bool {
 /// `HSK-403-FACTOR-REQUIRED` without a terminal.
 pub(crate) fn ask(question: &str) -> Result<Secret> {
     typed(question).map(secret)
+}
+
+/// A factor that a person typed: the passphrase, or the recovery code in its place.
+#[derive(Debug)]
+pub(crate) enum Typed {
+    Passphrase(Secret),
+    Recovery(Secret),
+}
+
+impl Typed {
+    /// Asks for the passphrase; whoever enters nothing is asked for the recovery code.
+    ///
+    /// # Errors
+    /// `HSK-403-FACTOR-REQUIRED` without a terminal, and where neither was entered.
+    fn ask(question: &str) -> Result<Self> {
+        let passphrase = ask(question)?;
+        if !passphrase.is_empty() {
+            return Ok(Self::Passphrase(passphrase));
+        }
+        let code = ask("Recovery code: ")?;
+        match code.is_empty() {
+            true => Err(required("nothing was entered, so nothing was changed")),
+            false => Ok(Self::Recovery(code)),
+        }
+    }
+
+    pub(crate) fn given(&self) -> Given<'_> {
+        match self {
+            Self::Passphrase(secret) => Given::Passphrase(secret),
+            Self::Recovery(secret) => Given::Recovery(secret),
+        }
+    }
+}
+
+/// Asks for the passphrase or the recovery code until one does, up to three times. The question is told how to give the
+/// code.
+///
+/// # Errors
+/// `HSK-403-FACTOR-REQUIRED` without a terminal, and what `attempt` ends in.
+pub(crate) fn either<T, E: Into<AppError>>(
+    question: &str,
+    mut attempt: impl FnMut(Given<'_>) -> std::result::Result<T, E>,
+) -> Result<T> {
+    let mut tries = Tries::new(printable(&format!(
+        "{question} (leave empty to give the recovery code): "
+    )));
+    loop {
+        let typed = tries.ask_with(Typed::ask)?;
+        match attempt(typed.given()) {
+            Ok(done) => return Ok(done),
+            Err(error) => tries.wrong(error.into())?,
+        }
+    }
 }
 
 /// Asks up to three times: a slip of the finger is no reason to begin anew.
@@ -46,6 +104,10 @@ impl Tries {
     /// # Errors
     /// `HSK-403-FACTOR-REQUIRED` without a terminal.
     pub(crate) fn ask(&mut self) -> Result<Secret> {
+        self.ask_with(ask)
+    }
+
+    fn ask_with<T>(&mut self, ask: impl FnOnce(&str) -> Result<T>) -> Result<T> {
         self.left -= 1;
         ask(&self.question)
     }
@@ -64,12 +126,22 @@ impl Tries {
                 Err(required("wrong passphrase, three times").next("run the command again"))
             }
             (true, _) => {
-                self.question = "Wrong passphrase. Try again: ".to_owned();
+                let code = " (leave empty to give the recovery code)";
+                let code = if self.question.contains(code) {
+                    code
+                } else {
+                    ""
+                };
+                self.question = format!("Wrong passphrase. Try again{code}: ");
                 Ok(())
             }
         }
     }
 }
+
+/// What a new approval passphrase is, in the question for one.
+pub(crate) const NEW: &str =
+    "an approval passphrase of at least 12 characters (asked for at every approval)";
 
 /// Asks for a new passphrase, twice. One that is easy to guess is asked for again.
 ///
@@ -96,6 +168,20 @@ pub(crate) fn ask_new(name: &str) -> Result<Secret> {
     )
 }
 
+/// A word that somebody types at the terminal, in plain sight. It proves nothing but that they read the question.
+pub(crate) fn word(question: &str) -> String {
+    let mut stderr = std::io::stderr().lock();
+    // A terminal that cannot be written to cannot answer either.
+    let _asked = stderr
+        .write_all(printable(question).as_bytes())
+        .and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    match std::io::stdin().lock().read_line(&mut answer) {
+        Ok(_) => answer.trim().to_owned(),
+        Err(_) => String::new(),
+    }
+}
+
 fn required(message: &str) -> AppError {
     AppError::new(ErrorCode::FactorRequired, Phase::Input, message)
 }
@@ -104,21 +190,25 @@ fn secret(text: Zeroizing<String>) -> Secret {
     Secret::new(text.as_bytes().to_vec())
 }
 
-fn typed(question: &str) -> Result<Zeroizing<String>> {
-    if !at_terminal() {
-        return Err(required(
-            "the approval passphrase must be entered at a terminal",
-        ));
-    }
+/// Typed ahead is not typed as an answer. A terminal that cannot be flushed still asks.
+fn forget_what_was_typed_ahead() {
     let tty = rustix::fs::open(
         "/dev/tty",
         rustix::fs::OFlags::RDWR,
         rustix::fs::Mode::empty(),
     );
     if let Ok(tty) = tty {
-        // Typed ahead is not typed as an answer. A terminal that cannot be flushed still asks.
         let _kept = rustix::termios::tcflush(&tty, rustix::termios::QueueSelector::IFlush);
     }
+}
+
+fn typed(question: &str) -> Result<Zeroizing<String>> {
+    if !at_terminal() {
+        return Err(required(
+            "the approval passphrase must be entered at a terminal",
+        ));
+    }
+    forget_what_was_typed_ahead();
     rpassword::prompt_password(question)
         .map(Zeroizing::new)
         .map_err(|_| required("no passphrase was entered"))

@@ -86,7 +86,7 @@ pub(crate) fn ask(app: &App, weight: Weight, words: &str) -> Result<Permit> {
                 Phase::Gate,
                 format!("cannot {short}: this home has no approval passphrase"),
             )
-            .next("run `handshake init --home DIR` at a terminal to create a home that has one")),
+            .next("run `handshake home passphrase` at a terminal to set one")),
         };
     }
     // Chosen a moment ago, in this process, twice: asking a third time would tell nothing more.
@@ -121,8 +121,8 @@ pub(crate) fn with_passphrase(app: &App, passphrase: &Secret) -> Result<Permit> 
     Ok(Permit(Some(app.vault.approve(Some(passphrase))?)))
 }
 
-/// A person's word at the terminal, for trusting a home: its own passphrase would only say that whoever made it
-/// trusts it.
+/// What a person gave was asked for and checked by whoever calls this: the factor of another home, or of this one where
+/// it does not seal anything, or their word where nobody holds a factor.
 pub(crate) fn confirmed_in_person() -> Permit {
     Permit(None)
 }

@@ -1,6 +1,6 @@
 //! The facade, as commands hold it.
 
-use std::{ops::Deref, path::Path};
+use std::ops::Deref;
 
 use handshake_core::ids::ExternalId;
 use handshake_llm::{
@@ -39,18 +39,20 @@ impl Deref for App {
 }
 
 impl App {
-    /// Opens the home, or makes it, and wires everything.
-    pub(crate) async fn open(path: &Path, wiring: Wiring) -> Result<Self> {
-        Self::wire(home::open_or_make(path)?, wiring).await
-    }
-
     /// Wires everything over an open home.
     pub(crate) async fn wire(home: Home, wiring: Wiring) -> Result<Self> {
         let passphrase = home::passphrase(&home)?;
         let handshake = Handshake::wire(home, wiring, passphrase.as_ref()).await?;
+        // On the terminal in any case: they are not this command's result.
         if let Some(behind) = handshake.parts().behind.last() {
-            // On the terminal in any case: it is not this command's result.
             warn(&behind_by(behind), "run `handshake doctor`");
+        }
+        if handshake.parts().home.disturbed() > 0 {
+            let message = "another home was put, or was tried to be put, in the place of a trusted one, at this path";
+            warn(
+                message,
+                "run `handshake doctor`, and find out who did that if it was not you",
+            );
         }
         Ok(Self(handshake))
     }

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
 /// Opens a home in a folder of its own, registers the server, and prints the answer as it comes.
 pub async fn first_call(dir: &Path, url: &str, model: &str, ask: &str) -> Result<String, Error> {
     let home = Handshake::builder().home(dir.join("home"));
-    let handshake = home.config_dir(dir.join("config")).open().await?;
+    let handshake = home.trust_dir(dir.join("config")).open().await?;
     handshake
         .add_local_provider("local", "ollama", url, None)
         .await?;

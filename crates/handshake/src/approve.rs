@@ -20,8 +20,8 @@ use handshake_core::{
 };
 
 use crate::{
+    account::account,
     error::{Error, Result},
-    facade::account,
     wire::Parts,
 };
 

@@ -13,11 +13,11 @@ use handshake_vault::KdfParams;
 use zeroize::Zeroizing;
 
 use crate::{
+    account::default_trust_dir,
     error::{Error, Result},
     facade::Handshake,
     home::{Home, Making, default_path},
     strength::weakness,
-    trust,
     wire::Wiring,
 };
 
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Default)]
 pub struct Builder {
     home: Option<PathBuf>,
-    config: Option<PathBuf>,
+    trust_dir: Option<PathBuf>,
     approval: Option<Zeroizing<String>>,
     vault: Option<Secret>,
     wiring: Wiring,
@@ -39,10 +39,11 @@ impl Builder {
         self
     }
 
-    /// The directory that holds the list of trusted homes and their key files; the user's own where none is named.
-    /// It must lie outside the home: a copy of a home is not trusted because it says so itself.
-    pub fn config_dir(mut self, path: impl Into<PathBuf>) -> Self {
-        self.config = Some(path.into());
+    /// The directory that holds the list of trusted homes and their key files; the one of this account where none is
+    /// named, whatever the environment says. Take it from nothing that another could have set. It must lie outside the
+    /// home: a copy of a home is not trusted because it says so itself.
+    pub fn trust_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.trust_dir = Some(path.into());
         self
     }
 
@@ -91,16 +92,18 @@ impl Builder {
     /// approval passphrase that is too weak, and what the vault and the store say.
     pub async fn open(self) -> Result<Handshake> {
         let path = self.home.map_or_else(default_path, Ok)?;
-        let config = self.config.map_or_else(trust::config_dir, Ok)?;
-        let home = match Home::open_in(&path, &config)? {
+        let trust_dir = self.trust_dir.map_or_else(default_trust_dir, Ok)?;
+        let home = match Home::open(&path, &trust_dir)? {
             Some(home) => home,
             None => {
                 let approval = self.approval.map(strong).transpose()?;
                 let making = Making {
                     approval: approval.as_ref(),
+                    recovery: false,
                     kdf: KdfParams::STANDARD,
+                    in_place_of: None,
                 };
-                Home::make_in(&path, &config, &making)?
+                Home::make(&path, &trust_dir, &making)?
             }
         };
         Handshake::wire(home, self.wiring, self.vault.as_ref()).await

@@ -7,10 +7,7 @@ use handshake_core::{
     chat::{ChatRequest, Message, Role, Target},
     code::{ErrorCode, Phase},
     event::{Actor, Body, EventScope, WidenKind},
-    ids::{
-        EventId, ExternalId, MessageId, ModelRef, Principal, PrincipalKind, ProviderId, SessionId,
-        Token, TraceId,
-    },
+    ids::{EventId, MessageId, ModelRef, ProviderId, SessionId, Token, TraceId},
     ports::{EntropyExt, FlightRecorderExt, ProviderStore, RegistryFeed},
     provider::{ProviderDraft, ProviderRecord},
     seal::Needs,
@@ -20,6 +17,7 @@ use handshake_core::{
 use handshake_runtime::{CallHandle, CallOptions, Runtime, registry};
 
 use crate::{
+    account::account,
     approve::Approver,
     builder::Builder,
     error::{Error, Result},
@@ -31,20 +29,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Handshake {
     parts: Arc<Parts>,
-}
-
-/// The person at this account, as receipts and events name them: the OS account, never a request's word.
-#[must_use]
-pub fn account() -> Principal {
-    let uid = rustix::process::getuid().as_raw();
-    let name = std::env::var("USER")
-        .ok()
-        .and_then(|name| ExternalId::new(name).ok());
-    let fallback = || ExternalId::new(format!("uid-{uid}")).expect("digits and letters");
-    Principal {
-        kind: PrincipalKind::Terminal,
-        name: name.unwrap_or_else(fallback),
-    }
 }
 
 impl Handshake {

@@ -17,8 +17,9 @@ use handshake_registry_store::Store;
 use tokio::task::JoinHandle;
 
 use crate::{
+    account::account,
     error::{Error, Result},
-    facade::{Handshake, account},
+    facade::Handshake,
     wire::Parts,
 };
 

@@ -1,30 +1,32 @@
 //! The home: where everything of one installation lives. Trusted by path, install and approval key.
 
 use std::{
-    fs,
-    io::Write,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
-use handshake_core::{
-    code::{ErrorCode, Phase},
-    ports::EntropyExt,
-    secret::Secret,
-};
-use handshake_vault::{
-    Approval, ApprovalFactor, KdfParams, NewVault, Unlock, Vault, create_key_file,
-};
-use serde::{Deserialize, Serialize};
+use handshake_core::{code::ErrorCode, ids::KeyId, ports::Clock, secret::Secret, time::UtcTime};
+use handshake_vault::{Approval, KdfParams, RecoveryCode, Vault};
 
+pub use self::{
+    key::OpensWith,
+    place::{Handover, Holder, Place},
+};
 use crate::{
-    clock::{OsEntropy, SystemClock},
+    clock::SystemClock,
     error::{Error, Result},
-    trust::{self, TrustList, TrustedHome},
+    trust::{self, Held, TrustList, TrustedHome},
 };
 
-/// A home that is trusted, and this process's run of it.
+mod claim;
+mod files;
+mod key;
+mod make;
+mod place;
+
+use self::claim::Claim;
+
+/// A home that is trusted, or is about to be, and this process's run of it.
 #[derive(Debug)]
 pub struct Home {
     /// Its folder, through no link.
@@ -37,31 +39,35 @@ pub struct Home {
     pub(crate) claims_no_factor: bool,
     /// The approval key, where this process made the home and a person chose its passphrase a moment ago.
     chosen: Mutex<Option<Approval>>,
+    /// The recovery code, where this process made the home with one.
+    code: Mutex<Option<RecoveryCode>>,
     /// Whether more is noted of it outside.
     pub(crate) anchored: bool,
-    /// Where that is, and the list of trusted homes.
+    /// How often its place was found taken, or a wrong factor was given for it, since it was opened last; and once where
+    /// it takes the place of another home itself.
+    pub(crate) disturbed: u32,
+    /// Where the list of trusted homes is, and what is noted of them.
     pub(crate) trust_dir: PathBuf,
     key_file: PathBuf,
-}
-
-/// `home.json`.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct HomeFile {
-    install_id: String,
-    /// Written by earlier versions. It grants nothing: whether there is a factor stands in the vault, where nobody
-    /// can change it unseen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    can_approve: Option<bool>,
+    /// The approval key that it is trusted with.
+    approval_key: KeyId,
+    /// What the list says of it. `None` where it is not listed yet.
+    listed: Option<TrustedHome>,
+    /// How it comes to be listed, where it is not.
+    claim: Claim,
 }
 
 /// How a home is made.
 #[derive(Debug)]
 pub struct Making<'a> {
-    /// The approval passphrase; `None` makes a home in which nobody can approve anything.
+    /// The approval passphrase; `None` makes a home in which nobody can approve anything until a person sets one.
     pub approval: Option<&'a Secret>,
+    /// Whether a recovery code is made with it. It is shown to that person, and kept nowhere.
+    pub recovery: bool,
     /// How costly it is to guess the passphrase.
     pub kdf: KdfParams,
+    /// The leave of whoever holds the home that was trusted at this path before.
+    pub in_place_of: Option<Handover>,
 }
 
 /// The home of this user: `HANDSHAKE_HOME`, or the platform's data directory.
@@ -86,193 +92,51 @@ pub fn default_path() -> Result<PathBuf> {
         })
 }
 
-fn untrusted(message: &str, path: &Path) -> Error {
-    Error::new(
-        ErrorCode::HomeUntrusted,
-        Phase::Input,
-        format!("{message}: {}", path.display()),
-    )
-    .next(format!(
-        "run `handshake init --home {}` at a terminal if the home is yours",
-        path.display()
-    ))
-}
-
-fn failed(message: &'static str) -> impl Fn(std::io::Error) -> Error {
-    move |_| Error::new(ErrorCode::Storage, Phase::Storage, message)
-}
-
 impl Home {
-    /// Opens a home that is there and trusted. `Ok(None)` when there is none yet.
+    /// Opens a home that is there and trusted. `Ok(None)` when there is none yet, and none is trusted at its path. The
+    /// list of trusted homes lies in `trust_dir`: [`default_trust_dir`](crate::parts::default_trust_dir), but for
+    /// tests.
     ///
     /// # Errors
-    /// `HSK-403-HOME-UNTRUSTED` when this user neither made nor trusted it.
-    pub fn open(path: &Path) -> Result<Option<Self>> {
-        Self::open_in(path, &trust::config_dir()?)
-    }
-
-    /// The same with another configuration directory.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_in(path: &Path, config: &Path) -> Result<Option<Self>> {
-        let path = absolute(path)?;
-        if !path.join("home.json").exists() {
+    /// `HSK-403-HOME-UNTRUSTED` when this user neither made nor trusted it, or another one was trusted there.
+    pub fn open(path: &Path, trust_dir: &Path) -> Result<Option<Self>> {
+        let place = Place::at(path, trust_dir)?;
+        if place.is_free() && !place.has_home() {
             return Ok(None);
         }
-        let list = TrustList::load(config)?;
-        let file = read_home_file(&path)?;
-        let summary = Vault::inspect(&path.join("vault.hskv"))?;
-        let trusted = list
-            .find(&path)
-            .filter(|t| {
-                t.install_id == file.install_id && t.approval_key == *summary.approval_key.id()
-            })
-            .cloned()
-            .ok_or_else(|| untrusted("this home was not created or trusted by you", &path))?;
-        let boot_id = trust::boot_id();
-        let run = if trusted.boot_id == boot_id {
-            trusted.run
-        } else {
-            trusted.run + 1
+        let Some((mut trusted, there)) = place.trusted() else {
+            place.note_what_stands_there();
+            return Err(place.refusal());
         };
-        if run != trusted.run {
-            TrustList::change(config, |list| {
-                list.put(TrustedHome {
-                    run,
-                    boot_id,
-                    ..trusted.clone()
-                });
+        let boot_id = trust::boot_id();
+        if trusted.boot_id != boot_id {
+            let now = SystemClock::new(0).now();
+            trusted.run += 1;
+            trusted.boot_id = boot_id;
+            TrustList::change(place.trust_dir(), |list| {
+                list.put(trusted.clone(), now);
                 Ok(())
             })?;
         }
-        let key_file = key_file(config, &file.install_id);
-        Ok(Some(Self {
-            path,
-            install_id: file.install_id,
-            run,
-            claims_no_factor: file.can_approve == Some(false),
+        Ok(Some(Self::of(&place, there, trusted)))
+    }
+
+    fn of(place: &Place, there: &files::There, trusted: TrustedHome) -> Self {
+        Self {
+            path: trusted.path.clone(),
+            install_id: trusted.install_id.clone(),
+            run: trusted.run,
+            claims_no_factor: there.claims_no_factor,
             chosen: Mutex::default(),
+            code: Mutex::default(),
             anchored: trusted.anchored,
-            trust_dir: config.to_owned(),
-            key_file,
-        }))
-    }
-
-    /// Makes a home where none is.
-    ///
-    /// # Errors
-    /// `HSK-400-INVALID-CONFIG` for a folder that is not empty; `HSK-500-STORAGE`.
-    pub fn make(path: &Path, making: &Making<'_>) -> Result<Self> {
-        Self::make_in(path, &trust::config_dir()?, making)
-    }
-
-    /// The same with another configuration directory: the demo leaves nothing behind in the real one.
-    ///
-    /// # Errors
-    /// As [`make`](Self::make).
-    pub fn make_in(path: &Path, config: &Path, making: &Making<'_>) -> Result<Self> {
-        let path = absolute(path)?;
-        let busy = fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some());
-        if busy {
-            return Err(Error::usage(
-                ErrorCode::InvalidConfig,
-                format!(
-                    "cannot create a home in a directory that is not empty: {}",
-                    path.display()
-                ),
-            ));
+            disturbed: trusted.disturbed,
+            trust_dir: place.trust_dir().to_owned(),
+            key_file: files::key_file(place.trust_dir(), &trusted.install_id),
+            approval_key: trusted.approval_key.clone(),
+            listed: Some(trusted),
+            claim: Claim::Listed,
         }
-        let private = |dir: &Path| {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(dir)
-                .map_err(failed("cannot create the home"))
-        };
-        private(&path)?;
-        private(&path.join("run"))?;
-        let install_id: String = OsEntropy
-            .bytes::<16>()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let key_file = key_file(config, &install_id);
-        private(key_file.parent().unwrap_or(Path::new("/")))?;
-        create_key_file(&key_file, &OsEntropy)?;
-        let vault = Vault::create(
-            &path.join("vault.hskv"),
-            NewVault {
-                unlock: Unlock::KeyFile(&key_file),
-                approval: making
-                    .approval
-                    .map_or(ApprovalFactor::Nobody, ApprovalFactor::Passphrase),
-                kdf: making.kdf,
-            },
-            Arc::new(SystemClock::new(1)),
-            Arc::new(OsEntropy),
-        )?;
-        let text = serde_json::to_vec(&HomeFile {
-            install_id: install_id.clone(),
-            can_approve: None,
-        })
-        .map_err(|_| Error::new(ErrorCode::Storage, Phase::Storage, "cannot create the home"))?;
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path.join("home.json"))
-            .map_err(failed("cannot create the home"))?;
-        file.write_all(&text)
-            .and_then(|()| file.sync_all())
-            .map_err(failed("cannot create the home"))?;
-        let entry = TrustedHome {
-            path: path.clone(),
-            install_id: install_id.clone(),
-            approval_key: vault.summary()?.approval_key.id().clone(),
-            run: 1,
-            boot_id: trust::boot_id(),
-            anchored: false,
-        };
-        TrustList::change(config, |list| {
-            list.put(entry);
-            Ok(())
-        })?;
-        Ok(Self {
-            path,
-            install_id,
-            run: 1,
-            claims_no_factor: false,
-            chosen: Mutex::new(vault.just_chosen()),
-            anchored: false,
-            trust_dir: config.to_owned(),
-            key_file,
-        })
-    }
-
-    /// Trusts a home that somebody else made, after a person confirmed.
-    ///
-    /// # Errors
-    /// What keeps the home or the list from being read or written.
-    pub fn trust(path: &Path) -> Result<()> {
-        let path = absolute(path)?;
-        let file = read_home_file(&path)?;
-        let summary = Vault::inspect(&path.join("vault.hskv"))?;
-        TrustList::change(&trust::config_dir()?, |list| {
-            let known = list.install(&file.install_id);
-            // A home that comes back may be an older copy: what was approved in it before counts no more. What is
-            // noted of it stays, and is compared.
-            let (run, anchored) = known.map_or((1, false), |known| (known.run + 1, known.anchored));
-            list.put(TrustedHome {
-                path,
-                install_id: file.install_id,
-                approval_key: summary.approval_key.id().clone(),
-                run,
-                boot_id: trust::boot_id(),
-                anchored,
-            });
-            Ok(())
-        })
     }
 
     /// Says in the list that more is noted beside it, and which run this is.
@@ -280,17 +144,82 @@ impl Home {
         if self.anchored && self.run == run {
             return Ok(());
         }
-        let install_id = self.install_id.clone();
-        TrustList::change(&self.trust_dir, |list| {
-            if let Some(mut known) = list.install(&install_id).cloned() {
-                known.run = known.run.max(run);
-                known.anchored = true;
-                list.put(known);
-            }
-            Ok(())
-        })?;
         (self.anchored, self.run) = (true, run);
+        // One that is not listed yet says so when it is.
+        if self.listed.is_some() {
+            let entry = self.change_entry(|entry| {
+                entry.run = entry.run.max(run);
+                entry.anchored = true;
+            })?;
+            self.listed = Some(entry);
+        }
         Ok(())
+    }
+
+    /// The home was opened, all of it: what the list says of it becomes what is so.
+    ///
+    /// # Errors
+    /// `HSK-403-HOME-UNTRUSTED` where it may not be listed, or is not any more.
+    pub(crate) fn settle(&mut self, vault: &Vault) -> Result<()> {
+        let held = Held::by(vault)?;
+        let Some(listed) = &self.listed else {
+            self.listed = Some(self.claimed(held)?);
+            return Ok(());
+        };
+        let undisturbed = listed.disturbed == 0 && listed.instead.is_none();
+        if listed.held == held && undisturbed {
+            return Ok(());
+        }
+        let entry = self.change_entry(|entry| {
+            entry.held = held;
+            (entry.disturbed, entry.instead) = (0, None);
+        })?;
+        self.listed = Some(entry);
+        Ok(())
+    }
+
+    /// The approval factor was set or changed by this process, in the vault, and by whoever may.
+    pub(crate) fn has_other_factor(&self, vault: &Vault) -> Result<()> {
+        let (held, key) = (Held::by(vault)?, vault.summary()?.approval_key);
+        self.change_entry(|entry| {
+            entry.held = held;
+            entry.approval_key = key.id().clone();
+        })?;
+        Ok(())
+    }
+
+    /// Changes what the list says of this very home. It never adds one.
+    fn change_entry(&self, change: impl FnOnce(&mut TrustedHome)) -> Result<TrustedHome> {
+        let now = SystemClock::new(self.run).now();
+        TrustList::change(&self.trust_dir, |list| {
+            let mine = |it: &&TrustedHome| {
+                it.install_id == self.install_id && it.approval_key == self.approval_key
+            };
+            let entry = list.find(&self.path).filter(mine).cloned();
+            let mut entry = entry.ok_or_else(|| {
+                let message = "this home is not trusted any more";
+                files::untrusted(message, &self.path)
+            })?;
+            change(&mut entry);
+            list.put(entry.clone(), now);
+            Ok(entry)
+        })
+    }
+
+    /// How often its place was found taken, or a wrong factor was given for it, before this process opened it; and once
+    /// where it took the place of another home itself.
+    #[must_use]
+    pub fn disturbed(&self) -> u32 {
+        self.disturbed
+    }
+
+    /// The homes that were trusted in its place before, and when they were displaced.
+    #[must_use]
+    pub fn displaced(&self) -> Vec<(&str, UtcTime)> {
+        let all = self.listed.iter().flat_map(|entry| &entry.displaced);
+        all.filter(|it| it.home.path == self.path)
+            .map(|it| (it.home.install_id.as_str(), it.at))
+            .collect()
     }
 
     /// The approval key, where a person chose its passphrase in this process. Once: it stands for one approval.
@@ -302,74 +231,12 @@ impl Home {
             .take()
     }
 
-    /// The key file of this account, which opens the vault. It need not be there.
+    /// The recovery code, where this process made the home with one. Once: to be shown to the person, and dropped.
     #[must_use]
-    pub fn key_file(&self) -> &Path {
-        &self.key_file
-    }
-
-    /// Whether the vault opens only with its own passphrase, because this account has no key file for it.
-    #[must_use]
-    pub fn needs_passphrase(&self) -> bool {
-        !self.key_file.exists()
-    }
-
-    /// Opens the vault: with the key file of this account where it has one, with the vault's passphrase otherwise.
-    ///
-    /// # Errors
-    /// `HSK-423-VAULT-LOCKED` without either, and what the vault says.
-    pub fn vault(&self, passphrase: Option<&Secret>) -> Result<Arc<Vault>> {
-        let (clock, entropy) = (Arc::new(SystemClock::new(self.run)), Arc::new(OsEntropy));
-        let path = self.path.join("vault.hskv");
-        let unlock = match passphrase {
-            _ if !self.needs_passphrase() => Unlock::KeyFile(&self.key_file),
-            Some(passphrase) => Unlock::Passphrase(passphrase),
-            None => {
-                return Err(Error::new(
-                    ErrorCode::VaultLocked,
-                    Phase::Storage,
-                    "the key file that opens this home's vault is missing",
-                ));
-            }
-        };
-        Ok(Arc::new(Vault::open(&path, unlock, clock, entropy)?))
-    }
-}
-
-fn key_file(config: &Path, install_id: &str) -> PathBuf {
-    config.join("keys").join(format!("{install_id}.key"))
-}
-
-fn read_home_file(path: &Path) -> Result<HomeFile> {
-    let meta = fs::symlink_metadata(path).map_err(failed("cannot read the home"))?;
-    let private = meta.is_dir()
-        && meta.uid() == rustix::process::geteuid().as_raw()
-        && meta.mode() & 0o077 == 0;
-    if !private {
-        return Err(untrusted(
-            "this home is a link, or other users can access it",
-            path,
-        ));
-    }
-    let text = fs::read(path.join("home.json")).map_err(failed("cannot read the home"))?;
-    serde_json::from_slice(&text).map_err(|_| {
-        Error::new(
-            ErrorCode::Storage,
-            Phase::Storage,
-            "damaged file: home.json",
-        )
-    })
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    let absolute =
-        std::path::absolute(path).map_err(failed("cannot make the path of the home absolute"))?;
-    // Trust goes by path, so one home has one path: through no link.
-    let parent = absolute
-        .parent()
-        .and_then(|parent| parent.canonicalize().ok());
-    match (parent, absolute.file_name()) {
-        (Some(parent), Some(name)) => Ok(parent.join(name)),
-        _ => Ok(absolute),
+    pub fn recovery_code(&self) -> Option<RecoveryCode> {
+        self.code
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod account;
 mod anchor;
 mod approve;
 mod builder;
@@ -8,6 +9,7 @@ mod clock;
 mod connections;
 mod error;
 mod facade;
+mod factor;
 mod halt;
 mod harden;
 mod home;

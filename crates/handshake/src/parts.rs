@@ -10,18 +10,19 @@ pub use handshake_registry_store::{
 };
 pub use handshake_runtime as runtime;
 pub use handshake_transport::SystemResolver;
-pub use handshake_vault::{Approval, ApprovalSigner, KdfParams, Vault, VaultError};
+pub use handshake_vault::{
+    Approval, ApprovalSigner, Given, KdfParams, RecoveryCode, Vault, VaultError,
+};
 
 pub use crate::{
+    account::{account, default_trust_dir},
     anchor::Behind,
     clock::{OsEntropy, SystemClock},
-    facade::account,
     harden::{HOSTILE_VARIABLES, Hardening, harden, hardening},
-    home::{Home, Making, default_path},
+    home::{Handover, Holder, Home, Making, OpensWith, Place, default_path},
     seals::Unsealed,
     strength::weakness,
     tools::{Builtins, builtins},
-    trust::config_dir,
     verify::verify_log,
     wire::{Parts, Wiring, adapters},
 };

@@ -2,35 +2,26 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use handshake_core::{
     code::{ErrorCode, Phase},
-    ids::KeyId,
+    time::UtcTime,
 };
-use serde::{Deserialize, Serialize};
 
+pub(crate) use self::entry::{Displaced, Held, Identity, TrustedHome};
 use crate::{
     anchor::replace,
     error::{Error, Result},
 };
 
-/// One trusted home.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TrustedHome {
-    pub(crate) path: PathBuf,
-    pub(crate) install_id: String,
-    pub(crate) approval_key: KeyId,
-    /// Rises when the machine was started again, or the home was put back: receipts of an older run are void.
-    pub(crate) run: u64,
-    pub(crate) boot_id: String,
-    /// Whether more of it is noted beside this list. Where that is missing then, somebody took it away.
-    #[serde(default)]
-    pub(crate) anchored: bool,
-}
+mod entry;
+
+/// How many displaced homes are remembered with one entry.
+const REMEMBERED: usize = 8;
 
 /// The list.
 #[derive(Debug)]
@@ -39,46 +30,31 @@ pub(crate) struct TrustList {
     homes: Vec<TrustedHome>,
 }
 
-/// The per-user configuration directory: never inside a home, never named by a home.
-///
-/// # Errors
-/// `HSK-400-INVALID-CONFIG` where the environment names no absolute path.
-pub fn config_dir() -> Result<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|p| p.is_absolute())
-    };
-    set("XDG_CONFIG_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".config")))
-        .map(|base| base.join("handshake"))
-        .ok_or_else(|| {
-            Error::usage(
-                ErrorCode::InvalidConfig,
-                "neither XDG_CONFIG_HOME nor HOME is an absolute path",
-            )
-        })
-}
-
 impl TrustList {
+    /// Reads the list. One that cannot be read is no empty one: a home would be free to be taken then.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
         let path = dir.join("homes.json");
+        let bad = || {
+            let message = "the list of trusted homes is damaged, or other users can change it";
+            Error::new(ErrorCode::HomeUntrusted, Phase::Storage, message).next(format!(
+                "check {}: only you may write to its directory, and its mode must be 0600",
+                path.display()
+            ))
+        };
+        let account = rustix::process::geteuid().as_raw();
+        match fs::metadata(dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Ok(meta) if meta.is_dir() && meta.uid() == account && meta.mode() & 0o022 == 0 => {}
+            _ => return Err(bad()),
+        }
         let homes = match fs::symlink_metadata(&path) {
-            Err(_) => Vec::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(_) => return Err(bad()),
             Ok(meta) => {
-                let private = meta.is_file()
-                    && meta.mode() & 0o077 == 0
-                    && meta.uid() == rustix::process::geteuid().as_raw();
+                let private = meta.is_file() && meta.mode() & 0o077 == 0 && meta.uid() == account;
                 let text = private.then(|| fs::read(&path).ok()).flatten();
-                text.and_then(|text| serde_json::from_slice(&text).ok())
-                    .ok_or_else(|| {
-                        Error::new(
-                            ErrorCode::HomeUntrusted,
-                            Phase::Storage,
-                            "the list of trusted homes is damaged, or other users can access it",
-                        )
-                        .next(format!("check {}: its mode must be 0600", path.display()))
-                    })?
+                let homes = text.and_then(|text| serde_json::from_slice(&text).ok());
+                homes.ok_or_else(bad)?
             }
         };
         Ok(Self { path, homes })
@@ -88,21 +64,21 @@ impl TrustList {
         self.homes.iter().find(|trusted| trusted.path == home)
     }
 
-    /// What is listed of an install, under whatever path.
+    /// What is listed of an install, under whatever path, or was before another one took its place.
     pub(crate) fn install(&self, install_id: &str) -> Option<&TrustedHome> {
-        self.homes.iter().find(|home| home.install_id == install_id)
+        let displaced = self.homes.iter().flat_map(|home| &home.displaced);
+        let mut known = self.homes.iter().chain(displaced.map(|it| &*it.home));
+        known.find(|home| home.install_id == install_id)
     }
 
     /// Changes the list as it is now, while nobody else does.
     pub(crate) fn change<T>(dir: &Path, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let failed = || {
-            Error::new(
-                ErrorCode::Storage,
-                Phase::Storage,
-                "cannot write the list of trusted homes",
-            )
-        };
         let path = dir.join("homes.json");
+        let failed = || {
+            let message = "cannot write the list of trusted homes";
+            Error::new(ErrorCode::Storage, Phase::Storage, message)
+                .next(format!("check that you can write {}", path.display()))
+        };
         locked(&path, || {
             let mut list = Self::load(dir)?;
             let before = list.homes.clone();
@@ -116,10 +92,23 @@ impl TrustList {
         .unwrap_or_else(|| Err(failed()))
     }
 
-    /// Adds or replaces an entry. An install is trusted at one path: a copy of it elsewhere is not it any more.
-    pub(crate) fn put(&mut self, entry: TrustedHome) {
-        self.homes
-            .retain(|trusted| trusted.path != entry.path && trusted.install_id != entry.install_id);
+    /// Adds or replaces an entry. An install is trusted at one path: a copy of it elsewhere is not it any more. What it
+    /// takes the place of is remembered with it.
+    pub(crate) fn put(&mut self, mut entry: TrustedHome, at: UtcTime) {
+        let homes = std::mem::take(&mut self.homes);
+        let (gone, kept): (Vec<_>, Vec<_>) = homes
+            .into_iter()
+            .partition(|it| it.path == entry.path || it.install_id == entry.install_id);
+        let mut displaced = Vec::new();
+        for mut home in gone {
+            displaced.append(&mut home.displaced);
+            let home = Box::new(home);
+            displaced.push(Displaced { home, at });
+        }
+        displaced.retain(|it| it.home.install_id != entry.install_id);
+        let too_many = displaced.len().saturating_sub(REMEMBERED);
+        entry.displaced = displaced.split_off(too_many);
+        self.homes = kept;
         self.homes.push(entry);
         self.homes.sort_by(|a, b| a.path.cmp(&b.path));
     }

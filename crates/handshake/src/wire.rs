@@ -129,6 +129,7 @@ impl Parts {
     /// What the vault, the rules and the store say.
     pub async fn wire(mut home: Home, wiring: Wiring, passphrase: Option<&Secret>) -> Result<Self> {
         let vault = home.vault(passphrase)?;
+        home.may_be_wired(&vault)?;
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let approval_key = ApprovalSigner::new(Arc::clone(&vault)).public_key();
         let holder = vault.has_factor()?.then(|| approval_key.clone());
@@ -222,7 +223,7 @@ impl Parts {
                 ..Config::default()
             },
         );
-        let parts = Self {
+        let mut parts = Self {
             home,
             store,
             vault,
@@ -241,9 +242,11 @@ impl Parts {
             _connections: connections,
             _stop_file: stop_file,
         };
-        if parts.home_file_contradicts()? {
+        if parts.home_file_contradicts()? || parts.home.disturbed > 0 {
             parts.alarm(EventScope::default()).await?;
         }
+        // Only now that everything held: a home that does not open is not trusted.
+        parts.home.settle(&parts.vault)?;
         Ok(parts)
     }
 

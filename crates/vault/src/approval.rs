@@ -226,7 +226,7 @@ impl Vault {
 }
 
 /// A wrapped approval key outside its vault.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalBackup {
     vault_id: FixedHex<16>,

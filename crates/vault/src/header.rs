@@ -134,7 +134,7 @@ impl Slot {
 /// The approval key. Under A1 the seed is wrapped by a passphrase of its own and by nothing else; under A0,
 /// which a person must choose, by a key derived from the data key. Where nobody chose anything there is no seed: the
 /// public part names the installation, and nothing can be signed until a person sets a factor.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApprovalKey {
     public: FixedHex<32>,

@@ -75,7 +75,7 @@ pub(crate) fn plain(code: &Secret) -> Zeroizing<Vec<u8>> {
 }
 
 /// A key that is wrapped under the code.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wrapped {
     salt: FixedHex<16>,

@@ -135,6 +135,8 @@ impl Handshake {
         command
             .args(["--json", "--home"])
             .arg(&self.home)
+            .arg("--trust-dir")
+            .arg(self.around.join("config"))
             .args(args)
             .env_clear()
             .env("HOME", &self.around)

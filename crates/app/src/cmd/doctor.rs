@@ -96,7 +96,7 @@ impl Findings {
 
 pub(crate) async fn run(cx: &Context) -> Result<Exit> {
     let mut findings = Findings::default();
-    inside(&mut findings, &cx.home_path()?).await;
+    inside(&mut findings, cx).await?;
     machine::look(&mut findings);
     let ok = findings.0.iter().all(|check| check.state != State::Wrong);
     cx.out.object(&json!({ "ok": ok, "checks": findings.0 }));
@@ -127,29 +127,31 @@ pub(crate) async fn run(cx: &Context) -> Result<Exit> {
 }
 
 /// Everything that needs the home. Stops at what the rest stands on.
-async fn inside(findings: &mut Findings, path: &Path) {
-    let home = match Home::open(path) {
+async fn inside(findings: &mut Findings, cx: &Context) -> Result<()> {
+    let path = cx.home_path()?;
+    let home = match cx.open_home() {
         Ok(Some(home)) => home,
         Ok(None) => {
             findings
                 .wrong("home", format!("no home at {}", path.display()))
                 .next("run `handshake init`");
-            return;
+            return Ok(());
         }
         Err(error) => {
-            findings.failed("home", error.into());
-            return;
+            findings.failed("home", error);
+            return Ok(());
         }
     };
     findings.ok("home", format!("{} is trusted", home.path.display()));
+    state::displaced(findings, &home);
     permissions(findings, &home.path);
     let Some(vault) = vault(findings, &home) else {
-        return;
+        return Ok(());
     };
     // Before anything is opened: a database that is missing would be made anew, and its log would be empty.
     let looked = log::look(findings, &home, &vault);
     if looked == log::Looked::Missing {
-        return;
+        return Ok(());
     }
     match App::wire(home, Wiring::default()).await {
         Ok(app) => {
@@ -168,6 +170,7 @@ async fn inside(findings: &mut Findings, path: &Path) {
             }
         }
     }
+    Ok(())
 }
 
 /// Nobody else may read or write anything in the home.
@@ -199,14 +202,11 @@ fn vault(findings: &mut Findings, home: &Home) -> Option<Arc<Vault>> {
     let vault = match home::vault(home) {
         Ok(vault) => vault,
         Err(error) => {
-            let unusable = error.code == ErrorCode::Storage;
+            let damaged = error.code == ErrorCode::Storage
+                && error.next_step.as_deref() == Some(ErrorCode::Storage.next_step());
             findings.failed("vault", error);
-            if unusable {
-                let file = home.path.join("vault.hskv");
-                findings.next(format!(
-                    "run `chmod 600 {0}` if other users can access it, or restore a backup if it is missing or damaged",
-                    file.display()
-                ));
+            if damaged {
+                findings.next("restore a backup of the home");
             }
             return None;
         }
@@ -214,11 +214,24 @@ fn vault(findings: &mut Findings, home: &Home) -> Option<Arc<Vault>> {
     findings.ok("vault", "the vault opens");
     match vault.has_factor() {
         Ok(true) => findings.ok("approval", "approvals need the approval passphrase"),
-        Ok(false) => findings.remark(
-            "approval",
-            "this home has no approval passphrase, so cloud calls cannot be approved",
-        ),
+        Ok(false) => {
+            findings.remark(
+                "approval",
+                "this home has no approval passphrase, so cloud calls cannot be approved",
+            );
+            findings.next("run `handshake home passphrase` at a terminal to set one");
+        }
         Err(error) => findings.failed("approval", error.into()),
+    }
+    if let Ok(summary) = vault.summary()
+        && summary.has_factor
+        && !summary.has_recovery
+    {
+        findings.remark(
+            "recovery",
+            "this home has no recovery code: a forgotten passphrase or a lost key file cannot be mended",
+        );
+        findings.next("run `handshake home recovery-code` at a terminal to make one");
     }
     match vault.keys_readable_by_account() {
         Ok(true) => findings.remark(

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use handshake_core::{code::ErrorCode, finding::LeakageFinding};
 use handshake_leakage::{Engine, RuleInfo, Verdict};
-use handshake_llm::parts::{Home, policy_file};
+use handshake_llm::parts::policy_file;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -135,16 +135,17 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
 /// The rules that calls are judged by: those of the home where there is one, all of them otherwise. Makes no home,
 /// and opens no vault.
 fn in_force(cx: &Context) -> Arc<Engine> {
-    let Ok(path) = cx.home_path() else {
+    if cx.home_path().is_err() {
         return Engine::builtin();
-    };
-    let engine = Home::open(&path).and_then(|home| match home {
-        Some(home) => policy_file::engine(&policy_file::of(&home)?.in_force),
+    }
+    let engine = cx.open_home().and_then(|home| match home {
+        Some(home) => Ok(policy_file::engine(&policy_file::of(&home)?.in_force)?),
         None => Ok(Engine::builtin()),
     });
     engine.unwrap_or_else(|error| {
         cx.out.note(format!(
-            "policy.toml is not used, every rule is on: {error}"
+            "policy.toml is not used, every rule is on: {} [{}]",
+            error.message, error.code
         ));
         Engine::builtin()
     })

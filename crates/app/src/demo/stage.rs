@@ -75,12 +75,14 @@ impl Stage {
         let folder = TempDir::new().map_err(|_| failed("a temporary folder"))?;
         let passphrase_text = made_up("", 40);
         let passphrase = Secret::new(passphrase_text.into_bytes());
-        let home = Home::make_in(
+        let home = Home::make(
             &folder.path().join("home"),
             &folder.path().join("config"),
             // The passphrase is 40 random letters: a costly derivation would protect nothing.
             &Making {
                 approval: Some(&passphrase),
+                recovery: false,
+                in_place_of: None,
                 kdf: KdfParams::new(1024, 1, 1)?,
             },
         )?;

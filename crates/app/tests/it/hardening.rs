@@ -46,6 +46,9 @@ impl Account {
     fn command(&self, program: &Path, args: &[&str]) -> Command {
         let plain = self.machine.command(&[]);
         let mut command = Command::new(program);
+        if program == self.program {
+            command.args(plain.get_args());
+        }
         command.args(args).env_clear().stdin(Stdio::null());
         for (name, value) in plain.get_envs() {
             if let Some(value) = value {

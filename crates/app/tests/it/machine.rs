@@ -1,5 +1,5 @@
-//! A machine of its own for one test: a temporary folder with a home and a configuration directory, and the
-//! built binary run in it with nothing else of the environment.
+//! A machine of its own for one test: a temporary folder with a home and a list of trusted homes, and the built binary
+//! run in it with nothing else of the environment.
 
 use std::{
     path::PathBuf,
@@ -31,14 +31,20 @@ impl Machine {
         path
     }
 
+    /// Where this machine's list of trusted homes lies: named on the command line, for nothing else names it.
+    pub fn trust_dir(&self) -> PathBuf {
+        self.path("config/handshake")
+    }
+
     /// A command of the binary, not started yet. No terminal, no input.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_handshake"));
         command
+            .arg("--trust-dir")
+            .arg(self.trust_dir())
             .args(args)
             .env_clear()
             .env("HOME", self.path("user"))
-            .env("XDG_CONFIG_HOME", self.path("config"))
             .env("HANDSHAKE_HOME", self.path("home"))
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .current_dir(self.folder.path())

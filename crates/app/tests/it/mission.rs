@@ -40,8 +40,23 @@ pub fn init(machine: &Machine) {
     terminal.type_line(PASSPHRASE);
     terminal.see("Repeat it");
     terminal.type_line(PASSPHRASE);
+    recovery_code(&mut terminal);
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen}");
+}
+
+/// Reads the recovery code off the screen, and says that it was written down.
+pub fn recovery_code(terminal: &mut Terminal) -> String {
+    terminal.see("Recovery code of this home:");
+    terminal.see("Press Enter");
+    let screen = terminal.screen();
+    let (_, shown) = screen
+        .rsplit_once("Recovery code of this home:")
+        .expect("shown");
+    let code = shown.split_whitespace().next().expect("a code").to_owned();
+    assert_eq!(code.split('-').count(), 8, "{code}");
+    terminal.type_line("");
+    code
 }
 
 /// Enrols a simulator that plays the cloud, with its key.

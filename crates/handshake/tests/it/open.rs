@@ -15,7 +15,7 @@ async fn s08_a_home_is_trusted_by_the_list_that_it_was_made_with() {
     builder(&folder).open().await.expect("opened again");
     let elsewhere = Handshake::builder()
         .home(folder.path().join("home"))
-        .config_dir(folder.path().join("other"))
+        .trust_dir(folder.path().join("other"))
         .open()
         .await;
     assert_eq!(

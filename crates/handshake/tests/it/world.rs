@@ -33,7 +33,7 @@ pub(crate) struct World {
 pub(crate) fn builder(folder: &TempDir) -> Builder {
     Handshake::builder()
         .home(folder.path().join("home"))
-        .config_dir(folder.path().join("config"))
+        .trust_dir(folder.path().join("config"))
 }
 
 pub(crate) fn secret(text: &str) -> Secret {

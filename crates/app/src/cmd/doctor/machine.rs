@@ -8,7 +8,7 @@ use super::Findings;
 use crate::start;
 
 /// Variables that somebody may have set for another program. Values are not shown.
-const VARIABLES: [(&str, &str); 6] = [
+const VARIABLES: [(&str, &str); 7] = [
     (
         "HTTPS_PROXY",
         "ignored: connections go only to the addresses that were checked",
@@ -29,6 +29,10 @@ const VARIABLES: [(&str, &str); 6] = [
     (
         "HANDSHAKE_HOME",
         "it selects the home, but never makes one trusted",
+    ),
+    (
+        "XDG_CONFIG_HOME",
+        "ignored: the list of trusted homes lies where the account database says",
     ),
 ];
 

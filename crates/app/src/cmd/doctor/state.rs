@@ -1,9 +1,22 @@
 //! What `doctor` says about the state of the home: how far it is, what its receipts say, what is sealed.
 
 use handshake_core::seal::SealKind;
+use handshake_llm::parts::Home;
 
 use super::Findings;
 use crate::wire::{App, behind_by};
+
+/// What was trusted in the home's place before it.
+pub(super) fn displaced(findings: &mut Findings, home: &Home) {
+    for (install, at) in home.displaced() {
+        findings.remark(
+            "home",
+            format!("it took the place of another home at {at}: the one of install {install}"),
+        );
+        findings
+            .next("if you did not replace that home yourself, find out who did, and put it back");
+    }
+}
 
 /// Whether the home is as far as what is noted of it outside.
 pub(super) fn behind(findings: &mut Findings, app: &App) {

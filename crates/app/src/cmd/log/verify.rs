@@ -6,7 +6,7 @@ use handshake_core::code::{ErrorCode, Phase};
 use handshake_flight_recorder::{
     Anchor, Evidence, PublicKey, Status, Trust, Verdict, VerifyError, verify_path,
 };
-use handshake_llm::parts::{Home, LogReport, LogTrust, OpenError, verify_log};
+use handshake_llm::parts::{LogReport, LogTrust, OpenError, verify_log};
 use serde_json::json;
 
 use super::{gaps, segments};
@@ -106,8 +106,8 @@ fn unreadable(error: VerifyError) -> AppError {
 
 /// Verifies the log of this home without opening its store, which a log that was cut may not let anybody do.
 async fn own_log(cx: &Context, known: &LogTrust) -> Result<LogReport> {
-    let path = cx.home_path()?;
-    let Some(home) = Home::open(&path)? else {
+    let Some(home) = cx.open_home()? else {
+        let path = cx.home_path()?;
         return Err(AppError::new(
             ErrorCode::InvalidConfig,
             Phase::Storage,
