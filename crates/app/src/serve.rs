@@ -30,6 +30,8 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
             "the gateway can listen only on a loopback address",
         ));
     }
+    // Nothing is written into a home that is not trusted, and whoever starts this learns that first.
+    let _known = cx.open_home()?;
     let _only = Only::of(&cx.home_path()?)?;
     let listener = Listener::bind(listen).await.map_err(|_| {
         AppError::new(

@@ -26,4 +26,5 @@ mod it {
     mod terminal;
     mod tls;
     mod token;
+    mod trust;
 }

@@ -5,6 +5,7 @@ mod it {
     mod connections;
     mod first_call;
     mod open;
+    mod place;
     mod stopping;
     mod world;
 }

@@ -2,7 +2,7 @@
 //! run in it with nothing else of the environment.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
@@ -38,10 +38,15 @@ impl Machine {
 
     /// A command of the binary, not started yet. No terminal, no input.
     pub fn command(&self, args: &[&str]) -> Command {
+        self.command_with(&self.trust_dir(), args)
+    }
+
+    /// The same with another list of trusted homes.
+    pub fn command_with(&self, trust_dir: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_handshake"));
         command
             .arg("--trust-dir")
-            .arg(self.trust_dir())
+            .arg(trust_dir)
             .args(args)
             .env_clear()
             .env("HOME", self.path("user"))
