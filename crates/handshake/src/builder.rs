@@ -48,7 +48,7 @@ impl Builder {
     }
 
     /// The passphrase with which a person approves, for a home that does not exist yet. A home that is made
-    /// without one can call local models only: nobody can ever approve a cloud call in it.
+    /// without one can call local models only: nobody can approve a cloud call in it until one is set.
     pub fn approval_passphrase(mut self, text: impl Into<String>) -> Self {
         self.approval = Some(Zeroizing::new(text.into()));
         self

@@ -5,25 +5,25 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 use handshake_core::{
     code::ErrorCode,
     event::HealthState,
-    ports::{ContactGrants, ProviderStore, Signer},
+    ports::{ContactGrants, ProviderStore},
     provider::ProviderRecord,
     tier::ModelTier,
 };
-use handshake_llm::parts::{ApprovalSigner, Home, Vault, policy_file, runtime::registry};
+use handshake_llm::parts::runtime::registry;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cmd::{init::differing, provider},
+    cmd::provider,
     context::Context,
     error::{AppError, Exit, Result},
-    home,
     wire::{App, Wiring},
 };
 
 mod log;
 mod machine;
 mod state;
+mod vault;
 
 /// How one thing is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -145,7 +145,7 @@ async fn inside(findings: &mut Findings, cx: &Context) -> Result<()> {
     findings.ok("home", format!("{} is trusted", home.path.display()));
     state::displaced(findings, &home);
     permissions(findings, &home.path);
-    let Some(vault) = vault(findings, &home) else {
+    let Some(vault) = vault::look(findings, &home) else {
         return Ok(());
     };
     // Before anything is opened: a database that is missing would be made anew, and its log would be empty.
@@ -196,80 +196,6 @@ fn permissions(findings: &mut Findings, home: &Path) {
         );
         findings.next(format!("run `chmod -R go= {}`", home.display()));
     }
-}
-
-fn vault(findings: &mut Findings, home: &Home) -> Option<Arc<Vault>> {
-    let vault = match home::vault(home) {
-        Ok(vault) => vault,
-        Err(error) => {
-            let damaged = error.code == ErrorCode::Storage
-                && error.next_step.as_deref() == Some(ErrorCode::Storage.next_step());
-            findings.failed("vault", error);
-            if damaged {
-                findings.next("restore a backup of the home");
-            }
-            return None;
-        }
-    };
-    findings.ok("vault", "the vault opens");
-    match vault.has_factor() {
-        Ok(true) => findings.ok("approval", "approvals need the approval passphrase"),
-        Ok(false) => {
-            findings.remark(
-                "approval",
-                "this home has no approval passphrase, so cloud calls cannot be approved",
-            );
-            findings.next("run `handshake home passphrase` at a terminal to set one");
-        }
-        Err(error) => findings.failed("approval", error.into()),
-    }
-    if let Ok(summary) = vault.summary()
-        && summary.has_factor
-        && !summary.has_recovery
-    {
-        findings.remark(
-            "recovery",
-            "this home has no recovery code: a forgotten passphrase or a lost key file cannot be mended",
-        );
-        findings.next("run `handshake home recovery-code` at a terminal to make one");
-    }
-    match vault.keys_readable_by_account() {
-        Ok(true) => findings.remark(
-            "keys",
-            "keys readable by this account: any program you run can open the vault with the key file",
-        ),
-        Ok(false) => findings.ok("keys", "the vault does not open with a key file"),
-        Err(error) => findings.failed("keys", error.into()),
-    }
-    match policy_file::load(
-        &home.path,
-        &ApprovalSigner::new(Arc::clone(&vault)).public_key(),
-    ) {
-        Ok(loaded) if loaded.unconfirmed => {
-            let wider = differing(&loaded.written, &loaded.in_force);
-            findings.remark(
-                "policy",
-                format!("not confirmed, so not in force: {}", wider.join(", ")),
-            );
-            findings.next("run `handshake init` at a terminal to confirm it");
-        }
-        Ok(loaded) => {
-            let off: Vec<_> = loaded.in_force.disabled_rules.into_iter().collect();
-            let locked = if loaded.in_force.locked {
-                "; cloud calls are locked"
-            } else {
-                ""
-            };
-            let off = if off.is_empty() {
-                String::new()
-            } else {
-                format!("; leakage rules switched off: {}", off.join(", "))
-            };
-            findings.ok("policy", format!("policy.toml is confirmed{locked}{off}"));
-        }
-        Err(error) => findings.failed("policy", error.into()),
-    }
-    Some(vault)
 }
 
 async fn open(findings: &mut Findings, app: &App) {

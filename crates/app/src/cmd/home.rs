@@ -21,6 +21,9 @@ use crate::{
 
 /// Set the approval passphrase and the recovery code of the home.
 #[derive(Debug, clap::Subcommand)]
+#[command(
+    after_help = "Examples:\n  handshake home passphrase\n  handshake home recovery-code\n\nTo create a home, run `handshake init`."
+)]
 pub(crate) enum Command {
     /// Set the approval passphrase, or change it.
     #[command(

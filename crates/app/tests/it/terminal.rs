@@ -122,9 +122,20 @@ impl Terminal {
         self.screen.lock().expect("lock").clone()
     }
 
-    /// Waits for the end and gives the exit status and the screen.
+    /// Waits for the end and gives the exit status and the screen. One that asks on instead is a failure.
     pub fn end(&mut self) -> (i32, String) {
-        let status = self.child.wait().expect("it ends");
+        let until = Instant::now() + Duration::from_secs(120);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("waits") {
+                break status;
+            }
+            let screen = self.screen();
+            assert!(
+                Instant::now() < until,
+                "it does not end; the screen is:\n{screen}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        };
         std::thread::sleep(Duration::from_millis(50));
         (status.code().unwrap_or(-1), self.screen())
     }

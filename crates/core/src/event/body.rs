@@ -152,7 +152,7 @@ words! {
         Policy,
         /// A profile that allows more was activated.
         Profile,
-        /// A home was trusted.
+        /// A home was trusted, or its approval passphrase or recovery code was set or changed.
         Home,
         /// A tool was registered.
         Tool,
