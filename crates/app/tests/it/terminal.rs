@@ -24,6 +24,11 @@ pub struct Terminal {
 impl Terminal {
     /// Runs a command of the binary in a terminal of its own.
     pub fn run(machine: &Machine, args: &[&str]) -> Self {
+        Self::run_command(machine, &machine.command(args))
+    }
+
+    /// The same with a command that was made before.
+    pub fn run_command(machine: &Machine, plain: &Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).expect("granted");
         unlockpt(&master).expect("unlocked");
@@ -36,7 +41,6 @@ impl Terminal {
                 .open(&name)
                 .expect("the other end")
         };
-        let plain = machine.command(args);
         // `setsid --ctty` makes the terminal the controlling one, as a shell would.
         let mut command = Command::new("setsid");
         command

@@ -176,6 +176,27 @@ fn rt_b03_a_recovery_code_sets_a_passphrase_and_the_one_before_is_void() {
 }
 
 #[test]
+fn s02_a_recovery_code_stands_on_a_screen_of_its_own() {
+    let machine = Machine::new();
+    made(&machine, &["init"], PASSPHRASE);
+    let mut command = machine.command(&["home", "recovery-code"]);
+    command.env("TERM", "xterm-256color");
+    let mut terminal = Terminal::run_command(&machine, &command);
+    terminal.see("Approval passphrase");
+    terminal.type_line(PASSPHRASE);
+    let code = crate::it::mission::recovery_code(&mut terminal);
+    let (exit, screen) = terminal.end();
+    assert_eq!(exit, 0, "{screen}");
+    let at = |text: &str| screen.find(text).expect(text);
+    let (begins, shown, ends) = (at("\u{1b}[?1049h"), at(&code), at("\u{1b}[?1049l"));
+    assert!(
+        begins < shown && shown < ends,
+        "what was there is no scrollback"
+    );
+    assert_eq!(screen.matches(code.as_str()).count(), 1);
+}
+
+#[test]
 fn n8_a_missing_key_file_is_named_and_no_passphrase_is_asked_for() {
     for with_factor in [true, false] {
         let machine = Machine::new();
