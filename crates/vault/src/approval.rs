@@ -49,9 +49,10 @@ impl FailedAttempts {
     /// # Errors
     /// [`VaultError::LockedOut`] after too many.
     pub fn count(&mut self, now: UtcTime) -> Result<(), VaultError> {
-        // A clock that was set back does not lock a person out for longer than the lock lasts.
+        // A clock that was set back does not lock a person out for much longer than the lock lasts. One that is a little
+        // behind, of a process that waited its turn, does not open it.
         let left = self.locked_until.map(|until| until.since(now));
-        if left.is_some_and(|left| !left.is_zero() && left <= LOCKOUT) {
+        if left.is_some_and(|left| !left.is_zero() && left <= LOCKOUT * 2) {
             return Err(VaultError::LockedOut);
         }
         self.locked_until = None;
@@ -197,12 +198,12 @@ impl Vault {
 
     /// Tries a factor that somebody gave: counted as wrong first, and not any more once it was right.
     fn tried(&self, input: &ApprovalInput<'_>) -> Result<Key, VaultError> {
-        let now = self.clock.now();
         let approval = self.change(|header, index| {
             if !header.approval.is_set() {
                 return Err(VaultError::Factor);
             }
-            index.attempts.count(now)?;
+            // The time at which nobody else is at it.
+            index.attempts.count(self.clock.now())?;
             Ok(header.approval.clone())
         })?;
         let seed = approval.open(&self.vault_id, input)?;

@@ -202,9 +202,9 @@ impl Place {
     /// # Errors
     /// `HSK-403-FACTOR-REQUIRED` for a wrong one or after too many; [`refusal`](Self::refusal) where nobody can say.
     pub fn hand_over(&self, given: Given<'_>) -> Result<Handover> {
-        let now = SystemClock::new(0).now();
         let (from, backup) = self.counted(|entry| {
-            entry.attempts.count(now)?;
+            // The time at which nobody else is at it.
+            entry.attempts.count(SystemClock::new(0).now())?;
             entry.disturbed = entry.disturbed.saturating_add(1);
             Ok(())
         })?;

@@ -5,10 +5,11 @@ use handshake_core::{
     code::ErrorCode,
     consent::Assurance,
     ports::{SignError, Signer},
+    time::UtcTime,
 };
 use handshake_vault::{
-    ApprovalBackup, ApprovalFactor, ApprovalSigner, Given, MAX_FAILED_ATTEMPTS, RecorderSigner,
-    RecoveryCode, Unlock, Vault, VaultError, create_key_file,
+    ApprovalBackup, ApprovalFactor, ApprovalSigner, FailedAttempts, Given, MAX_FAILED_ATTEMPTS,
+    RecorderSigner, RecoveryCode, Unlock, Vault, VaultError, create_key_file,
 };
 
 use crate::sample::{APPROVE, Sample, TestEntropy, UNLOCK, cheap, secret};
@@ -103,6 +104,23 @@ fn s02_five_wrong_factors_lock_approvals_for_a_minute() {
     assert_eq!(sign(APPROVE), Err(SignError::LockedOut));
     sample.clock.advance(1);
     sign(APPROVE).expect("signs again");
+}
+
+#[test]
+fn s02_a_guess_that_waited_its_turn_is_as_late_as_the_others() {
+    let now = UtcTime::from_unix_millis(1_900_000_000_000);
+    let mut attempts = FailedAttempts::default();
+    for _ in 0..MAX_FAILED_ATTEMPTS {
+        attempts.count(now).expect("not yet too many");
+    }
+    for earlier in [1, 500, 59_000] {
+        let earlier = UtcTime::from_unix_millis(1_900_000_000_000 - earlier);
+        let tried = attempts.clone().count(earlier);
+        assert!(matches!(tried, Err(VaultError::LockedOut)));
+    }
+    // A clock that was set back by a day locks nobody out for a day.
+    let yesterday = UtcTime::from_unix_millis(1_900_000_000_000 - 86_400_000);
+    attempts.count(yesterday).expect("not locked");
 }
 
 #[test]
