@@ -42,7 +42,7 @@ pub use self::{
     feed::RegistryFeed,
     home::Home,
     leakage::LeakageValidator,
-    ledger::{Committed, EgressLedger, Epochs, Intent, LedgerError, Spend},
+    ledger::{Committed, EgressLedger, Epochs, Intent, LedgerError, Spend, SpendReach},
     peers::{PeerResolver, ResolveError},
     policy::EgressPolicy,
     profile::ProfileStore,

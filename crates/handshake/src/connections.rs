@@ -11,7 +11,7 @@ use std::{
 };
 
 use handshake_core::{
-    ids::ProviderId,
+    ids::{ProviderId, ReceiptId},
     ports::{Clock, EgressLedger, Epochs, RegistryFeed, StoreError},
     profile::RegistryView,
     tier::ModelTier,
@@ -23,6 +23,8 @@ use tokio::task::JoinHandle;
 
 /// How often is looked while a connection may be open. While there is none, nothing is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A revocation is committed after the time that it carries: so much later at most that it is still looked for.
+const COMMITTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Looks after the kept connections of one home until it is dropped.
 pub(crate) struct Keeper(JoinHandle<()>);
@@ -49,16 +51,24 @@ impl Drop for Keeper {
 }
 
 async fn look_after(connections: Connections, store: Weak<Store>, clock: Arc<dyn Clock>) {
-    let mut since = clock.now();
+    let mut looked = clock.now();
+    // What the last look found revoked, so that each revocation closes what led there once.
+    let mut known = BTreeSet::new();
     while connections.any().await {
         let Some(store) = store.upgrade() else { return };
         let now = clock.now();
-        let ground = Ground::read(&connections.held(), &store, since.min(now)).await;
+        let since = before(looked.min(now));
+        let (ground, found) = Ground::read(&connections.held(), &store, since, &known).await;
         drop(store);
-        since = now;
+        (looked, known) = (now, found);
         connections.retain(|held| ground.carries(held));
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn before(time: UtcTime) -> UtcTime {
+    let back = i64::try_from(COMMITTED_WITHIN.as_millis()).unwrap_or(i64::MAX);
+    UtcTime::from_unix_millis(time.unix_millis().saturating_sub(back))
 }
 
 /// What connections may rest on now. Where it cannot be read, nothing rests on it.
@@ -71,23 +81,39 @@ struct Ground {
 }
 
 impl Ground {
-    async fn read(held: &[Held], store: &Store, since: UtcTime) -> Self {
+    /// What is there now, and which receipts were found revoked. Of those that are `known` nothing is left to close.
+    async fn read(
+        held: &[Held],
+        store: &Store,
+        since: UtcTime,
+        known: &BTreeSet<ReceiptId>,
+    ) -> (Self, BTreeSet<ReceiptId>) {
         let cloud = held.iter().filter(|held| held.tier == ModelTier::Cloud);
         let providers: BTreeSet<_> = cloud.map(|held| held.provider_id.clone()).collect();
-        let revoked = match providers.is_empty() {
-            true => Ok(BTreeSet::new()),
+        let found = match providers.is_empty() {
+            true => Ok(BTreeMap::new()),
             false => store.providers_revoked_since(since).await,
         };
+        let seen = match &found {
+            Ok(found) if !providers.is_empty() => found.keys().copied().collect(),
+            // Nothing was read: what is known stays so.
+            _ => known.clone(),
+        };
+        let revoked = found.map(|found| {
+            let news = found.into_iter().filter(|(id, _)| !known.contains(id));
+            news.map(|(_, provider)| provider).collect()
+        });
         let mut epochs = BTreeMap::new();
         for provider in providers {
             let now = EgressLedger::epochs(store, &provider).await;
             epochs.insert(provider, now);
         }
-        Self {
+        let ground = Self {
             view: store.current(),
             epochs,
             revoked,
-        }
+        };
+        (ground, seen)
     }
 
     fn carries(&self, held: &Held) -> bool {

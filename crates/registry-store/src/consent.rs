@@ -5,7 +5,10 @@ mod compare;
 mod revoke;
 mod row;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use handshake_core::{
@@ -125,22 +128,27 @@ impl Store {
         .await
     }
 
-    /// The providers that receipts led to which were revoked since then, as [`ConsentStore::revoked_since`] counts:
-    /// what still leads there is to be closed.
+    /// The receipts that were revoked since then, as [`ConsentStore::revoked_since`] counts, and the providers that they
+    /// led to: what still leads there is to be closed.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn providers_revoked_since(
         &self,
         since: UtcTime,
-    ) -> std::result::Result<BTreeSet<ProviderId>, StoreError> {
+    ) -> std::result::Result<BTreeMap<ReceiptId, ProviderId>, StoreError> {
         self.read(move |conn| {
             let mut select = conn.prepare_cached(
-                "SELECT DISTINCT provider_id FROM receipts WHERE revoked_at >= ?1",
+                "SELECT receipt_id, provider_id FROM receipts WHERE revoked_at >= ?1",
             )?;
-            let ids =
-                select.query_map(params![since.unix_millis()], |row| row.get::<_, String>(0))?;
-            ids.map(|id| Ok(codec::id(&id?)?)).collect()
+            let ids = select.query_map(params![since.unix_millis()], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })?;
+            ids.map(|pair| {
+                let (receipt, provider) = pair?;
+                Ok((codec::id(&receipt)?, codec::id(&provider)?))
+            })
+            .collect()
         })
         .await
     }

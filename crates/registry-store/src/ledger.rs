@@ -84,24 +84,24 @@ fn spend_receipt(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) ->
     let found = tx
         .conn
         .prepare_cached(
-            "SELECT uses, approved AND revoked_at IS NULL AND provider_id = ?2, single, request_id, stored_at
+            "SELECT uses, approved AND revoked_at IS NULL AND provider_id = ?2, single, request_id, stored_at, new_bytes
              FROM receipts WHERE receipt_id = ?1",
         )?
         .query_row(params![receipt_id, provider.as_str()], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            let first: (i64, bool, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let then: (String, i64, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
+            Ok((first, then))
         })
         .optional()?;
-    let Some((uses, good, single, request_id, stored_at)) = found else {
+    let Some(((uses, good, single), (request_id, stored_at, before))) = found else {
         return Err(LedgerError::Contended.into());
     };
-    let (good, single): (bool, bool) = (good, single);
-    let (request_id, stored_at): (String, i64) = (request_id, stored_at);
-    if !good || codec::small(uses)? != spend.seen_uses {
+    if !good {
         return Err(LedgerError::Contended.into());
     }
     let starts = spend.attempt == 1;
     if starts {
-        let spent = single && uses > 0;
+        let spent = (single && uses > 0) || codec::small(uses)? >= spend.reach.uses;
         let void = single
             && consent::is_abandoned(tx.conn, tx.shared, &request_id, stored_at, tx.now())
                 .map_err(lift)?;
@@ -113,6 +113,10 @@ fn spend_receipt(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) ->
         continue_use(tx, spend, &receipt_id, seq)?;
     }
     let new_bytes = add_blocks(tx, spend, &receipt_id)?;
+    let all = codec::unsigned(before)?.saturating_add(new_bytes);
+    if spend.reach.new_bytes.is_some_and(|most| all > most) {
+        return Err(LedgerError::Contended.into());
+    }
     tx.conn
         .prepare_cached(
             "UPDATE receipts SET uses = uses + ?2, bytes = bytes + ?3, new_bytes = new_bytes + ?4, last_used = ?5

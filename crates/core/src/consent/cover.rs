@@ -12,6 +12,7 @@ use crate::{
     digest::{Digest, KeyedHash},
     finding::FindingLevel,
     ids::{Principal, ReceiptId, SessionId, UseId},
+    ports::SpendReach,
     time::UtcTime,
 };
 
@@ -126,8 +127,8 @@ pub struct Coverage {
     pub receipt_id: ReceiptId,
     /// Its scope.
     pub scope: ReceiptScope,
-    /// Uses seen; the ledger refuses to spend when it sees another number.
-    pub seen_uses: u32,
+    /// How far the receipt reaches, for the ledger to hold when it commits.
+    pub reach: SpendReach,
     /// Whether this attempt continues an open use.
     pub continues: bool,
     /// The blocks that are new under it.
@@ -224,7 +225,7 @@ pub fn judge(
     Ok(Coverage {
         receipt_id: receipt.consent_receipt_id,
         scope: ext.scope,
-        seen_uses: evidence.uses,
+        reach: reach(ext.lease.as_ref()),
         continues,
         new_blocks,
         max_attempts: ext.max_attempts,
@@ -251,6 +252,24 @@ fn continues(
         }
         _ if wanted.attempt == 1 => Ok(false),
         _ => Err(ReceiptProblem::Mismatch),
+    }
+}
+
+/// One call, or what the terms say, within what no terms can exceed.
+fn reach(lease: Option<&LeaseTerms>) -> SpendReach {
+    match lease {
+        None => SpendReach {
+            uses: 1,
+            new_bytes: None,
+        },
+        Some(terms) => SpendReach {
+            uses: terms.max_uses.min(LeaseTerms::MAX_USES),
+            new_bytes: Some(
+                terms
+                    .max_new_bytes_total
+                    .min(LeaseTerms::MAX_NEW_BYTES_TOTAL),
+            ),
+        },
     }
 }
 

@@ -109,7 +109,7 @@ impl Gate {
         let body = self.attempt(&request.prepared, id, judged.effective());
         let spend = Spend {
             receipt_id: coverage.receipt_id,
-            seen_uses: coverage.seen_uses,
+            reach: coverage.reach,
             use_id: request.use_id,
             attempt: request.attempt,
             max_attempts: coverage.max_attempts,

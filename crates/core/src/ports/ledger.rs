@@ -47,13 +47,23 @@ pub struct Intent {
     pub spend: Option<Spend>,
 }
 
+/// How far a receipt reaches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SpendReach {
+    /// The most uses that may begin under it.
+    pub uses: u32,
+    /// The most bytes that may be new under it, in all its uses; `None` where they are not counted.
+    pub new_bytes: Option<u64>,
+}
+
 /// One attempt's share of a receipt.
 #[derive(Clone, Debug)]
 pub struct Spend {
     /// The receipt.
     pub receipt_id: ReceiptId,
-    /// Its uses when it was judged. Another number refuses the spend.
-    pub seen_uses: u32,
+    /// How far it reaches. The ledger holds it against what was spent when it commits, so that many may share a receipt
+    /// at the same moment and none goes further than the receipt does.
+    pub reach: SpendReach,
     /// The use.
     pub use_id: UseId,
     /// Which attempt, from 1. The first begins the use.
@@ -80,7 +90,7 @@ pub struct Committed {
 /// An intent that was not committed. Nothing of it happened.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum LedgerError {
-    /// Somebody else spent meanwhile, or the receipt was revoked or is gone: judge again.
+    /// Others spent what was left meanwhile, or the receipt was revoked or is gone: judge again.
     #[error("the receipt changed in the meantime")]
     Contended,
     /// An epoch changed meanwhile: start again at `locate`.
@@ -96,7 +106,7 @@ pub enum LedgerError {
 /// # Contract
 /// `commit` is durable when it returns: event, spend, new blocks and a signed checkpoint are in one
 /// transaction, and either all or none of them is there, also after a crash. A use is begun once, whatever
-/// number of processes try; the attempt's event names the receipt, so that the log says what the ledger says; a receipt for one call begins one use in its life. Attempts follow each other
+/// number of processes try, and no more uses or new bytes than the receipt reaches to; the attempt's event names the receipt, so that the log says what the ledger says; a receipt for one call begins one use in its life. Attempts follow each other
 /// without a gap, with the envelope that the use began with.
 #[async_trait]
 pub trait EgressLedger: Send + Sync {

@@ -16,7 +16,7 @@ use handshake_core::{
     label::{Label, LabelBlock, Sensitivity},
     net::AddressClass,
     policy::{AutomationLevel, Governance, Posture, SecondHand},
-    ports::SecretError,
+    ports::{SecretError, SpendReach},
     seal::SealKind,
     tier::{ModelTier, Reach, Residence},
 };
@@ -121,7 +121,10 @@ fn coverage() -> Coverage {
     Coverage {
         receipt_id: ReceiptId::from_entropy([1; 16]),
         scope: ReceiptScope::SingleCall,
-        seen_uses: 0,
+        reach: SpendReach {
+            uses: 1,
+            new_bytes: None,
+        },
         continues: false,
         new_blocks: Vec::new(),
         max_attempts: 3,

@@ -83,7 +83,7 @@ async fn append_forever(store: &Store, fakes: &Fakes) {
         let mut uses = store.receipts(1).await.expect("lists")[0].uses;
         if uses < 150 {
             let id = u32::from(std::process::id() as u16) << 16 | n;
-            match commit(store, Some(spend(&receipt, uses, id, 1)), n).await {
+            match commit(store, Some(spend(&receipt, id, 1)), n).await {
                 Ok(committed) => {
                     uses += 1;
                     println!("DONE use {} {uses}", committed.use_id);
@@ -97,7 +97,7 @@ async fn append_forever(store: &Store, fakes: &Fakes) {
 
 async fn begin_and_hang(store: &Store, fakes: &Fakes) {
     let receipt = crate::world::lease(fakes, &submission(fakes, "agent", 1));
-    commit(store, Some(spend(&receipt, 0, 1, 1)), 1)
+    commit(store, Some(spend(&receipt, 1, 1)), 1)
         .await
         .expect("begins");
     println!("DONE begun");
@@ -128,7 +128,7 @@ async fn race(store: &Store, fakes: &Fakes) {
         let receipt = crate::world::receipt(fakes, &submission(fakes, &format!("p{n}"), n), true);
         // A use of its own in each process, as ids of uses are random.
         let id = u32::from(std::process::id() as u16) << 16 | n;
-        match commit(store, Some(spend(&receipt, 0, id, 1)), n).await {
+        match commit(store, Some(spend(&receipt, id, 1)), n).await {
             Ok(_) => println!("DONE won {n}"),
             Err(LedgerError::Contended) => println!("DONE lost {n}"),
             Err(error) => panic!("{error}"),
@@ -201,7 +201,7 @@ async fn a8_a_use_does_not_outlive_its_process() {
         open(second.find(&asked).await.expect("finds")),
         Some(use_id(1))
     );
-    let stolen = commit(&second, Some(spend(&lease, 1, 1, 2)), 2).await;
+    let stolen = commit(&second, Some(spend(&lease, 1, 2)), 2).await;
     assert_eq!(stolen, Err(LedgerError::Contended));
     dying.kill().expect("kills");
     dying.wait().expect("ends");
@@ -219,7 +219,7 @@ async fn a8_a_use_does_not_outlive_its_process() {
     };
     assert_eq!((failed, outcome), (use_id(1), CallOutcome::Crashed));
     assert_eq!(events[0].event.session_id, event(1).session_id);
-    let revived = commit(&third, Some(spend(&lease, 1, 1, 2)), 2).await;
+    let revived = commit(&third, Some(spend(&lease, 1, 2)), 2).await;
     assert_eq!(revived, Err(LedgerError::Contended));
     third
         .close(use_id(1))

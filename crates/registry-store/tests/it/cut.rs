@@ -154,7 +154,7 @@ async fn rt_b12_a_log_below_its_checkpoint_does_not_open_and_is_told_all_the_sam
 async fn rt_b12_what_was_sent_needs_its_events_and_its_checkpoint() {
     let world = World::new().await;
     let approved = world.approved(1).await;
-    commit(&world.store, Some(spend(&approved, 0, 1, 1)), 1)
+    commit(&world.store, Some(spend(&approved, 1, 1)), 1)
         .await
         .expect("sends");
     append(&world.store, 30, 3).await;

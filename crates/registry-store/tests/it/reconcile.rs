@@ -42,8 +42,8 @@ impl World {
     }
 
     /// Spends where the gate would, by what it is told.
-    async fn spends(&self, receipt: &ConsentReceipt, seen: u32, n: u32) -> bool {
-        match commit(&self.store, Some(spend(receipt, seen, n, 1)), n).await {
+    async fn spends(&self, receipt: &ConsentReceipt, n: u32) -> bool {
+        match commit(&self.store, Some(spend(receipt, n, 1)), n).await {
             Ok(_) => true,
             Err(LedgerError::Contended) => false,
             Err(other) => panic!("{other}"),
@@ -56,7 +56,7 @@ async fn rt_b05_the_log_says_which_receipt_was_spent_and_which_was_revoked() {
     let world = World::new().await;
     let lease = world.leased(1).await;
     let id = lease.consent_receipt_id;
-    assert!(world.spends(&lease, 0, 1).await);
+    assert!(world.spends(&lease, 1).await);
     let revoke = SignedDecision::Revoke(id);
     world.store.decide(revoke.clone()).await.expect("revokes");
     world.store.decide(revoke).await.expect("again is nothing");
@@ -106,13 +106,13 @@ async fn rt_b05_the_log_says_which_receipt_was_spent_and_which_was_revoked() {
 async fn rt_b05_a_spent_receipt_for_one_call_is_not_made_fresh_by_sql() {
     let world = World::new().await;
     let receipt = world.approved(1).await;
-    assert!(world.spends(&receipt, 0, 1).await);
+    assert!(world.spends(&receipt, 1).await);
     // The attack as it was tried.
     world.edit(
         "DELETE FROM uses; UPDATE receipts SET uses = 0; UPDATE requests SET waited_at = 9999999999999",
     );
     assert!(
-        !world.spends(&receipt, 0, 2).await,
+        !world.spends(&receipt, 2).await,
         "not even before it is looked at"
     );
     assert!(world.told(1).await.1);
@@ -120,7 +120,7 @@ async fn rt_b05_a_spent_receipt_for_one_call_is_not_made_fresh_by_sql() {
     // It is over, and stays so.
     world.edit("UPDATE receipts SET uses = 0, revoked_at = NULL");
     assert!(world.told(1).await.1);
-    assert!(!world.spends(&receipt, 0, 3).await);
+    assert!(!world.spends(&receipt, 3).await);
     assert_eq!(
         world.alarms_and_ends().await.0,
         1,
@@ -132,11 +132,11 @@ async fn rt_b05_a_spent_receipt_for_one_call_is_not_made_fresh_by_sql() {
 async fn rt_b05_a_revoked_lease_is_not_revived_by_sql() {
     let world = World::new().await;
     let lease = world.leased(1).await;
-    assert!(world.spends(&lease, 0, 1).await);
+    assert!(world.spends(&lease, 1).await);
     let revoke = SignedDecision::Revoke(lease.consent_receipt_id);
     world.store.decide(revoke).await.expect("revokes");
     world.edit("UPDATE receipts SET revoked_at = NULL");
-    assert!(!world.spends(&lease, 1, 2).await);
+    assert!(!world.spends(&lease, 2).await);
     assert_eq!(world.told(1).await, (1, true));
     assert_eq!(world.alarms_and_ends().await, (1, 2));
     // In another process, and after a restart.
@@ -165,13 +165,13 @@ async fn rt_b05_a_lease_is_not_refilled_by_sql() {
         let world = World::new().await;
         let lease = world.leased(1).await;
         for n in 0..3 {
-            assert!(world.spends(&lease, n, n + 1).await, "{attack}");
+            assert!(world.spends(&lease, n + 1).await, "{attack}");
         }
         assert_eq!(world.told(1).await, (3, false), "{attack}");
         world.edit(attack);
-        let (uses, over) = world.told(1).await;
+        let (_, over) = world.told(1).await;
         assert!(over, "{attack}");
-        assert!(!world.spends(&lease, uses, 9).await, "{attack}");
+        assert!(!world.spends(&lease, 9).await, "{attack}");
         assert_eq!(world.alarms_and_ends().await, (1, 1), "{attack}");
     }
 }
@@ -180,17 +180,17 @@ async fn rt_b05_a_lease_is_not_refilled_by_sql() {
 async fn rt_b05_an_older_row_with_its_own_code_is_no_newer_for_it() {
     let world = World::new().await;
     let lease = world.leased(1).await;
-    assert!(world.spends(&lease, 0, 1).await);
+    assert!(world.spends(&lease, 1).await);
     world.edit("CREATE TABLE kept AS SELECT * FROM receipts");
     for n in 1..4 {
-        assert!(world.spends(&lease, n, n + 1).await);
+        assert!(world.spends(&lease, n + 1).await);
     }
     assert_eq!(world.told(1).await, (4, false));
     world.edit(
         "UPDATE receipts SET (uses, bytes, new_bytes, last_used, state_seq, state_leaf, mac) =
            (SELECT uses, bytes, new_bytes, last_used, state_seq, state_leaf, mac FROM kept)",
     );
-    assert!(!world.spends(&lease, 1, 8).await);
+    assert!(!world.spends(&lease, 8).await);
     assert_eq!(world.told(1).await, (1, true));
     assert_eq!(world.alarms_and_ends().await, (1, 1));
 }
@@ -199,7 +199,7 @@ async fn rt_b05_an_older_row_with_its_own_code_is_no_newer_for_it() {
 async fn rt_b05_blocks_that_were_never_sent_count_as_new() {
     let world = World::new().await;
     let (one, two) = (world.leased(1).await, world.leased(2).await);
-    let mut first = spend(&one, 0, 1, 1);
+    let mut first = spend(&one, 1, 1);
     first.new_blocks = vec![block(1, 100)];
     commit(&world.store, Some(first), 1).await.expect("commits");
     let known = async |n| {
@@ -217,7 +217,7 @@ async fn rt_b05_blocks_that_were_never_sent_count_as_new() {
         two.consent_receipt_id
     ));
     assert_eq!(known(2).await, 0);
-    let mut again = spend(&two, 0, 2, 1);
+    let mut again = spend(&two, 2, 1);
     again.new_blocks = vec![block(1, 100)];
     commit(&world.store, Some(again), 2).await.expect("commits");
     assert_eq!(known(2).await, 1);
@@ -234,8 +234,8 @@ async fn rt_b05_a_log_that_was_cut_or_changed_voids_what_it_spoke_of() {
     ] {
         let world = World::new().await;
         let lease = world.leased(1).await;
-        assert!(world.spends(&lease, 0, 1).await);
-        assert!(world.spends(&lease, 1, 2).await);
+        assert!(world.spends(&lease, 1).await);
+        assert!(world.spends(&lease, 2).await);
         assert_eq!(world.told(1).await, (2, false));
         world.edit(attack);
         // One that has read those leaves knows what they said. One that has not trusts none of them.
@@ -248,7 +248,7 @@ async fn rt_b05_a_log_that_was_cut_or_changed_voids_what_it_spoke_of() {
         }
         if attack.contains("SELECT max") {
             assert!(world.told(1).await.1, "{attack}");
-            assert!(!world.spends(&lease, 2, 3).await, "{attack}");
+            assert!(!world.spends(&lease, 3).await, "{attack}");
         }
     }
 }
@@ -258,7 +258,7 @@ async fn rt_b05_everything_that_lives_is_compared_when_somebody_asks() {
     let world = World::new().await;
     let lease = world.leased(1).await;
     let gone = world.approved(2).await;
-    assert!(world.spends(&lease, 0, 1).await);
+    assert!(world.spends(&lease, 1).await);
     assert_eq!(world.store.reconcile(None).await, Ok(0));
     world.edit("UPDATE receipts SET uses = uses + 5");
     assert_eq!(world.store.reconcile(Some(1)).await, Ok(0), "in a hurry");
@@ -269,12 +269,12 @@ async fn rt_b05_everything_that_lives_is_compared_when_somebody_asks() {
         "they are over now"
     );
     assert_eq!(world.alarms_and_ends().await, (2, 2));
-    assert!(!world.spends(&gone, 5, 2).await);
+    assert!(!world.spends(&gone, 2).await);
     // A segment in between is read as the rows are.
     let lease = world.leased(3).await;
-    assert!(world.spends(&lease, 0, 3).await);
+    assert!(world.spends(&lease, 3).await);
     world.store.seal_log().await.expect("seals");
-    assert!(world.spends(&lease, 1, 4).await);
+    assert!(world.spends(&lease, 4).await);
     assert_eq!(world.another(9).reconcile(None).await, Ok(0));
     // What is over by its own word is nobody's business any more.
     world.fakes.clock.advance(Duration::from_secs(9 * 3600));

@@ -299,7 +299,7 @@ async fn p9_a_process_that_died_between_file_and_commit_leaves_an_orphan_and_no_
 async fn p9_what_an_open_use_ends_from_stays_in_the_database() {
     let world = World::new().await;
     let receipt = world.approved(1).await;
-    let committed = commit(&world.store, Some(spend(&receipt, 0, 1, 1)), 1)
+    let committed = commit(&world.store, Some(spend(&receipt, 1, 1)), 1)
         .await
         .expect("commits");
     append(&world.store, 50, 10).await;

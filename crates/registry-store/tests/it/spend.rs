@@ -22,7 +22,7 @@ use crate::world::{
 async fn a8_a_receipt_is_spent_once_with_its_event_and_a_checkpoint() {
     let world = World::new().await;
     let receipt = world.approved(1).await;
-    let mut first = spend(&receipt, 0, 1, 1);
+    let mut first = spend(&receipt, 1, 1);
     first.new_blocks = vec![block(1, 10), block(2, 20), block(1, 10)];
     let committed = commit(&world.store, Some(first), 1).await.expect("commits");
     assert_eq!(committed.use_id, use_id(1));
@@ -51,11 +51,9 @@ async fn a8_a_receipt_is_spent_once_with_its_event_and_a_checkpoint() {
     assert_eq!(evidence.known_blocks, [block(1, 10).commitment].into());
     assert_eq!(evidence.last_used, Some(receipt.approved_at));
 
-    // Another use of a receipt for one call, with whatever it claims to have seen.
-    for seen in [0, 1, 2] {
-        let again = commit(&world.store, Some(spend(&receipt, seen, 2, 1)), 2).await;
-        assert_eq!(again, Err(LedgerError::Contended));
-    }
+    // Another use of a receipt for one call.
+    let again = commit(&world.store, Some(spend(&receipt, 2, 1)), 2).await;
+    assert_eq!(again, Err(LedgerError::Contended));
     assert_eq!(world.store.log_head().await.expect("head"), head);
 }
 
@@ -63,45 +61,35 @@ async fn a8_a_receipt_is_spent_once_with_its_event_and_a_checkpoint() {
 async fn a8_attempts_of_a_use_follow_each_other_and_end() {
     let world = World::new().await;
     let receipt = world.approved(1).await;
-    let go = |uses, number, attempt| {
-        commit(
-            &world.store,
-            Some(spend(&receipt, uses, number, attempt)),
-            9,
-        )
-    };
-    assert_eq!(go(0, 1, 0).await, Err(LedgerError::Contended));
-    assert_eq!(go(0, 1, 2).await, Err(LedgerError::Contended));
-    go(0, 1, 1).await.expect("first");
+    let go = |number, attempt| commit(&world.store, Some(spend(&receipt, number, attempt)), 9);
+    assert_eq!(go(1, 0).await, Err(LedgerError::Contended));
+    assert_eq!(go(1, 2).await, Err(LedgerError::Contended));
+    go(1, 1).await.expect("first");
     assert_eq!(
-        go(1, 1, 1).await,
+        go(1, 1).await,
         Err(LedgerError::Contended),
         "the same attempt"
     );
     assert_eq!(
-        go(1, 1, 3).await,
+        go(1, 3).await,
         Err(LedgerError::Contended),
         "an attempt left out"
     );
-    assert_eq!(
-        go(1, 2, 2).await,
-        Err(LedgerError::Contended),
-        "another use"
-    );
-    let mut other = spend(&receipt, 1, 1, 2);
+    assert_eq!(go(2, 2).await, Err(LedgerError::Contended), "another use");
+    let mut other = spend(&receipt, 1, 2);
     other.envelope_sha256 = Digest::of(&[b"other bytes"]);
     assert_eq!(
         commit(&world.store, Some(other), 9).await,
         Err(LedgerError::Contended)
     );
-    go(1, 1, 2).await.expect("second");
-    go(1, 1, 3).await.expect("third");
+    go(1, 2).await.expect("second");
+    go(1, 3).await.expect("third");
     assert_eq!(
-        go(1, 1, 4).await,
+        go(1, 4).await,
         Err(LedgerError::Contended),
         "the receipt allows three"
     );
-    let mut greedy = spend(&receipt, 1, 1, 4);
+    let mut greedy = spend(&receipt, 1, 4);
     greedy.max_attempts = 9;
     assert_eq!(
         commit(&world.store, Some(greedy), 9).await,
@@ -109,19 +97,19 @@ async fn a8_attempts_of_a_use_follow_each_other_and_end() {
     );
 
     let lease = world.leased(2).await;
-    commit(&world.store, Some(spend(&lease, 0, 5, 1)), 9)
+    commit(&world.store, Some(spend(&lease, 5, 1)), 9)
         .await
         .expect("begins");
     world.store.close(use_id(5)).await.expect("closes");
-    let closed = commit(&world.store, Some(spend(&lease, 1, 5, 2)), 9).await;
+    let closed = commit(&world.store, Some(spend(&lease, 5, 2)), 9).await;
     assert_eq!(closed, Err(LedgerError::Contended), "a closed use");
-    let same_id = commit(&world.store, Some(spend(&lease, 1, 5, 1)), 9).await;
+    let same_id = commit(&world.store, Some(spend(&lease, 5, 1)), 9).await;
     assert_eq!(
         same_id,
         Err(LedgerError::Contended),
         "the id of a use that was"
     );
-    commit(&world.store, Some(spend(&lease, 1, 6, 1)), 9)
+    commit(&world.store, Some(spend(&lease, 6, 1)), 9)
         .await
         .expect("a lease has more uses");
 }
@@ -162,7 +150,7 @@ async fn s17_a_verdict_under_other_epochs_is_stale_and_writes_nothing() {
             event: event(1),
             provider_id: provider_id(),
             epochs: epochs.clone(),
-            spend: Some(spend(&receipt, 0, 1, 1)),
+            spend: Some(spend(&receipt, 1, 1)),
         };
         assert_eq!(world.store.commit(intent).await, Err(LedgerError::Stale));
     }
@@ -171,7 +159,7 @@ async fn s17_a_verdict_under_other_epochs_is_stale_and_writes_nothing() {
         other.set_epoch(Epoch::Enrolled(0)).await,
         Err(StoreError::Conflict)
     );
-    commit(&world.store, Some(spend(&receipt, 0, 1, 1)), 1)
+    commit(&world.store, Some(spend(&receipt, 1, 1)), 1)
         .await
         .expect("under the present ones");
 }
@@ -207,7 +195,7 @@ async fn s24_of_a_batch_of_equal_spends_one_wins_and_the_others_stand() {
     // In each store 16 spends of the same receipt and 16 plain intents, all at once.
     for n in 0..64 {
         let (store, epochs) = (stores[n as usize % 2].clone(), epochs.clone());
-        let spend = (n < 32).then(|| spend(&single, 0, n, 1));
+        let spend = (n < 32).then(|| spend(&single, n, 1));
         let intent = handshake_core::ports::Intent {
             event: event(n),
             provider_id: provider_id(),
@@ -253,16 +241,19 @@ async fn a8_a_revoked_receipt_is_spent_no_more() {
         .decide(SignedDecision::Revoke(first.consent_receipt_id))
         .await
         .expect("revokes");
-    let late = commit(&world.store, Some(spend(&first, 0, 1, 1)), 1).await;
+    let late = commit(&world.store, Some(spend(&first, 1, 1)), 1).await;
     assert_eq!(late, Err(LedgerError::Contended));
     let revoked = world.store.revoked_since(before).await.expect("lists");
     assert_eq!(revoked, [first.consent_receipt_id]);
     let led_to = |since| world.store.providers_revoked_since(since);
-    assert_eq!(led_to(before).await, Ok([provider_id()].into()));
+    assert_eq!(
+        led_to(before).await,
+        Ok([(first.consent_receipt_id, provider_id())].into())
+    );
     let after = handshake_core::ports::Clock::now(&*since).plus(Duration::from_millis(1));
     assert_eq!(led_to(after).await, Ok([].into()));
     assert_eq!(world.store.revoke_all().await, Ok(1));
-    let late = commit(&world.store, Some(spend(&second, 0, 1, 1)), 1).await;
+    let late = commit(&world.store, Some(spend(&second, 1, 1)), 1).await;
     assert_eq!(late, Err(LedgerError::Contended));
     let listed = world.store.receipts(10).await.expect("lists");
     assert!(listed.len() == 2 && listed.iter().all(|receipt| receipt.revoked_at.is_some()));
@@ -276,7 +267,7 @@ async fn a8_removing_a_provider_voids_what_led_to_it() {
     put(&world.store, record("cloud"), None)
         .await
         .expect("puts");
-    let revived = commit(&world.store, Some(spend(&receipt, 0, 1, 1)), 1).await;
+    let revived = commit(&world.store, Some(spend(&receipt, 1, 1)), 1).await;
     assert_eq!(revived, Err(LedgerError::Contended));
 }
 
@@ -289,12 +280,12 @@ async fn s11_a_receipt_for_one_call_dies_when_its_asker_is_gone() {
     assert!(!world.store.find(&asked).await.expect("finds")[0].revoked);
     world.fakes.clock.advance(Duration::from_secs(1));
     assert!(world.store.find(&asked).await.expect("finds")[0].revoked);
-    let late = commit(&world.store, Some(spend(&receipt, 0, 1, 1)), 1).await;
+    let late = commit(&world.store, Some(spend(&receipt, 1, 1)), 1).await;
     assert_eq!(late, Err(LedgerError::Contended));
 
     let lease = world.leased(2).await;
     world.fakes.clock.advance(Duration::from_secs(120));
-    commit(&world.store, Some(spend(&lease, 0, 2, 1)), 2)
+    commit(&world.store, Some(spend(&lease, 2, 1)), 2)
         .await
         .expect("a lease needs no waiter");
 }
@@ -303,10 +294,10 @@ async fn s11_a_receipt_for_one_call_dies_when_its_asker_is_gone() {
 async fn a8_several_open_uses_of_a_lease_are_each_evidence() {
     let world = World::new().await;
     let lease = world.leased(1).await;
-    commit(&world.store, Some(spend(&lease, 0, 1, 1)), 1)
+    commit(&world.store, Some(spend(&lease, 1, 1)), 1)
         .await
         .expect("commits");
-    commit(&world.store, Some(spend(&lease, 1, 2, 1)), 2)
+    commit(&world.store, Some(spend(&lease, 2, 1)), 2)
         .await
         .expect("commits");
     let found = world
@@ -324,10 +315,10 @@ async fn a8_several_open_uses_of_a_lease_are_each_evidence() {
     expected.sort_unstable();
     assert_eq!(open, expected);
     assert!(found.iter().all(|evidence| evidence.uses == 2));
-    commit(&world.store, Some(spend(&lease, 2, 1, 2)), 3)
+    commit(&world.store, Some(spend(&lease, 1, 2)), 3)
         .await
         .expect("both can go on");
-    commit(&world.store, Some(spend(&lease, 2, 2, 2)), 4)
+    commit(&world.store, Some(spend(&lease, 2, 2)), 4)
         .await
         .expect("both can go on");
 }
@@ -339,11 +330,11 @@ async fn a8_a_spend_that_cannot_be_checkpointed_did_not_happen() {
     let receipt = world.approved(1).await;
     let head = world.store.log_head().await.expect("head");
     world.fakes.recorder.locked.store(true, Ordering::SeqCst);
-    let locked = commit(&world.store, Some(spend(&receipt, 0, 1, 1)), 1).await;
+    let locked = commit(&world.store, Some(spend(&receipt, 1, 1)), 1).await;
     assert_eq!(locked, Err(LedgerError::Store(StoreError::Locked)));
     assert_eq!(world.store.log_head().await.expect("head"), head);
     world.fakes.recorder.locked.store(false, Ordering::SeqCst);
-    commit(&world.store, Some(spend(&receipt, 0, 1, 1)), 1)
+    commit(&world.store, Some(spend(&receipt, 1, 1)), 1)
         .await
         .expect("nothing was spent before");
 }
@@ -367,7 +358,7 @@ proptest! {
             for (n, (store, which, number, attempt, close)) in steps.into_iter().enumerate() {
                 let outcome = commit(
                     &stores[store],
-                    Some(spend(&receipts[which], uses[which], number, attempt)),
+                    Some(spend(&receipts[which], number, attempt)),
                     u32::try_from(n).expect("small"),
                 )
                 .await;

@@ -23,7 +23,8 @@ use handshake_core::{
     },
     ports::{
         ApprovalQueue, Clock, Committed, EgressLedger, Intent, LedgerError, PendingContent,
-        ProviderStore, ReceiptQuery, SignedDecision, Signer, Spend, StoreError, Submission,
+        ProviderStore, ReceiptQuery, SignedDecision, Signer, Spend, SpendReach, StoreError,
+        Submission,
     },
     provider::{ProviderDraft, ProviderRecord},
     tier::{ModelTier, Reach},
@@ -274,16 +275,19 @@ pub(crate) fn query(submission: &Submission, blocks: &[Block]) -> ReceiptQuery {
     }
 }
 
+fn reach(receipt: &ConsentReceipt) -> SpendReach {
+    let lease = receipt.ext.lease.as_ref();
+    SpendReach {
+        uses: lease.map_or(1, |terms| terms.max_uses),
+        new_bytes: lease.map(|terms| terms.max_new_bytes_total),
+    }
+}
+
 /// One attempt under a receipt.
-pub(crate) fn spend(
-    receipt: &ConsentReceipt,
-    seen_uses: u32,
-    use_number: u32,
-    attempt: u32,
-) -> Spend {
+pub(crate) fn spend(receipt: &ConsentReceipt, use_number: u32, attempt: u32) -> Spend {
     Spend {
         receipt_id: receipt.consent_receipt_id,
-        seen_uses,
+        reach: reach(receipt),
         use_id: use_id(use_number),
         attempt,
         max_attempts: receipt.ext.max_attempts,

@@ -83,11 +83,23 @@ fn spend_receipt(state: &mut State, spend: &Spend, now: UtcTime) -> Result<UseId
         .ok_or(LedgerError::Contended)?;
     let receipt: Option<ConsentReceipt> = serde_json::from_slice(&stored.signed.payload).ok();
     let one_call = receipt.is_none_or(|receipt| receipt.ext.scope == ReceiptScope::SingleCall);
-    if stored.revoked.is_some() || stored.uses != spend.seen_uses {
+    let fresh = spend
+        .new_blocks
+        .iter()
+        .filter(|block| !stored.blocks.contains(&block.commitment));
+    let new_bytes: u64 = fresh.map(|block| block.bytes).sum();
+    let beyond = spend
+        .reach
+        .new_bytes
+        .is_some_and(|most| stored.new_bytes + new_bytes > most);
+    if stored.revoked.is_some() || beyond {
         return Err(LedgerError::Contended);
     }
     match stored.begun.get_mut(&spend.use_id) {
-        None if spend.attempt == 1 && !(one_call && stored.uses > 0) => {
+        None if spend.attempt == 1
+            && stored.uses < spend.reach.uses
+            && !(one_call && stored.uses > 0) =>
+        {
             stored.uses += 1;
             stored
                 .begun

@@ -9,7 +9,8 @@ use handshake_core::{
     event::{Actor, Body, ControlKind, Event, EventScope},
     ids::{EventId, ReceiptId, UseId},
     ports::{
-        Epochs, Intent, LedgerError, ReceiptQuery, SignedDecision, Spend, StoreError, Submission,
+        Epochs, Intent, LedgerError, ReceiptQuery, SignedDecision, Spend, SpendReach, StoreError,
+        Submission,
     },
     provider::ProviderRecord,
     tier::ModelTier,
@@ -86,7 +87,7 @@ async fn epochs(home: &dyn Home) -> Epochs {
         .expect("epochs")
 }
 
-fn attempt(home: &dyn Home, n: u8, id: UseId, attempt: u32, control: Option<ControlKind>) -> Event {
+fn attempt(home: &dyn Home, id: UseId, attempt: u32, control: Option<ControlKind>) -> Event {
     let body = Body::CallAttempt {
         use_id: id,
         attempt,
@@ -96,26 +97,20 @@ fn attempt(home: &dyn Home, n: u8, id: UseId, attempt: u32, control: Option<Cont
         control,
         consent_receipt_id: None,
     };
-    let event_id = EventId::from_entropy([n; 16]);
+    let mut entropy = *id.uuid().as_bytes();
+    entropy[0] ^= u8::try_from(attempt).expect("small");
+    let event_id = EventId::from_entropy(entropy);
     EventScope::default().event(event_id, home.clock().now(), Actor::System, body)
 }
 
-fn intent(
-    home: &dyn Home,
-    receipt: &ConsentReceipt,
-    epochs: Epochs,
-    seen: u32,
-    id: UseId,
-    n: u32,
-) -> Intent {
-    let serial = u8::try_from(seen * 16 + n).expect("small") ^ id.uuid().as_bytes()[0];
+fn intent(home: &dyn Home, receipt: &ConsentReceipt, epochs: Epochs, id: UseId, n: u32) -> Intent {
     Intent {
-        event: attempt(home, serial, id, n, None),
+        event: attempt(home, id, n, None),
         provider_id: receipt.ext.destination.provider_id.clone(),
         epochs,
         spend: Some(Spend {
             receipt_id: receipt.consent_receipt_id,
-            seen_uses: seen,
+            reach: reach(receipt),
             use_id: id,
             attempt: n,
             max_attempts: 3,
@@ -123,6 +118,19 @@ fn intent(
             body_bytes: 10,
             new_blocks: Vec::new(),
         }),
+    }
+}
+
+fn reach(receipt: &ConsentReceipt) -> SpendReach {
+    match &receipt.ext.lease {
+        None => SpendReach {
+            uses: 1,
+            new_bytes: None,
+        },
+        Some(terms) => SpendReach {
+            uses: terms.max_uses,
+            new_bytes: Some(terms.max_new_bytes_total),
+        },
     }
 }
 
@@ -149,7 +157,7 @@ async fn attempts(home: &dyn Home) -> usize {
 /// When one of them is missing.
 pub async fn a8_spend_and_event_are_one(home: &dyn Home) {
     let (submission, receipt) = approved(home, false).await;
-    let mut wanted = intent(home, &receipt, epochs(home).await, 0, use_id(1), 1);
+    let mut wanted = intent(home, &receipt, epochs(home).await, use_id(1), 1);
     let committed = home
         .ledger()
         .commit(wanted.clone())
@@ -182,7 +190,7 @@ pub async fn a8_spend_and_event_are_one(home: &dyn Home) {
     );
 }
 
-/// A receipt for one call begins one use, whoever asks and whatever they say they saw.
+/// A receipt for one call begins one use, whoever asks.
 ///
 /// # Panics
 /// When it is spent twice.
@@ -191,20 +199,18 @@ pub async fn a8_one_call_is_spent_once(home: &dyn Home) {
     let epochs = epochs(home).await;
     let first = home
         .ledger()
-        .commit(intent(home, &receipt, epochs.clone(), 0, use_id(1), 1))
+        .commit(intent(home, &receipt, epochs.clone(), use_id(1), 1))
         .await;
     first.expect("committed");
-    for seen in [0, 1] {
-        let again = home
-            .ledger()
-            .commit(intent(home, &receipt, epochs.clone(), seen, use_id(2), 1))
-            .await;
-        assert_eq!(again, Err(LedgerError::Contended), "seen {seen}");
-    }
+    let again = home
+        .ledger()
+        .commit(intent(home, &receipt, epochs.clone(), use_id(2), 1))
+        .await;
+    assert_eq!(again, Err(LedgerError::Contended));
     home.ledger().close(use_id(1)).await.expect("closed");
     let after = home
         .ledger()
-        .commit(intent(home, &receipt, epochs, 1, use_id(3), 1))
+        .commit(intent(home, &receipt, epochs, use_id(3), 1))
         .await;
     assert_eq!(after, Err(LedgerError::Contended), "closing frees nothing");
     assert_eq!(attempts(home).await, 1, "a refused spend left an event");
@@ -215,19 +221,54 @@ pub async fn a8_one_call_is_spent_once(home: &dyn Home) {
 /// # Panics
 /// When another number does.
 pub async fn a8_a_race_has_one_winner(home: &dyn Home) {
-    let (_, receipt) = approved(home, true).await;
+    let (_, receipt) = approved(home, false).await;
     let epochs = epochs(home).await;
     let racers = (1..=8).map(|n| {
         home.ledger()
-            .commit(intent(home, &receipt, epochs.clone(), 0, use_id(n * 16), 1))
+            .commit(intent(home, &receipt, epochs.clone(), use_id(n * 16), 1))
     });
-    let won = join_all(racers)
-        .await
-        .into_iter()
-        .filter(Result::is_ok)
-        .count();
-    assert_eq!(won, 1);
+    let won = join_all(racers).await.into_iter().filter(Result::is_ok);
+    assert_eq!(won.count(), 1);
     assert_eq!(attempts(home).await, 1);
+}
+
+/// Callers who share a lease at the same moment hold nobody up, and together go no further than it reaches: 10 uses,
+/// 10,000 new bytes.
+///
+/// # Panics
+/// When one is refused that it reaches to, or goes further.
+pub async fn a8_a_race_goes_as_far_as_the_lease_and_no_further(home: &dyn Home) {
+    let (submission, receipt) = approved(home, true).await;
+    let epochs = epochs(home).await;
+    let race = async |from: u8, bytes: u64| {
+        let racers = (from..from + 4).map(|n| {
+            let mut wanted = intent(home, &receipt, epochs.clone(), use_id(n * 8), 1);
+            let spend = wanted.spend.as_mut().expect("a spend");
+            spend.new_blocks = vec![Block {
+                bytes,
+                ..block(&format!("block {n}"))
+            }];
+            home.ledger().commit(wanted)
+        });
+        let answers = join_all(racers).await;
+        let refused = |answer: &Result<_, _>| matches!(answer, Err(LedgerError::Contended));
+        assert!(
+            answers.iter().all(|it| it.is_ok() || refused(it)),
+            "{answers:?}"
+        );
+        answers.into_iter().filter(Result::is_ok).count()
+    };
+    assert_eq!(race(1, 3_000).await, 3, "the bytes are for three");
+    assert_eq!(race(5, 10).await, 4);
+    assert_eq!(race(9, 10).await, 3, "ten uses in all");
+    let found = evidence(home, &submission, &[]).await;
+    assert!(
+        found
+            .iter()
+            .all(|it| (it.uses, it.new_bytes) == (10, 9_070)),
+        "{found:?}"
+    );
+    assert_eq!(attempts(home).await, 10);
 }
 
 /// Attempts of a use follow each other up to the bound, with the same envelope, until it is closed.
@@ -237,8 +278,8 @@ pub async fn a8_a_race_has_one_winner(home: &dyn Home) {
 pub async fn a14_attempts_follow_each_other(home: &dyn Home) {
     let (_, receipt) = approved(home, false).await;
     let epochs = epochs(home).await;
-    let commit = async |seen, id, n, edit: fn(&mut Spend)| {
-        let mut wanted = intent(home, &receipt, epochs.clone(), seen, id, n);
+    let commit = async |id, n, edit: fn(&mut Spend)| {
+        let mut wanted = intent(home, &receipt, epochs.clone(), id, n);
         edit(wanted.spend.as_mut().expect("a spend"));
         home.ledger()
             .commit(wanted)
@@ -248,24 +289,24 @@ pub async fn a14_attempts_follow_each_other(home: &dyn Home) {
     let same: fn(&mut Spend) = |_| {};
     let refused = Err(LedgerError::Contended);
     assert_eq!(
-        commit(0, use_id(1), 2, same).await,
+        commit(use_id(1), 2, same).await,
         refused,
         "no first attempt"
     );
-    assert_eq!(commit(0, use_id(1), 1, same).await, Ok(use_id(1)));
+    assert_eq!(commit(use_id(1), 1, same).await, Ok(use_id(1)));
     assert_eq!(
-        commit(1, use_id(1), 1, same).await,
+        commit(use_id(1), 1, same).await,
         refused,
         "the first one again"
     );
-    assert_eq!(commit(1, use_id(1), 3, same).await, refused, "one left out");
-    assert_eq!(commit(1, use_id(2), 2, same).await, refused, "another use");
+    assert_eq!(commit(use_id(1), 3, same).await, refused, "one left out");
+    assert_eq!(commit(use_id(2), 2, same).await, refused, "another use");
     let other: fn(&mut Spend) = |spend| spend.envelope_sha256 = Digest::of(&[b"other bytes"]);
-    assert_eq!(commit(1, use_id(1), 2, other).await, refused, "other bytes");
-    assert_eq!(commit(1, use_id(1), 2, same).await, Ok(use_id(1)));
-    assert_eq!(commit(1, use_id(1), 3, same).await, Ok(use_id(1)));
+    assert_eq!(commit(use_id(1), 2, other).await, refused, "other bytes");
+    assert_eq!(commit(use_id(1), 2, same).await, Ok(use_id(1)));
+    assert_eq!(commit(use_id(1), 3, same).await, Ok(use_id(1)));
     assert_eq!(
-        commit(1, use_id(1), 4, same).await,
+        commit(use_id(1), 4, same).await,
         refused,
         "more than allowed"
     );
@@ -285,7 +326,7 @@ pub async fn a14_a_closed_use_stays_closed(home: &dyn Home) {
         .expect("nothing happens");
     let first = home
         .ledger()
-        .commit(intent(home, &receipt, epochs.clone(), 0, use_id(1), 1))
+        .commit(intent(home, &receipt, epochs.clone(), use_id(1), 1))
         .await;
     first.expect("committed");
     home.ledger().close(use_id(1)).await.expect("closed");
@@ -298,7 +339,7 @@ pub async fn a14_a_closed_use_stays_closed(home: &dyn Home) {
     );
     let next = home
         .ledger()
-        .commit(intent(home, &receipt, epochs, 1, use_id(1), 2))
+        .commit(intent(home, &receipt, epochs, use_id(1), 2))
         .await;
     assert_eq!(next, Err(LedgerError::Contended));
 }
@@ -310,14 +351,14 @@ pub async fn a14_a_closed_use_stays_closed(home: &dyn Home) {
 pub async fn a_lease_holds_several_uses(home: &dyn Home) {
     let (submission, receipt) = approved(home, true).await;
     let epochs = epochs(home).await;
-    let commit = async |seen, id, n| {
+    let commit = async |id, n| {
         home.ledger()
-            .commit(intent(home, &receipt, epochs.clone(), seen, id, n))
+            .commit(intent(home, &receipt, epochs.clone(), id, n))
             .await
     };
-    commit(0, use_id(1), 1).await.expect("committed");
-    commit(1, use_id(2), 1).await.expect("committed");
-    commit(2, use_id(1), 2).await.expect("the first goes on");
+    commit(use_id(1), 1).await.expect("committed");
+    commit(use_id(2), 1).await.expect("committed");
+    commit(use_id(1), 2).await.expect("the first goes on");
     let found = evidence(home, &submission, &[]).await;
     let mut open: Vec<_> = found
         .iter()
@@ -338,8 +379,8 @@ pub async fn blocks_are_new_once(home: &dyn Home) {
     let (submission, receipt) = approved(home, true).await;
     let epochs = epochs(home).await;
     let (a, b) = (block("first"), block("second one"));
-    for (seen, id, blocks) in [(0, 1, vec![a]), (1, 2, vec![a, b])] {
-        let mut wanted = intent(home, &receipt, epochs.clone(), seen, use_id(id), 1);
+    for (id, blocks) in [(1, vec![a]), (2, vec![a, b])] {
+        let mut wanted = intent(home, &receipt, epochs.clone(), use_id(id), 1);
         wanted.spend.as_mut().expect("a spend").new_blocks = blocks;
         home.ledger().commit(wanted).await.expect("committed");
     }

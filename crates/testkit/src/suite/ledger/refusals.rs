@@ -9,7 +9,7 @@ use super::*;
 pub async fn s03_nothing_is_spent_without_a_receipt(home: &dyn Home) {
     let (_, receipt) = approved(home, false).await;
     let epochs = epochs(home).await;
-    let mut unknown = intent(home, &receipt, epochs.clone(), 0, use_id(1), 1);
+    let mut unknown = intent(home, &receipt, epochs.clone(), use_id(1), 1);
     unknown.spend.as_mut().expect("a spend").receipt_id = ReceiptId::from_entropy([9; 16]);
     assert_eq!(
         home.ledger().commit(unknown).await,
@@ -17,14 +17,14 @@ pub async fn s03_nothing_is_spent_without_a_receipt(home: &dyn Home) {
     );
     let first = home
         .ledger()
-        .commit(intent(home, &receipt, epochs.clone(), 0, use_id(1), 1))
+        .commit(intent(home, &receipt, epochs.clone(), use_id(1), 1))
         .await;
     first.expect("committed");
     let revoke = SignedDecision::Revoke(receipt.consent_receipt_id);
     home.queue().decide(revoke).await.expect("revoked");
     let next = home
         .ledger()
-        .commit(intent(home, &receipt, epochs, 1, use_id(1), 2))
+        .commit(intent(home, &receipt, epochs, use_id(1), 2))
         .await;
     assert_eq!(next, Err(LedgerError::Contended));
     assert_eq!(attempts(home).await, 1);
@@ -51,7 +51,7 @@ pub async fn a_stale_verdict_spends_nothing(home: &dyn Home) {
     assert_eq!(now.provider_revision, record.revision + 1);
     let stale = home
         .ledger()
-        .commit(intent(home, &receipt, judged.clone(), 0, use_id(1), 1))
+        .commit(intent(home, &receipt, judged.clone(), use_id(1), 1))
         .await;
     assert_eq!(stale, Err(LedgerError::Stale));
     for edit in [
@@ -66,7 +66,7 @@ pub async fn a_stale_verdict_spends_nothing(home: &dyn Home) {
         edit(&mut other);
         let stale = home
             .ledger()
-            .commit(intent(home, &receipt, other, 0, use_id(1), 1))
+            .commit(intent(home, &receipt, other, use_id(1), 1))
             .await;
         assert_eq!(stale, Err(LedgerError::Stale));
     }
@@ -118,7 +118,7 @@ pub async fn control_calls_commit_their_event(home: &dyn Home) {
     let record = registered(home).await;
     let judged = epochs(home).await;
     let wanted = |epochs| Intent {
-        event: attempt(home, 1, use_id(1), 1, Some(ControlKind::ListModels)),
+        event: attempt(home, use_id(1), 1, Some(ControlKind::ListModels)),
         provider_id: record.provider_id.clone(),
         epochs,
         spend: None,
@@ -151,7 +151,7 @@ pub async fn a_failing_ledger_denies(home: &dyn Home, fail: impl AsyncFn()) {
     fail().await;
     let committed = home
         .ledger()
-        .commit(intent(home, &receipt, judged, 0, use_id(1), 1))
+        .commit(intent(home, &receipt, judged, use_id(1), 1))
         .await;
     assert!(
         matches!(committed, Err(LedgerError::Store(_))),
