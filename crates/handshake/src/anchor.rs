@@ -113,6 +113,11 @@ impl Anchor {
         }
     }
 
+    /// Whether nothing is noted that the home was behind.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        matches!(self.read(), Found::Noted(noted) if noted.behind.is_empty())
+    }
+
     fn is_ours(&self, noted: &Noted) -> bool {
         let good = |mac: &KeyedHash| self.code(noted).is_some_and(|code| code.same_as(mac));
         noted.schema == SCHEMA

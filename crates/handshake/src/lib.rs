@@ -15,7 +15,7 @@ mod harden;
 mod home;
 mod opening;
 pub mod parts;
-mod policy_file;
+mod policy;
 mod seals;
 mod strength;
 mod tools;

@@ -27,7 +27,7 @@ pub use crate::{
     wire::{Parts, Wiring, adapters},
 };
 
-/// `policy.toml`: bound at its confirmed digest.
+/// `policy.toml`, as far as it may be in force.
 pub mod policy_file {
-    pub use crate::policy_file::{Loaded, POLICY_DOMAIN, confirm, engine, load, of};
+    pub use crate::policy::{LivePolicy, Loaded, engine, load, of};
 }

@@ -19,8 +19,7 @@ use handshake_core::{
     secret::Secret,
     tool::ToolRegistry,
 };
-use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnrolment, SinkGuard};
-use handshake_policy::{egress::RulesPolicy, second_hand::SecondHandValidator};
+use handshake_leakage::{Engine, Enrolment, Redactor, SharedEnrolment, SinkGuard};
 use handshake_registry_store::{Epoch, Store};
 use handshake_runtime::{Adapters, Config, Ports, Runtime, tools::Grants};
 use handshake_transport::{Limits, SystemResolver, Transport};
@@ -35,7 +34,7 @@ use crate::{
     halt::StopFile,
     home::Home,
     opening::{Opened, Opening},
-    policy_file,
+    policy::{Ground, LivePolicy, Second, Secrets, Watch, WatchfulLedger},
     tools::Builtins,
 };
 
@@ -65,9 +64,7 @@ pub struct Parts {
     /// How many receipts did not say what the log says when the home was opened, and were revoked.
     pub revoked: usize,
     /// The operator's rules in force.
-    pub policy: Arc<RulesPolicy>,
-    /// The leakage rules in force: what calls are judged by.
-    pub engine: Arc<Engine>,
+    pub policy: Arc<LivePolicy>,
     /// The secrets that requests are searched for.
     pub enrolment: SharedEnrolment,
     /// What everything passes that is printed or exported.
@@ -80,6 +77,7 @@ pub struct Parts {
     pub runtime: Runtime,
     _connections: Keeper,
     _stop_file: StopFile,
+    _policy_file: Watch,
 }
 
 impl std::fmt::Debug for Parts {
@@ -132,9 +130,7 @@ impl Parts {
         home.may_be_wired(&vault)?;
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let approval_key = ApprovalSigner::new(Arc::clone(&vault)).public_key();
-        let holder = vault.has_factor()?.then(|| approval_key.clone());
-        let register: Arc<dyn SealRegister> = Arc::clone(&vault) as _;
-        let seals = Arc::new(SealKeys::new(vault.integrity_key()?, holder, register));
+        let seals = Arc::new(seal_keys(&vault)?);
         let opening = Opening {
             vault: Arc::clone(&vault),
             seals: Arc::clone(&seals),
@@ -164,16 +160,20 @@ impl Parts {
                 credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
             },
         ));
-        let rules = policy_file::load(&home.path, &approval_key)?.in_force;
-        let policy = Arc::new(RulesPolicy::new(rules.clone()));
-        let engine = policy_file::engine(&rules)?;
-        let epochs = vec![
-            Epoch::Policy(rules.digest()),
-            Epoch::Rules(engine.digest()),
-            Epoch::ApprovalKey(Some(approval_key.id().clone())),
-        ];
-        store.set_epochs(epochs).await?;
-        let enrolment = SharedEnrolment::new(enrol(&store, &secrets).await?);
+        let enrolment = SharedEnrolment::new(Enrolment::new(0));
+        let ground = Ground {
+            vault: Arc::clone(&vault),
+            keys: Arc::clone(&seals),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            anchor: Arc::clone(&anchor),
+            enrolment: enrolment.clone(),
+            behind: !behind.is_empty(),
+        };
+        let policy = LivePolicy::begin(&home.path, ground, &store).await?;
+        let key = Epoch::ApprovalKey(Some(approval_key.id().clone()));
+        store.set_epoch(key).await?;
+        enrolment.replace(enrol(&store, &secrets).await?);
         // A rule that is off lets a value leave. It does not let it into a log.
         let guard = SinkGuard::new(Arc::new(Redactor::new(
             Engine::builtin(),
@@ -181,11 +181,12 @@ impl Parts {
         )));
         let (_, commitments) = vault.commitment_key()?;
         let validators: Vec<Arc<dyn LeakageValidator>> = vec![
-            Arc::new(SecretValidator::new(Arc::clone(&engine), enrolment.clone())),
-            Arc::new(SecondHandValidator::new(rules.second_hand)),
+            Arc::new(Secrets(Arc::clone(&policy))),
+            Arc::new(Second(Arc::clone(&policy))),
         ];
         let state = Arc::new(store.clone());
         let stop_file = StopFile::begin(&home.path, &state).await?;
+        let policy_file = Watch::begin(&policy, &state);
         let mut ports = GatePorts::new(
             &state,
             Arc::clone(&policy) as _,
@@ -196,6 +197,10 @@ impl Parts {
             commitments,
         );
         ports.validators = validators;
+        ports.ledger = Arc::new(WatchfulLedger {
+            store: Arc::clone(&state),
+            policy: Arc::clone(&policy),
+        });
         ports.approval_key = Some(approval_key);
         ports.seal_keys = Some(Arc::clone(&seals));
         ports.work_budget = WORK_BUDGET;
@@ -204,7 +209,7 @@ impl Parts {
         let transport = transport(Arc::clone(&secrets) as _, Arc::clone(&clock))?;
         let connections = Keeper::begin(transport.connections(), &state, Arc::clone(&clock));
         let mut emulate_tools = std::collections::BTreeSet::new();
-        for provider in &rules.emulate_tools {
+        for provider in &policy.rules().emulate_tools {
             emulate_tools.insert(ProviderId::new(provider)?);
         }
         let ports = Ports::new(
@@ -218,7 +223,7 @@ impl Parts {
         let runtime = Runtime::new(
             ports,
             Config {
-                retry: rules.retry.into(),
+                retry: policy.retry(),
                 emulate_tools,
                 ..Config::default()
             },
@@ -233,7 +238,6 @@ impl Parts {
             behind,
             revoked,
             policy,
-            engine,
             enrolment,
             guard,
             clock,
@@ -241,6 +245,7 @@ impl Parts {
             runtime,
             _connections: connections,
             _stop_file: stop_file,
+            _policy_file: policy_file,
         };
         if parts.home_file_contradicts()? || parts.home.disturbed > 0 {
             parts.alarm(EventScope::default()).await?;
@@ -346,8 +351,17 @@ impl Parts {
         let head = self.store.log_head().await?;
         let hash = Digest::from_bytes(*head.hash.as_bytes());
         self.anchor.begin(head.size, hash, Vec::new());
-        Ok(())
+        self.policy.is_not_behind();
+        self.policy.look(&self.store).await
     }
+}
+
+/// What the seals of a home are checked with.
+pub(crate) fn seal_keys(vault: &Arc<Vault>) -> Result<SealKeys> {
+    let approval_key = ApprovalSigner::new(Arc::clone(vault)).public_key();
+    let holder = vault.has_factor()?.then_some(approval_key);
+    let register: Arc<dyn SealRegister> = Arc::clone(vault) as _;
+    Ok(SealKeys::new(vault.integrity_key()?, holder, register))
 }
 
 /// The adapters that are built in, by kind.

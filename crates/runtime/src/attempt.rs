@@ -155,7 +155,7 @@ impl Attempts<'_> {
         };
         // A provider's own error answer is for the client of its shape, who decides whether to ask again.
         let passed_on = failed.error.upstream.is_some();
-        let mut policy = self.config.retry;
+        let mut policy = self.config.retry.current();
         if let Some(most) = self.options.max_attempts {
             policy.max_attempts = policy.max_attempts.min(most);
         }
