@@ -8,6 +8,7 @@ mod it {
     mod gate_facts;
     mod gate_lease;
     mod gate_receipts;
+    mod gate_rules;
     mod gate_seals;
     mod gate_stops;
     mod gate_world;

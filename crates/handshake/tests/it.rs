@@ -6,6 +6,7 @@ mod it {
     mod first_call;
     mod open;
     mod place;
+    mod policy;
     mod stopping;
     mod world;
 }
