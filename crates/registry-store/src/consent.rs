@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(crate) use self::{
     book::Book,
     compare::contradicts_log,
-    revoke::{revoke, revoke_for, revoke_where},
+    revoke::{revoke, revoke_for, revoke_for_model, revoke_where},
     row::{block_code, settle},
 };
 use self::{

@@ -11,7 +11,7 @@ use handshake_core::{
 };
 use rusqlite::{OptionalExtension, params};
 
-use crate::{codec, consent, epochs, error::Fail, log, seals, store::Store, writer::Tx};
+use crate::{codec, consent, epochs, error::Fail, log, queue, seals, store::Store, writer::Tx};
 
 #[async_trait]
 impl ProviderStore for Store {
@@ -140,6 +140,9 @@ fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>, seal: Option
     if seal.is_some() {
         seals::attest(tx, record)?;
     }
+    if stored.is_some_and(|stored| codec::int(record.revision) != Ok(stored)) {
+        is_another(tx, &record.provider_id)?;
+    }
     let seal = seals::column(seals::enter(tx, record, seal)?);
     tx.conn
         .prepare_cached(
@@ -156,6 +159,13 @@ fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>, seal: Option
     Ok(())
 }
 
+/// What was given for the provider as it was, and what was asked, ends with it: in the log too, so that no row that is
+/// put back says anything else.
+fn is_another(tx: &Tx<'_>, provider: &ProviderId) -> Done {
+    consent::revoke_for(tx, provider)?;
+    queue::end_for(tx, provider)
+}
+
 fn remove(tx: &Tx<'_>, provider: &ProviderId) -> Done {
     seals::strike(tx, &sealed_for(tx, provider)?)?;
     // Snapshots, claims and contact grants go with it.
@@ -166,7 +176,7 @@ fn remove(tx: &Tx<'_>, provider: &ProviderId) -> Done {
     if removed == 0 {
         return Err(StoreError::Missing.into());
     }
-    consent::revoke_for(tx, provider)?;
+    is_another(tx, provider)?;
     epochs::enabled_changed(tx.conn, provider)
 }
 
@@ -235,6 +245,9 @@ fn put_snapshot(
             seals::column(seal.map_err(|_| StoreError::Failed)?),
             enabled_seal
         ])?;
+    if was_enabled == Some(true) && !snapshot.enabled {
+        consent::revoke_for_model(tx, model)?;
+    }
     if was_enabled.unwrap_or(false) != snapshot.enabled {
         epochs::enabled_changed(tx.conn, &model.provider)?;
     }

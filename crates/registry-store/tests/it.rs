@@ -13,6 +13,8 @@ mod content;
 mod crash;
 #[path = "it/cut.rs"]
 mod cut;
+#[path = "it/ends.rs"]
+mod ends;
 #[path = "it/events.rs"]
 mod events;
 #[path = "it/feed.rs"]

@@ -122,3 +122,53 @@ fn rt_b05_a_pause_is_not_lifted_in_the_database() {
     );
     assert_eq!(chat(&machine, PROMPT), paused);
 }
+
+#[test]
+fn p8_changing_disabling_or_removing_a_provider_revokes_what_was_given_for_it_and_says_so() {
+    type Change = fn(&Machine) -> i32;
+    let changes: [Change; 3] = [
+        |machine| {
+            with_factor(
+                machine,
+                &["provider", "edit", "cloud", "--default-model", "m"],
+            )
+            .0
+        },
+        |machine| {
+            machine
+                .json(&["provider", "disable", "cloud", "sim-large:latest"])
+                .0
+        },
+        |machine| machine.json(&["provider", "remove", "cloud"]).0,
+    ];
+    let runtime = runtime();
+    for change in changes {
+        let (machine, cloud) = enrolled(&runtime);
+        approved(&machine, true);
+        assert_eq!(chat(&machine, PROMPT), (0, Value::Null), "more of the same");
+        let receipt = |machine: &Machine| {
+            let (_, lines) = machine.json(&["consent", "list"]);
+            let found = lines.iter().find(|line| line["kind"] == "receipt");
+            found.expect("a receipt").clone()
+        };
+        let given = receipt(&machine);
+        assert_eq!(given["void"], false, "{given}");
+        let id = given["receipt"]["consent_receipt_id"].clone();
+        assert_eq!(change(&machine), 0);
+        let (_, events) = machine.json(&["log", "tail", "-n", "1000"]);
+        let revoked: Vec<_> = events
+            .iter()
+            .filter(|event| event["type"] == "revoked")
+            .map(|event| (&event["what"], &event["consent_receipt_id"]))
+            .collect();
+        assert_eq!(revoked, [(&json!("receipt"), &id)]);
+        let after = receipt(&machine);
+        assert_eq!(after["void"], true, "{after}");
+        assert!(after["revoked_at"].is_string(), "{after}");
+        // As it was before, by hand: it is not.
+        sql(&machine, "UPDATE receipts SET revoked_at = NULL");
+        let (code, error) = chat(&machine, PROMPT);
+        assert_ne!((code, &error), (0, &Value::Null));
+        assert_eq!(cloud.requests(), 2, "nothing was sent");
+    }
+}
