@@ -128,8 +128,9 @@ impl CallError {
     }
 }
 
-/// Never sooner than it was said.
-fn whole_seconds(wait: Duration) -> u64 {
+/// A wait as people are told of it: never sooner than it was said.
+#[must_use]
+pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 

@@ -9,6 +9,7 @@ mod home_file;
 mod policy;
 mod seals;
 mod spends;
+mod tries;
 
 /// Runs `doctor` and gives what is wrong, as one text.
 fn doctor(machine: &Machine) -> String {
