@@ -52,8 +52,8 @@ pub struct ReceiptRecord {
     pub last_used: Option<UtcTime>,
     /// When it was revoked.
     pub revoked_at: Option<UtcTime>,
-    /// Whether nothing can be sent under it any more: revoked, expired, used up, given to somebody who left, or for a
-    /// provider that was changed since.
+    /// Whether nothing can be sent under it any more: revoked, expired, used up, given to somebody who left, in another
+    /// run of the home, or for a provider that was changed since.
     pub void: bool,
 }
 
@@ -275,6 +275,7 @@ fn is_void(
         .optional()?;
     let revision = revision.map(codec::unsigned).transpose()?;
     Ok(row.revoked_at.is_some()
+        || ext.run != shared.options.clock.run()
         || ext.expires_at <= now
         || revision != Some(ext.destination.revision)
         || (row.single

@@ -5,6 +5,8 @@ use handshake_registry_store::StoreOptions;
 #[path = "../src/fakes.rs"]
 mod fakes;
 
+#[path = "it/clocks.rs"]
+mod clocks;
 #[path = "it/conformance.rs"]
 mod conformance;
 #[path = "it/content.rs"]

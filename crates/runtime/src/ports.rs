@@ -135,6 +135,7 @@ impl Ports {
         self.watch.over(receipt, since, || Sources {
             feed: Arc::clone(&self.feed),
             consent: Arc::clone(&self.consent),
+            clock: Arc::clone(&self.clock),
         })
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use handshake_core::{
     ids::ReceiptId,
-    ports::{ConsentStore, RegistryFeed},
+    ports::{Clock, ConsentStore, RegistryFeed},
     profile::RegistryView,
     time::UtcTime,
 };
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Where nobody can say for so long whether a receipt still holds, it does not.
 const BLIND_AT_MOST: Duration = Duration::from_secs(1);
-/// A clock that is set back hides no revocation that is younger than this.
+/// What differs between the clocks of two looks, or of two processes, hides no revocation.
 const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The calls that run under receipts.
@@ -50,6 +50,7 @@ struct Live {
 pub(crate) struct Sources {
     pub(crate) feed: Arc<dyn RegistryFeed>,
     pub(crate) consent: Arc<dyn ConsentStore>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A call under a receipt. Dropping it is its end.
@@ -147,6 +148,8 @@ async fn look_after(watch: Arc<Watch>, sources: Sources) {
                 Ok(view)
             }
             Ok(view) => {
+                // Where the clock was set back, what is revoked now was revoked before the call began.
+                let since = since.min(sources.clock.now());
                 let back = UtcTime::from_unix_millis(
                     since
                         .unix_millis()
