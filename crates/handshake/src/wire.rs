@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::{
     anchor::{Anchor, Behind},
-    clock::OsEntropy,
+    clock::{OsEntropy, SystemClock},
     connections::Keeper,
     error::{Error, Result},
     halt::StopFile,
@@ -100,6 +100,8 @@ pub struct Wiring {
     pub own_listeners: Vec<std::net::SocketAddr>,
     /// Who resolves names.
     pub resolver: Arc<dyn PeerResolver>,
+    /// The clocks of the machine. Which run it is they are not asked: the home knows.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Wiring {
@@ -110,6 +112,7 @@ impl Default for Wiring {
             executor: Arc::new(Builtins),
             own_listeners: Vec::new(),
             resolver: Arc::new(SystemResolver),
+            clock: Arc::new(SystemClock::new(0)),
         }
     }
 }
@@ -135,14 +138,16 @@ impl Parts {
             vault: Arc::clone(&vault),
             seals: Arc::clone(&seals),
             entropy: Arc::clone(&entropy),
+            machine: wiring.clock,
             approval_key: approval_key.clone(),
         };
         let Opened {
             store,
-            clock,
+            clock: home_clock,
             anchor,
             behind,
         } = opening.open(&mut home).await?;
+        let clock: Arc<dyn Clock> = Arc::clone(&home_clock) as _;
         if !vault.has_seals()? {
             // A home of a version without seals. What needs nobody is sealed as it is found, once; the rest waits for
             // the person. One that was put back is none of those, whatever its vault says.
@@ -200,6 +205,8 @@ impl Parts {
         ports.ledger = Arc::new(WatchfulLedger {
             store: Arc::clone(&state),
             policy: Arc::clone(&policy),
+            clock: home_clock,
+            entropy: Arc::clone(&entropy),
         });
         ports.approval_key = Some(approval_key);
         ports.seal_keys = Some(Arc::clone(&seals));

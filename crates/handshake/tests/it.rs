@@ -2,6 +2,7 @@
 
 mod it {
     mod approve;
+    mod clocks;
     mod connections;
     mod first_call;
     mod open;

@@ -55,6 +55,14 @@ impl Vault {
         Ok(self.current()?.index.policy.clone())
     }
 
+    /// Whether this is what is kept.
+    ///
+    /// # Errors
+    /// As [`policy`](Self::policy).
+    pub fn policy_is(&self, kept: Option<&KeptPolicy>) -> Result<bool, VaultError> {
+        Ok(self.current()?.index.policy.as_ref() == kept)
+    }
+
     /// Changes what is kept, on top of every change made before by anybody. Written durably when this returns.
     ///
     /// # Errors

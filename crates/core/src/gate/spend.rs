@@ -16,9 +16,9 @@ use crate::{
     tier::ModelTier,
 };
 
-/// How often receipts are judged because somebody spent in between. Of all who try at once one succeeds each time, so
-/// this is how many may share a lease at the same moment, with room to spare.
-const TRIES: u32 = 64;
+/// How often receipts are judged because somebody spent in between. Of all who try at once one succeeds each time, and
+/// chance says which: of sixteen that share a lease, one in sixty loses 64 times in a row, and none 256 times.
+const TRIES: u32 = 256;
 
 /// A call whose rules changed before its commit: what it was judged by then, and the denial that it comes to where
 /// it is not judged again.

@@ -1,28 +1,37 @@
-//! The ledger of the gate: it looks whether the rules are still those of the file before it answers.
+//! The ledger of the gate: it looks whether the rules are still those of the file, and whether the clock was set back,
+//! before it answers.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use handshake_core::{
     ids::{ProviderId, UseId},
-    ports::{Committed, EgressLedger, Epochs, Intent, LedgerError, StoreError},
+    ports::{Committed, EgressLedger, Entropy, Epochs, Intent, LedgerError, StoreError},
 };
 use handshake_registry_store::Store;
 
 use super::LivePolicy;
+use crate::clock::HomeClock;
 
 /// Epochs are the first thing that is read of a cloud call, and what is compared when it is committed. So a file that
 /// was narrowed counts for the next call, and for one that is being judged.
 pub(crate) struct WatchfulLedger {
     pub(crate) store: Arc<Store>,
     pub(crate) policy: Arc<LivePolicy>,
+    pub(crate) clock: Arc<HomeClock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
 }
 
 impl WatchfulLedger {
     async fn look(&self) -> Result<(), StoreError> {
         // Rules that nobody can read are not rules that nobody broke.
         let looked = self.policy.look(&self.store).await;
-        looked.map_err(|_| StoreError::Failed)
+        looked.map_err(|_| StoreError::Failed)?;
+        if !self.clock.is_news() {
+            return Ok(());
+        }
+        let said = self.clock.says(&self.store, &*self.entropy).await;
+        said.map_err(|_| StoreError::Failed)
     }
 }
 

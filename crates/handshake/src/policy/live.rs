@@ -50,7 +50,9 @@ pub struct LivePolicy {
     rules: RulesPolicy,
     retry: SharedRetry,
     checks: RwLock<Arc<Checks>>,
-    looked: Arc<Mutex<Option<Looked>>>,
+    looked: RwLock<Option<Arc<Looked>>>,
+    /// Held by who puts in force what was found.
+    renewing: Arc<Mutex<()>>,
     /// Whether the home is behind what is noted of it, and nobody said why: nobody knows what its rules were.
     behind: AtomicBool,
     /// Whether that what is kept cannot be believed was reported.
@@ -110,7 +112,8 @@ impl LivePolicy {
             enrolment: ground.enrolment,
             retry: SharedRetry::from(handshake_policy::retry::RetryPolicy::from(rules.retry)),
             rules: RulesPolicy::new(rules),
-            looked: Arc::default(),
+            looked: RwLock::default(),
+            renewing: Arc::default(),
             behind: AtomicBool::new(ground.behind),
             alarmed: AtomicBool::new(false),
         });
@@ -176,39 +179,51 @@ impl LivePolicy {
 
     /// Why the file cannot be read, where it was read just now and cannot.
     async fn renewed(self: &Arc<Self>, store: &Store, again: bool) -> Result<Option<Error>> {
-        let mut looked = Arc::clone(&self.looked).lock_owned().await;
-        let seen = self.seen()?;
-        if !again && looked.as_ref() == Some(&seen) {
+        if !again && self.is_as_looked()? {
+            return Ok(None);
+        }
+        let renewing = Arc::clone(&self.renewing).lock_owned().await;
+        // Whoever was first may have found it.
+        if !again && self.is_as_looked()? {
             return Ok(None);
         }
         let (this, store) = (Arc::clone(self), store.clone());
         // In a task of its own: what was found is put in force and reported, whoever waits for it or does not.
-        let renewing = tokio::spawn(async move {
+        let renewed = tokio::spawn(async move {
+            let _renewing = renewing;
             let found = {
                 let this = Arc::clone(&this);
-                tokio::task::spawn_blocking(move || this.find(seen)).await
+                tokio::task::spawn_blocking(move || this.find()).await
             };
             let found = found.map_err(|_| fell_over())??;
             let problem = found.problem.clone();
-            *looked = Some(this.take(found, &store).await?);
+            this.take(found, &store).await?;
             Ok(problem)
         });
-        renewing.await.map_err(|_| fell_over())?
+        renewed.await.map_err(|_| fell_over())?
     }
 
-    fn seen(&self) -> Result<Looked> {
+    /// Whether everything stands as it stood when somebody looked last.
+    fn is_as_looked(&self) -> Result<bool> {
         if self.behind.load(Ordering::SeqCst) && self.anchor.is_acknowledged() {
             self.is_not_behind();
         }
-        Ok(Looked {
-            written: Written::read(&self.home),
-            kept: self.vault.policy()?,
-            behind: self.behind.load(Ordering::SeqCst),
-        })
+        let looked = self.looked.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(looked) = looked.clone() else {
+            return Ok(false);
+        };
+        Ok(looked.behind == self.behind.load(Ordering::SeqCst)
+            && looked.written == Written::read(&self.home)
+            && self.vault.policy_is(looked.kept.as_ref())?)
     }
 
     /// What is in force by what was seen. What has to be remembered is remembered before it counts.
-    fn find(&self, mut looked: Looked) -> Result<Found> {
+    fn find(&self) -> Result<Found> {
+        let mut looked = Looked {
+            written: Written::read(&self.home),
+            kept: self.vault.policy()?,
+            behind: self.behind.load(Ordering::SeqCst),
+        };
         let written = looked.written.rules();
         for _ in 0..TRIES {
             let begun = looked.kept.clone();
@@ -264,7 +279,7 @@ impl LivePolicy {
     }
 
     /// Puts in force what was found, and says of it what is to be said.
-    async fn take(&self, found: Found, store: &Store) -> Result<Looked> {
+    async fn take(&self, found: Found, store: &Store) -> Result<()> {
         let epochs = vec![
             Epoch::Policy(found.rules.digest()),
             Epoch::Rules(found.checks.engine.digest()),
@@ -293,7 +308,9 @@ impl LivePolicy {
             let event = scope.event(id, self.clock.now(), Actor::System, body);
             store.append(event).await?;
         }
-        Ok(found.looked)
+        let looked = Some(Arc::new(found.looked));
+        *self.looked.write().unwrap_or_else(PoisonError::into_inner) = looked;
+        Ok(())
     }
 }
 
