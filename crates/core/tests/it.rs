@@ -4,6 +4,7 @@ mod it {
     mod clearance;
     mod event;
     mod gate;
+    mod gate_clock;
     mod gate_decide;
     mod gate_facts;
     mod gate_lease;

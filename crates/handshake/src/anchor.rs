@@ -67,7 +67,7 @@ pub(crate) enum Found {
     /// Nothing.
     Nothing,
     /// What this program noted.
-    Noted(Noted),
+    Noted(Box<Noted>),
     /// Something that it did not.
     Damaged,
 }
@@ -117,7 +117,7 @@ impl Anchor {
         let bytes = private.then(|| fs::read(&self.path).ok()).flatten();
         let noted: Option<Noted> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         match noted {
-            Some(noted) if self.is_ours(&noted) => Found::Noted(noted),
+            Some(noted) if self.is_ours(&noted) => Found::Noted(Box::new(noted)),
             _ => Found::Damaged,
         }
     }
@@ -166,7 +166,7 @@ impl Anchor {
     }
 
     /// Notes a head that is further than what is noted, or else what is noted, with what else is known by now.
-    fn go_on(&self, size: u64, hash: Digest, noted: Noted) -> bool {
+    fn go_on(&self, size: u64, hash: Digest, noted: Box<Noted>) -> bool {
         // A run that another process began is not taken back.
         self.adopt(&noted);
         let Ok(vault) = self.vault.edition() else {

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod account;
+mod adapters;
 mod anchor;
 mod approve;
 mod builder;

@@ -137,7 +137,7 @@ impl Opening {
         home: &Home,
         found: &Found,
         store: &Store,
-    ) -> Result<Option<Option<Noted>>> {
+    ) -> Result<Option<Option<Box<Noted>>>> {
         let noted = match found {
             // A home of a version that noted nothing, or a new one.
             Found::Nothing if !home.anchored => return Ok(None),

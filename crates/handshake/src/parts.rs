@@ -16,6 +16,7 @@ pub use handshake_vault::{
 
 pub use crate::{
     account::{account, default_trust_dir},
+    adapters::adapters,
     anchor::Behind,
     clock::{OsEntropy, SystemClock},
     harden::{HOSTILE_VARIABLES, Hardening, harden, hardening},
@@ -24,7 +25,7 @@ pub use crate::{
     strength::weakness,
     tools::{Builtins, builtins},
     verify::verify_log,
-    wire::{Parts, Wiring, adapters},
+    wire::{Parts, Wiring},
 };
 
 /// `policy.toml`, as far as it may be in force.

@@ -1,19 +1,16 @@
 //! The composition root: every port is chosen here and nowhere else.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use handshake_adapters_ollama::OllamaFactory;
-use handshake_adapters_openai_compat::OpenAiCompatFactory;
 use handshake_core::{
     code::{ErrorCode, Phase},
     digest::{Digest, canonical_json},
     event::{Actor, Body, EventScope, WidenKind},
     gate::{Gate, GatePorts},
-    ids::{EventId, ProviderId, Token},
+    ids::{EventId, ProviderId},
     ports::{
-        AdapterFactory, Clock, EgressLedger, Entropy, EntropyExt, FlightRecorder,
-        FlightRecorderExt, LeakageValidator, LogAnchor, PeerResolver, SealRegister, SecretStore,
-        Signer, ToolExecutor,
+        Clock, EgressLedger, Entropy, EntropyExt, FlightRecorder, FlightRecorderExt,
+        LeakageValidator, LogAnchor, PeerResolver, SealRegister, Signer, ToolExecutor,
     },
     seal::SealKeys,
     secret::Secret,
@@ -22,11 +19,12 @@ use handshake_core::{
 use handshake_leakage::{Engine, Enrolment, Redactor, SharedEnrolment, SinkGuard};
 use handshake_registry_store::{Epoch, Store};
 use handshake_runtime::{Adapters, Config, Ports, Runtime, tools::Grants};
-use handshake_transport::{Limits, SystemResolver, Transport};
+use handshake_transport::SystemResolver;
 use handshake_vault::{ApprovalSigner, Places, Vault, VaultSecrets};
 use serde::Serialize;
 
 use crate::{
+    adapters::{factories, transport},
     anchor::{Anchor, Behind},
     clock::{OsEntropy, SystemClock},
     connections::Keeper,
@@ -369,37 +367,6 @@ pub(crate) fn seal_keys(vault: &Arc<Vault>) -> Result<SealKeys> {
     let holder = vault.has_factor()?.then_some(approval_key);
     let register: Arc<dyn SealRegister> = Arc::clone(vault) as _;
     Ok(SealKeys::new(vault.integrity_key()?, holder, register))
-}
-
-/// The adapters that are built in, by kind.
-///
-/// # Errors
-/// Where the platform's root certificates cannot be set up.
-pub fn adapters(
-    secrets: Arc<dyn SecretStore>,
-    clock: Arc<dyn Clock>,
-) -> Result<BTreeMap<Token, Arc<dyn AdapterFactory>>> {
-    Ok(factories(transport(secrets, clock)?))
-}
-
-fn transport(secrets: Arc<dyn SecretStore>, clock: Arc<dyn Clock>) -> Result<Transport> {
-    Transport::new(secrets, clock, Limits::default()).map_err(|_| {
-        Error::new(
-            ErrorCode::Storage,
-            Phase::Connect,
-            "cannot set up the transport",
-        )
-    })
-}
-
-fn factories(transport: Transport) -> BTreeMap<Token, Arc<dyn AdapterFactory>> {
-    let all: [Arc<dyn AdapterFactory>; 2] = [
-        Arc::new(OllamaFactory::new(transport.clone())),
-        Arc::new(OpenAiCompatFactory::new(transport)),
-    ];
-    all.into_iter()
-        .map(|factory| (factory.kind().clone(), factory))
-        .collect()
 }
 
 async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {
