@@ -7,6 +7,7 @@ use crate::it::{machine::Machine, mission::init};
 
 mod home_file;
 mod policy;
+mod restored;
 mod seals;
 mod spends;
 mod tries;

@@ -10,14 +10,14 @@ use crate::it::{
 };
 
 const MODEL: &str = "cloud/sim-large:latest";
-const PROMPT: &str = "what is the answer";
+pub(super) const PROMPT: &str = "what is the answer";
 
-fn chat(machine: &Machine, prompt: &str) -> (i32, Value) {
+pub(super) fn chat(machine: &Machine, prompt: &str) -> (i32, Value) {
     machine.chat(MODEL, prompt)
 }
 
 /// Sends one call after a person approved it, or more of the same.
-fn approved(machine: &Machine, lease: bool) {
+pub(super) fn approved(machine: &Machine, lease: bool) {
     let call = machine.start(&["--json", "chat", "--model", MODEL, "--session", "s", PROMPT]);
     let id = crate::it::mission::wait_for_pending(machine);
     let mut args = vec!["approve", &id];
@@ -30,7 +30,7 @@ fn approved(machine: &Machine, lease: bool) {
     assert!(call.0.wait().expect("it ends").success());
 }
 
-fn asked_again() -> (i32, Value) {
+pub(super) fn asked_again() -> (i32, Value) {
     (4, json!("HSK-403-CLOUD-CONSENT-REQUIRED"))
 }
 
