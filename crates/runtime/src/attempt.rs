@@ -3,7 +3,10 @@
 mod answer;
 mod clear;
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Weak},
+};
 
 use futures_util::FutureExt;
 use handshake_core::{
@@ -25,6 +28,7 @@ use crate::{
     check::Promises,
     config::{CallOptions, Config},
     emit::{Ended, Log, Out},
+    handle::Rest,
     outcome::OutcomeGuard,
     ports::Ports,
     registry::identity::answered_elsewhere,
@@ -42,6 +46,8 @@ pub(crate) struct Attempts<'a> {
     pub(crate) log: &'a Log,
     pub(crate) out: &'a Out,
     pub(crate) cancel: &'a CancellationToken,
+    /// The call itself, as its caller holds it.
+    pub(crate) rest: &'a Weak<Rest>,
     pub(crate) steps: Steps<'a>,
     /// Which call of the request, from 1.
     pub(crate) turn: u32,
@@ -278,7 +284,9 @@ impl Attempts<'_> {
             body_bytes: cleared.envelope().body.len() as u64,
         };
         let secret = cleared.envelope().secret_ref().is_some();
-        let watched = cleared.receipt().map(|id| self.ports.watched(id, since));
+        let watched = cleared
+            .receipt()
+            .map(|id| self.ports.watched(id, since, self.rest));
         let revoked = revoked(watched.as_ref());
         tokio::pin!(revoked);
         if self.cancel.is_cancelled() {
