@@ -25,6 +25,9 @@ struct SealedMessage<M> {
     message: M,
 }
 
+/// Longer than anybody asks to execute without saying so again.
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// Bound to its place, so that messages cannot be moved or swapped.
 fn context(session: &SessionId, position: i64) -> String {
     format!("hsk.session.message.v1/{session}/{position}")
@@ -78,8 +81,8 @@ impl SessionStore for Store {
         self.write(move |tx| {
             let now = tx.now();
             let expires_at = now.plus(ttl);
-            // One that ends later than anybody could have asked for was given before the clock was set back.
-            let never = now.plus(ttl.saturating_mul(2));
+            // One that ends later than anybody asks for was given before the clock was set back.
+            let never = now.plus(ttl.max(LONGEST));
             let taken = tx
                 .conn
                 .prepare_cached(
