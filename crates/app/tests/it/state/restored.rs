@@ -237,3 +237,27 @@ fn p17_a_copy_on_the_same_machine_is_another_run_and_only_one_of_the_two_is_trus
     assert_eq!(chat(&machine, PROMPT), untrusted);
     assert_eq!(cloud.requests(), 1);
 }
+
+#[test]
+fn n9_a_database_that_was_deleted_is_missed_and_not_remade_without_a_word() {
+    let runtime = runtime();
+    let (machine, cloud) = enrolled(&runtime);
+    approved(&machine, true);
+    for name in ["handshake.db", "handshake.db-wal", "handshake.db-shm"] {
+        let _gone = fs::remove_file(machine.path("home").join(name));
+    }
+    assert_eq!(machine.json(&["log", "verify"]).0, 5, "it is gone");
+    // A command that opens the home makes another one, and says what is missing.
+    let (_, screen) = Terminal::run(&machine, &["provider", "list"]).end();
+    assert!(
+        screen.contains("put back to an older state") && screen.contains("its log had reached"),
+        "{screen}"
+    );
+    let (code, lines) = machine.json(&["log", "verify"]);
+    let line = lines.last().expect("a line");
+    assert_eq!((code, &line["verdict"]), (5, &json!("tampered")), "{line}");
+    let wrong = doctor(&machine);
+    assert!(wrong.contains("its log had reached event"), "{wrong}");
+    assert!(alarms(&machine) > 0);
+    assert_eq!(cloud.requests(), 1);
+}
