@@ -56,7 +56,7 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
         .values()
         .any(|it| it.tier == ModelTier::Cloud)
     {
-        app.engine.warm();
+        app.policy.engine().warm();
     }
     more_files();
     // From here on a signal is a wish, and not the end: before anybody can know that it runs.
@@ -117,10 +117,7 @@ impl Only {
 fn ports(app: &App) -> GatewayPorts {
     GatewayPorts {
         runtime: app.runtime.clone(),
-        filter: Arc::new(Redactor::new(
-            Arc::clone(&app.engine),
-            app.enrolment.clone(),
-        )),
+        filter: Arc::new(Redactor::new(app.policy.engine(), app.enrolment.clone())),
     }
 }
 

@@ -16,13 +16,16 @@ use crate::{error::Result, home, out::warn};
 pub(crate) fn behind_by(behind: &Behind) -> String {
     let had = match behind.size {
         0 => "what was noted of it outside is missing or was changed".to_owned(),
+        size if behind.found_size >= size => {
+            "its vault, or its log, is an older or another one".to_owned()
+        }
         size => format!(
             "its log had reached event {size}, and ended at {}",
             behind.found_size
         ),
     };
     format!(
-        "this home was put back to an older state, found at {}: {had}. What was approved before is void",
+        "this home was put back to an older state, found at {}: {had}. What was approved before is void, and cloud calls are locked until its owner says why",
         behind.found_at
     )
 }

@@ -27,4 +27,5 @@ mod it {
     mod tls;
     mod token;
     mod trust;
+    mod unread;
 }

@@ -133,7 +133,7 @@ codes! {
     ProviderQuota = 402, "HSK-402-PROVIDER-QUOTA", Permanent, "the provider's quota is used up", "check your account with the provider";
     SsrfBlocked = 403, "HSK-403-SSRF-BLOCKED", Policy, "destination address not allowed", "run `handshake provider check-url URL --resolve` to see how its addresses are classified";
     TierMismatch = 403, "HSK-403-TIER-MISMATCH", Policy, "the declared tier differs from the tier of the call", "call a cloud model through its own provider; register a local server that forwards requests with `--reach relay`";
-    GovernanceLocked = 403, "HSK-403-GOVERNANCE-LOCKED", Policy, "cloud calls are locked", "run `handshake resume` if cloud calls are paused; otherwise activate a work profile whose automation_level is not LOCKED, and remove `locked = true` from policy.toml if it is there";
+    GovernanceLocked = 403, "HSK-403-GOVERNANCE-LOCKED", Policy, "cloud calls are locked", "run `handshake resume` if cloud calls are paused; otherwise activate a work profile whose automation_level is not LOCKED, or unlock policy.toml and confirm it with `handshake init` at a terminal";
     CloudEscalationDenied = 403, "HSK-403-CLOUD-ESCALATION-DENIED", Policy, "this cloud call was denied by policy or by a person", "use a local model, or ask the operator";
     CloudConsentRequired = 403, "HSK-403-CLOUD-CONSENT-REQUIRED", Policy, "this cloud call needs a person's consent", "run `handshake consent list`, then `handshake consent approve ID`";
     CloudConsentMismatch = 403, "HSK-403-CLOUD-CONSENT-MISMATCH", Policy, "the consent given does not match this request", "run `handshake consent list` and decide on the current request";

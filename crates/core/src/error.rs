@@ -74,8 +74,27 @@ impl CallError {
                 None => "run `handshake consent reopen` at a terminal to be asked again".into(),
             };
         }
-        self.code.next_step().into()
+        let locked = match self.subject {
+            Some(Self::PAUSED) => "run `handshake resume` at a terminal",
+            Some(Self::LOCKED_BY_PROFILE) => {
+                "activate a work profile whose automation_level is not LOCKED"
+            }
+            Some(Self::LOCKED_BY_POLICY) => {
+                "set `locked = false` in policy.toml and confirm it with `handshake init` at a terminal; run `handshake doctor` if it is not locked there"
+            }
+            _ => return self.code.next_step().into(),
+        };
+        locked.into()
     }
+
+    /// The subject of a call while Cloud is paused.
+    pub const PAUSED: &'static str = "paused";
+
+    /// The subject of a call that the operator's rules lock.
+    pub const LOCKED_BY_POLICY: &'static str = "locked by policy.toml";
+
+    /// The subject of a call that the work profile locks.
+    pub const LOCKED_BY_PROFILE: &'static str = "locked by the work profile";
 
     /// The subject of a call that a person denied a moment ago.
     pub const SILENCED: &'static str = "denied by a person";
@@ -109,8 +128,9 @@ impl CallError {
     }
 }
 
-/// Never sooner than it was said.
-fn whole_seconds(wait: Duration) -> u64 {
+/// A wait as people are told of it: never sooner than it was said.
+#[must_use]
+pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 

@@ -51,6 +51,8 @@ pub enum SealKind {
     Receipt,
     /// Whether a person paused Cloud.
     Pause,
+    /// The operator's rules, as a person confirmed them.
+    Policy,
 }
 
 impl SealKind {
@@ -67,6 +69,7 @@ impl SealKind {
             Self::Relay => "relay",
             Self::Receipt => "receipt",
             Self::Pause => "pause",
+            Self::Policy => "policy",
         }
     }
 }
@@ -85,6 +88,7 @@ impl SealKind {
             Self::Relay => "the relay's address",
             Self::Receipt => "the receipt",
             Self::Pause => "the pause of cloud calls",
+            Self::Policy => "the confirmed policy",
         }
     }
 }

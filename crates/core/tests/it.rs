@@ -4,10 +4,12 @@ mod it {
     mod clearance;
     mod event;
     mod gate;
+    mod gate_clock;
     mod gate_decide;
     mod gate_facts;
     mod gate_lease;
     mod gate_receipts;
+    mod gate_rules;
     mod gate_seals;
     mod gate_stops;
     mod gate_world;

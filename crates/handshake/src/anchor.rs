@@ -17,7 +17,10 @@ use handshake_core::{
 use handshake_vault::Vault;
 use serde::{Deserialize, Serialize};
 
+use self::clock::Ahead;
 use crate::trust::locked;
+
+mod clock;
 
 const SCHEMA: &str = "hsk.home_anchor@0.1";
 
@@ -37,6 +40,9 @@ pub(crate) struct Noted {
     /// What the home was found behind, until a person says that they know why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) behind: Vec<Behind>,
+    /// How far the wall clock was ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clock: Option<Ahead>,
     /// Over everything above, with a key of the vault.
     mac: Option<KeyedHash>,
 }
@@ -61,7 +67,7 @@ pub(crate) enum Found {
     /// Nothing.
     Nothing,
     /// What this program noted.
-    Noted(Noted),
+    Noted(Box<Noted>),
     /// Something that it did not.
     Damaged,
 }
@@ -75,6 +81,8 @@ pub(crate) struct Anchor {
     /// What this process last wrote or read: a head that is not beyond it needs no file.
     known: Mutex<Option<Noted>>,
     run: Mutex<u64>,
+    /// The furthest that the wall clock was ahead, in milliseconds.
+    furthest: Mutex<Option<i64>>,
 }
 
 impl Anchor {
@@ -92,6 +100,7 @@ impl Anchor {
             vault,
             known: Mutex::default(),
             run: Mutex::new(run),
+            furthest: Mutex::default(),
         }
     }
 
@@ -108,9 +117,14 @@ impl Anchor {
         let bytes = private.then(|| fs::read(&self.path).ok()).flatten();
         let noted: Option<Noted> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         match noted {
-            Some(noted) if self.is_ours(&noted) => Found::Noted(noted),
+            Some(noted) if self.is_ours(&noted) => Found::Noted(Box::new(noted)),
             _ => Found::Damaged,
         }
+    }
+
+    /// Whether nothing is noted that the home was behind.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        matches!(self.read(), Found::Noted(noted) if noted.behind.is_empty())
     }
 
     fn is_ours(&self, noted: &Noted) -> bool {
@@ -129,20 +143,55 @@ impl Anchor {
         Some(self.key.commit("hsk.home_anchor.v1", &[&bytes]))
     }
 
+    /// The run that the home is in.
+    pub(crate) fn run(&self) -> u64 {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// From now on this is the run.
     pub(crate) fn begins_run(&self, run: u64) {
         *self.run.lock().unwrap_or_else(PoisonError::into_inner) = run;
     }
 
-    /// Notes a head, whatever was noted before, with what the home was behind.
+    /// Notes a head and the vault as it is, whatever was noted of them before, with what the home was behind.
     pub(crate) fn begin(&self, size: u64, hash: Digest, behind: Vec<Behind>) -> bool {
-        locked(&self.path, || self.write(size, hash, behind)).unwrap_or(false)
+        let begun = locked(&self.path, || {
+            if let Found::Noted(noted) = self.read() {
+                self.adopt(&noted);
+            }
+            let vault = self.vault.edition().ok()?;
+            Some(self.write(size, hash, vault, behind))
+        });
+        begun.flatten().unwrap_or(false)
     }
 
-    fn write(&self, size: u64, hash: Digest, behind: Vec<Behind>) -> bool {
-        let Ok((vault_edition, vault_sha256)) = self.vault.edition() else {
+    /// Notes a head that is further than what is noted, or else what is noted, with what else is known by now.
+    fn go_on(&self, size: u64, hash: Digest, noted: Box<Noted>) -> bool {
+        // A run that another process began is not taken back.
+        self.adopt(&noted);
+        let Ok(vault) = self.vault.edition() else {
             return false;
         };
+        // A vault that is behind is found out when the home is opened, and not covered up before.
+        let vault = match vault.0 >= noted.vault_edition {
+            true => vault,
+            false => (noted.vault_edition, noted.vault_sha256),
+        };
+        // Another process came further: its vault may still be older than this one's.
+        let (size, hash) = match noted.size > size {
+            true => (noted.size, noted.hash),
+            false => (size, hash),
+        };
+        self.write(size, hash, vault, noted.behind)
+    }
+
+    fn write(
+        &self,
+        size: u64,
+        hash: Digest,
+        (vault_edition, vault_sha256): (u64, Digest),
+        behind: Vec<Behind>,
+    ) -> bool {
         let mut noted = Noted {
             schema: SCHEMA.to_owned(),
             install_id: self.install_id.clone(),
@@ -150,8 +199,9 @@ impl Anchor {
             hash,
             vault_edition,
             vault_sha256,
-            run: *self.run.lock().unwrap_or_else(PoisonError::into_inner),
+            run: self.run(),
             behind,
+            clock: self.ahead(),
             mac: None,
         };
         noted.mac = self.code(&noted);
@@ -180,12 +230,11 @@ impl LogAnchor for Anchor {
             return;
         }
         let _as_it_was = locked(&self.path, || match self.read() {
-            // Another process came further: its vault may still be older than this one's.
-            Found::Noted(noted) if noted.size > size => {
-                self.write(noted.size, noted.hash, noted.behind)
-            }
-            Found::Noted(noted) => self.write(size, hash, noted.behind),
-            Found::Nothing => self.write(size, hash, Vec::new()),
+            Found::Noted(noted) => self.go_on(size, hash, noted),
+            Found::Nothing => match self.vault.edition() {
+                Ok(vault) => self.write(size, hash, vault, Vec::new()),
+                Err(_) => false,
+            },
             // What somebody put there is found out when the home is opened, and not covered up before.
             Found::Damaged => false,
         });

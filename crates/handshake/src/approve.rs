@@ -256,6 +256,8 @@ impl Preview {
     ) -> Result<ConsentReceipt> {
         let (parts, plan) = (&self.parts, &self.record.plan);
         let signer = parts.signer();
+        // First: a clock that was set back begins another run, and what it says then is of that one.
+        let run = parts.clock.run();
         let now = parts.clock.now();
         let head = parts.store.log_head().await?;
         let receipt = ConsentReceipt {
@@ -292,7 +294,7 @@ impl Preview {
                     .collect(),
                 assurance: signer.assurance(),
                 recorder_checkpoint: Some(format!("{}:{}", head.size, head.hash)),
-                run: parts.clock.run(),
+                run,
                 demo: self.demo.clone(),
                 key_id: signer.public_key().id().clone(),
                 signature: None,

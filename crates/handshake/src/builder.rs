@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use handshake_core::{
     code::ErrorCode,
-    ports::{PeerResolver, ToolExecutor},
+    ports::{Clock, PeerResolver, ToolExecutor},
     secret::Secret,
     tool::ToolRegistry,
 };
@@ -76,6 +76,12 @@ impl Builder {
     /// Who looks names up; the system where none is named. What it answers is judged by the gate all the same.
     pub fn resolver(mut self, resolver: Arc<dyn PeerResolver>) -> Self {
         self.wiring.resolver = resolver;
+        self
+    }
+
+    /// The clocks of the machine; the system's where none are named. For tests: what they say is believed.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.wiring.clock = clock;
         self
     }
 

@@ -8,6 +8,10 @@ use handshake_core::{
 };
 use zeroize::Zeroize;
 
+pub(crate) use self::home::HomeClock;
+
+mod home;
+
 /// The clocks of this machine. The monotonic one counts suspended time.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {

@@ -119,9 +119,16 @@ impl From<QueueError> for Error {
 
 impl From<SignError> for Error {
     fn from(error: SignError) -> Self {
-        Self::new(error.code(), Phase::Gate, error.to_string())
+        let made = Self::new(error.code(), Phase::Gate, error.to_string());
+        match error {
+            SignError::LockedOut { .. } => made.next(WAIT),
+            _ => made,
+        }
     }
 }
+
+/// What a person does whose passphrase is not tried any more: its error says how long.
+const WAIT: &str = "wait until then, and run the command again";
 
 impl From<SecretError> for Error {
     fn from(error: SecretError) -> Self {
@@ -131,7 +138,11 @@ impl From<SecretError> for Error {
 
 impl From<VaultError> for Error {
     fn from(error: VaultError) -> Self {
-        Self::new(error.code(), Phase::Storage, error.to_string())
+        let made = Self::new(error.code(), Phase::Storage, error.to_string());
+        match error {
+            VaultError::LockedOut { .. } => made.next(WAIT),
+            _ => made,
+        }
     }
 }
 

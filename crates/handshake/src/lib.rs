@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod account;
+mod adapters;
 mod anchor;
 mod approve;
 mod builder;
@@ -15,7 +16,7 @@ mod harden;
 mod home;
 mod opening;
 pub mod parts;
-mod policy_file;
+mod policy;
 mod seals;
 mod strength;
 mod tools;

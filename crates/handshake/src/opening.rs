@@ -16,7 +16,7 @@ use handshake_vault::{RecorderSigner, Vault};
 
 use crate::{
     anchor::{Anchor, Behind, Found, Noted},
-    clock::SystemClock,
+    clock::HomeClock,
     error::Result,
     home::Home,
 };
@@ -26,13 +26,15 @@ pub(crate) struct Opening {
     pub(crate) vault: Arc<Vault>,
     pub(crate) seals: Arc<SealKeys>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// The clocks of the machine.
+    pub(crate) machine: Arc<dyn Clock>,
     pub(crate) approval_key: PublicKey,
 }
 
 /// An open store, in the run that the home is in.
 pub(crate) struct Opened {
     pub(crate) store: Store,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<HomeClock>,
     pub(crate) anchor: Arc<Anchor>,
     pub(crate) behind: Vec<Behind>,
 }
@@ -47,13 +49,27 @@ impl Opening {
         let found = anchor.read();
         if let Found::Noted(noted) = &found {
             // A list that was put back with an older run does not bring its receipts back.
-            home.run = home.run.max(noted.run);
-            anchor.begins_run(home.run);
+            anchor.begins_run(home.run.max(noted.run));
+            anchor.knew(noted);
         }
-        let (store, clock) = self.store(home, &anchor)?;
+        let clock = HomeClock::new(Arc::clone(&self.machine), Arc::clone(&anchor));
+        let clock = Arc::new(clock);
+        // Set back since the home was open last: what was approved before is void too.
+        let set_back = clock.is_news();
+        let store = self.store(home, &anchor, &clock)?;
         let head = store.log_head().await?;
         let hash = Digest::from_bytes(*head.hash.as_bytes());
-        let Some(known) = self.behind(home, &found, &store).await? else {
+        let known = self.behind(home, &found, &store).await?;
+        let opened = |store, behind| Opened {
+            store,
+            clock: Arc::clone(&clock),
+            anchor: Arc::clone(&anchor),
+            behind,
+        };
+        let Some(known) = known else {
+            if set_back {
+                clock.says(&store, &*self.entropy).await?;
+            }
             let behind = match found {
                 Found::Noted(noted) => noted.behind,
                 _ => {
@@ -61,20 +77,18 @@ impl Opening {
                     Vec::new()
                 }
             };
-            home.is_noted(home.run)?;
-            return Ok(Opened {
-                store,
-                clock,
-                anchor,
-                behind,
-            });
+            home.is_noted(anchor.run())?;
+            return Ok(opened(store, behind));
         };
         // The run is what receipts are bound to, so the store is opened anew in it.
         drop(store);
-        let run = home.run + 1;
+        let run = anchor.run() + 1;
         home.is_noted(run)?;
         anchor.begins_run(run);
-        let (store, clock) = self.store(home, &anchor)?;
+        let store = self.store(home, &anchor, &clock)?;
+        if set_back {
+            clock.says(&store, &*self.entropy).await?;
+        }
         let event = EventScope::default().event(
             EventId::from_entropy(self.entropy.bytes()),
             clock.now(),
@@ -96,16 +110,10 @@ impl Opening {
         let head = store.log_head().await?;
         let hash = Digest::from_bytes(*head.hash.as_bytes());
         anchor.begin(head.size, hash, behind.clone());
-        Ok(Opened {
-            store,
-            clock,
-            anchor,
-            behind,
-        })
+        Ok(opened(store, behind))
     }
 
-    fn store(&self, home: &Home, anchor: &Arc<Anchor>) -> Result<(Store, Arc<dyn Clock>)> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(home.run));
+    fn store(&self, home: &Home, anchor: &Arc<Anchor>, clock: &Arc<HomeClock>) -> Result<Store> {
         let noted: Arc<dyn LogAnchor> = Arc::clone(anchor) as _;
         let store = Store::open(
             &home.path.join("handshake.db"),
@@ -113,14 +121,14 @@ impl Opening {
                 install_id: ExternalId::new(&home.install_id)?,
                 sealer: Arc::clone(&self.vault) as _,
                 recorder_signer: Arc::new(RecorderSigner::new(Arc::clone(&self.vault))),
-                clock: Arc::clone(&clock),
+                clock: Arc::clone(clock) as _,
                 entropy: Arc::clone(&self.entropy),
                 anchor: Some(noted),
                 seals: Arc::clone(&self.seals),
                 approval_key: Some(self.approval_key.clone()),
             },
         )?;
-        Ok((store, clock))
+        Ok(store)
     }
 
     /// What the home is behind, as far as that is known; `None` where it is not.
@@ -129,7 +137,7 @@ impl Opening {
         home: &Home,
         found: &Found,
         store: &Store,
-    ) -> Result<Option<Option<Noted>>> {
+    ) -> Result<Option<Option<Box<Noted>>>> {
         let noted = match found {
             // A home of a version that noted nothing, or a new one.
             Found::Nothing if !home.anchored => return Ok(None),

@@ -16,6 +16,7 @@ pub use handshake_vault::{
 
 pub use crate::{
     account::{account, default_trust_dir},
+    adapters::adapters,
     anchor::Behind,
     clock::{OsEntropy, SystemClock},
     harden::{HOSTILE_VARIABLES, Hardening, harden, hardening},
@@ -24,10 +25,10 @@ pub use crate::{
     strength::weakness,
     tools::{Builtins, builtins},
     verify::verify_log,
-    wire::{Parts, Wiring, adapters},
+    wire::{Parts, Wiring},
 };
 
-/// `policy.toml`: bound at its confirmed digest.
+/// `policy.toml`, as far as it may be in force.
 pub mod policy_file {
-    pub use crate::policy_file::{Loaded, POLICY_DOMAIN, confirm, engine, load, of};
+    pub use crate::policy::{LivePolicy, Loaded, engine, load, of};
 }

@@ -1,41 +1,38 @@
 //! The composition root: every port is chosen here and nowhere else.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use handshake_adapters_ollama::OllamaFactory;
-use handshake_adapters_openai_compat::OpenAiCompatFactory;
 use handshake_core::{
     code::{ErrorCode, Phase},
     digest::{Digest, canonical_json},
     event::{Actor, Body, EventScope, WidenKind},
     gate::{Gate, GatePorts},
-    ids::{EventId, ProviderId, Token},
+    ids::{EventId, ProviderId},
     ports::{
-        AdapterFactory, Clock, EgressLedger, Entropy, EntropyExt, FlightRecorder,
-        FlightRecorderExt, LeakageValidator, LogAnchor, PeerResolver, SealRegister, SecretStore,
-        Signer, ToolExecutor,
+        Clock, EgressLedger, Entropy, EntropyExt, FlightRecorder, FlightRecorderExt,
+        LeakageValidator, LogAnchor, PeerResolver, SealRegister, Signer, ToolExecutor,
     },
     seal::SealKeys,
     secret::Secret,
     tool::ToolRegistry,
 };
-use handshake_leakage::{Engine, Enrolment, Redactor, SecretValidator, SharedEnrolment, SinkGuard};
-use handshake_policy::{egress::RulesPolicy, second_hand::SecondHandValidator};
+use handshake_leakage::{Engine, Enrolment, Redactor, SharedEnrolment, SinkGuard};
 use handshake_registry_store::{Epoch, Store};
 use handshake_runtime::{Adapters, Config, Ports, Runtime, tools::Grants};
-use handshake_transport::{Limits, SystemResolver, Transport};
+use handshake_transport::SystemResolver;
 use handshake_vault::{ApprovalSigner, Places, Vault, VaultSecrets};
 use serde::Serialize;
 
 use crate::{
+    adapters::{factories, transport},
     anchor::{Anchor, Behind},
-    clock::OsEntropy,
+    clock::{OsEntropy, SystemClock},
     connections::Keeper,
     error::{Error, Result},
     halt::StopFile,
     home::Home,
     opening::{Opened, Opening},
-    policy_file,
+    policy::{Ground, LivePolicy, Second, Secrets, Watch, WatchfulLedger},
     tools::Builtins,
 };
 
@@ -65,9 +62,7 @@ pub struct Parts {
     /// How many receipts did not say what the log says when the home was opened, and were revoked.
     pub revoked: usize,
     /// The operator's rules in force.
-    pub policy: Arc<RulesPolicy>,
-    /// The leakage rules in force: what calls are judged by.
-    pub engine: Arc<Engine>,
+    pub policy: Arc<LivePolicy>,
     /// The secrets that requests are searched for.
     pub enrolment: SharedEnrolment,
     /// What everything passes that is printed or exported.
@@ -80,6 +75,7 @@ pub struct Parts {
     pub runtime: Runtime,
     _connections: Keeper,
     _stop_file: StopFile,
+    _policy_file: Watch,
 }
 
 impl std::fmt::Debug for Parts {
@@ -102,6 +98,8 @@ pub struct Wiring {
     pub own_listeners: Vec<std::net::SocketAddr>,
     /// Who resolves names.
     pub resolver: Arc<dyn PeerResolver>,
+    /// The clocks of the machine. Which run it is they are not asked: the home knows.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Wiring {
@@ -112,6 +110,7 @@ impl Default for Wiring {
             executor: Arc::new(Builtins),
             own_listeners: Vec::new(),
             resolver: Arc::new(SystemResolver),
+            clock: Arc::new(SystemClock::new(0)),
         }
     }
 }
@@ -132,21 +131,21 @@ impl Parts {
         home.may_be_wired(&vault)?;
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let approval_key = ApprovalSigner::new(Arc::clone(&vault)).public_key();
-        let holder = vault.has_factor()?.then(|| approval_key.clone());
-        let register: Arc<dyn SealRegister> = Arc::clone(&vault) as _;
-        let seals = Arc::new(SealKeys::new(vault.integrity_key()?, holder, register));
+        let seals = Arc::new(seal_keys(&vault)?);
         let opening = Opening {
             vault: Arc::clone(&vault),
             seals: Arc::clone(&seals),
             entropy: Arc::clone(&entropy),
+            machine: wiring.clock,
             approval_key: approval_key.clone(),
         };
         let Opened {
             store,
-            clock,
+            clock: home_clock,
             anchor,
             behind,
         } = opening.open(&mut home).await?;
+        let clock: Arc<dyn Clock> = Arc::clone(&home_clock) as _;
         if !vault.has_seals()? {
             // A home of a version without seals. What needs nobody is sealed as it is found, once; the rest waits for
             // the person. One that was put back is none of those, whatever its vault says.
@@ -164,16 +163,20 @@ impl Parts {
                 credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
             },
         ));
-        let rules = policy_file::load(&home.path, &approval_key)?.in_force;
-        let policy = Arc::new(RulesPolicy::new(rules.clone()));
-        let engine = policy_file::engine(&rules)?;
-        let epochs = vec![
-            Epoch::Policy(rules.digest()),
-            Epoch::Rules(engine.digest()),
-            Epoch::ApprovalKey(Some(approval_key.id().clone())),
-        ];
-        store.set_epochs(epochs).await?;
-        let enrolment = SharedEnrolment::new(enrol(&store, &secrets).await?);
+        let enrolment = SharedEnrolment::new(Enrolment::new(0));
+        let ground = Ground {
+            vault: Arc::clone(&vault),
+            keys: Arc::clone(&seals),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            anchor: Arc::clone(&anchor),
+            enrolment: enrolment.clone(),
+            behind: !behind.is_empty(),
+        };
+        let policy = LivePolicy::begin(&home.path, ground, &store).await?;
+        let key = Epoch::ApprovalKey(Some(approval_key.id().clone()));
+        store.set_epoch(key).await?;
+        enrolment.replace(enrol(&store, &secrets).await?);
         // A rule that is off lets a value leave. It does not let it into a log.
         let guard = SinkGuard::new(Arc::new(Redactor::new(
             Engine::builtin(),
@@ -181,11 +184,12 @@ impl Parts {
         )));
         let (_, commitments) = vault.commitment_key()?;
         let validators: Vec<Arc<dyn LeakageValidator>> = vec![
-            Arc::new(SecretValidator::new(Arc::clone(&engine), enrolment.clone())),
-            Arc::new(SecondHandValidator::new(rules.second_hand)),
+            Arc::new(Secrets(Arc::clone(&policy))),
+            Arc::new(Second(Arc::clone(&policy))),
         ];
         let state = Arc::new(store.clone());
         let stop_file = StopFile::begin(&home.path, &state).await?;
+        let policy_file = Watch::begin(&policy, &state);
         let mut ports = GatePorts::new(
             &state,
             Arc::clone(&policy) as _,
@@ -196,6 +200,12 @@ impl Parts {
             commitments,
         );
         ports.validators = validators;
+        ports.ledger = Arc::new(WatchfulLedger {
+            store: Arc::clone(&state),
+            policy: Arc::clone(&policy),
+            clock: home_clock,
+            entropy: Arc::clone(&entropy),
+        });
         ports.approval_key = Some(approval_key);
         ports.seal_keys = Some(Arc::clone(&seals));
         ports.work_budget = WORK_BUDGET;
@@ -204,7 +214,7 @@ impl Parts {
         let transport = transport(Arc::clone(&secrets) as _, Arc::clone(&clock))?;
         let connections = Keeper::begin(transport.connections(), &state, Arc::clone(&clock));
         let mut emulate_tools = std::collections::BTreeSet::new();
-        for provider in &rules.emulate_tools {
+        for provider in &policy.rules().emulate_tools {
             emulate_tools.insert(ProviderId::new(provider)?);
         }
         let ports = Ports::new(
@@ -218,7 +228,7 @@ impl Parts {
         let runtime = Runtime::new(
             ports,
             Config {
-                retry: rules.retry.into(),
+                retry: policy.retry(),
                 emulate_tools,
                 ..Config::default()
             },
@@ -233,7 +243,6 @@ impl Parts {
             behind,
             revoked,
             policy,
-            engine,
             enrolment,
             guard,
             clock,
@@ -241,6 +250,7 @@ impl Parts {
             runtime,
             _connections: connections,
             _stop_file: stop_file,
+            _policy_file: policy_file,
         };
         if parts.home_file_contradicts()? || parts.home.disturbed > 0 {
             parts.alarm(EventScope::default()).await?;
@@ -346,39 +356,17 @@ impl Parts {
         let head = self.store.log_head().await?;
         let hash = Digest::from_bytes(*head.hash.as_bytes());
         self.anchor.begin(head.size, hash, Vec::new());
-        Ok(())
+        self.policy.is_not_behind();
+        self.policy.look(&self.store).await
     }
 }
 
-/// The adapters that are built in, by kind.
-///
-/// # Errors
-/// Where the platform's root certificates cannot be set up.
-pub fn adapters(
-    secrets: Arc<dyn SecretStore>,
-    clock: Arc<dyn Clock>,
-) -> Result<BTreeMap<Token, Arc<dyn AdapterFactory>>> {
-    Ok(factories(transport(secrets, clock)?))
-}
-
-fn transport(secrets: Arc<dyn SecretStore>, clock: Arc<dyn Clock>) -> Result<Transport> {
-    Transport::new(secrets, clock, Limits::default()).map_err(|_| {
-        Error::new(
-            ErrorCode::Storage,
-            Phase::Connect,
-            "cannot set up the transport",
-        )
-    })
-}
-
-fn factories(transport: Transport) -> BTreeMap<Token, Arc<dyn AdapterFactory>> {
-    let all: [Arc<dyn AdapterFactory>; 2] = [
-        Arc::new(OllamaFactory::new(transport.clone())),
-        Arc::new(OpenAiCompatFactory::new(transport)),
-    ];
-    all.into_iter()
-        .map(|factory| (factory.kind().clone(), factory))
-        .collect()
+/// What the seals of a home are checked with.
+pub(crate) fn seal_keys(vault: &Arc<Vault>) -> Result<SealKeys> {
+    let approval_key = ApprovalSigner::new(Arc::clone(vault)).public_key();
+    let holder = vault.has_factor()?.then_some(approval_key);
+    let register: Arc<dyn SealRegister> = Arc::clone(vault) as _;
+    Ok(SealKeys::new(vault.integrity_key()?, holder, register))
 }
 
 async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {

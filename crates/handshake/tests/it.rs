@@ -2,10 +2,12 @@
 
 mod it {
     mod approve;
+    mod clocks;
     mod connections;
     mod first_call;
     mod open;
     mod place;
+    mod policy;
     mod stopping;
     mod world;
 }

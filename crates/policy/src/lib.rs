@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+pub mod confirmed;
 pub mod egress;
 pub mod retry;
 pub mod rules;

@@ -1,6 +1,9 @@
 //! When to try again: a pure function. No clock, no randomness: the jitter comes from a seed.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use handshake_core::{code::ErrorClass, tier::ModelTier};
 use sha2::{Digest, Sha256};
@@ -31,6 +34,29 @@ impl From<RetryRules> for RetryPolicy {
             base: Duration::from_millis(rules.base_ms),
             cap: Duration::from_millis(rules.cap_ms),
         }
+    }
+}
+
+/// The policy of the moment, shared by who sets it and who goes by it.
+#[derive(Clone, Debug, Default)]
+pub struct SharedRetry(Arc<RwLock<RetryPolicy>>);
+
+impl From<RetryPolicy> for SharedRetry {
+    fn from(policy: RetryPolicy) -> Self {
+        Self(Arc::new(RwLock::new(policy)))
+    }
+}
+
+impl SharedRetry {
+    /// How often and how long, now.
+    #[must_use]
+    pub fn current(&self) -> RetryPolicy {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on this.
+    pub fn set(&self, policy: RetryPolicy) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = policy;
     }
 }
 

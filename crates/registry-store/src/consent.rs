@@ -23,7 +23,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(crate) use self::{
     book::Book,
     compare::contradicts_log,
-    revoke::{revoke, revoke_for, revoke_where},
+    revoke::{revoke, revoke_for, revoke_for_model, revoke_where},
     row::{block_code, settle},
 };
 use self::{
@@ -55,8 +55,8 @@ pub struct ReceiptRecord {
     pub last_used: Option<UtcTime>,
     /// When it was revoked.
     pub revoked_at: Option<UtcTime>,
-    /// Whether nothing can be sent under it any more: revoked, expired, used up, given to somebody who left, or for a
-    /// provider that was changed since.
+    /// Whether nothing can be sent under it any more: revoked, expired, used up, given to somebody who left, in another
+    /// run of the home, or for a provider that was changed since.
     pub void: bool,
 }
 
@@ -283,6 +283,7 @@ fn is_void(
         .optional()?;
     let revision = revision.map(codec::unsigned).transpose()?;
     Ok(row.revoked_at.is_some()
+        || ext.run != shared.options.clock.run()
         || ext.expires_at <= now
         || revision != Some(ext.destination.revision)
         || (row.single

@@ -36,30 +36,46 @@ pub(crate) fn home_directory() -> tempfile::TempDir {
         .expect("directory")
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until it is moved. The wall clock is set back on its own.
 #[derive(Debug, Default)]
-pub(crate) struct FakeClock(AtomicI64);
+pub(crate) struct FakeClock {
+    passed: AtomicI64,
+    back: AtomicI64,
+    runs: AtomicU64,
+}
 
 impl FakeClock {
     pub(crate) fn advance(&self, by: Duration) {
-        self.0.fetch_add(
-            i64::try_from(by.as_millis()).expect("small"),
-            Ordering::SeqCst,
-        );
+        self.passed.fetch_add(millis(by), Ordering::SeqCst);
     }
+
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.back.fetch_add(millis(by), Ordering::SeqCst);
+    }
+
+    pub(crate) fn begin_run(&self) {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn millis(by: Duration) -> i64 {
+    i64::try_from(by.as_millis()).expect("small")
 }
 
 impl Clock for FakeClock {
     fn now(&self) -> UtcTime {
-        UtcTime::from_unix_millis(EPOCH + self.0.load(Ordering::SeqCst))
+        let (passed, back) = (&self.passed, &self.back);
+        UtcTime::from_unix_millis(
+            EPOCH + passed.load(Ordering::SeqCst) - back.load(Ordering::SeqCst),
+        )
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.load(Ordering::SeqCst)).expect("forward"))
+        Duration::from_millis(u64::try_from(self.passed.load(Ordering::SeqCst)).expect("forward"))
     }
 
     fn run(&self) -> u64 {
-        1
+        1 + self.runs.load(Ordering::SeqCst)
     }
 }
 

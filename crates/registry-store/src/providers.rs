@@ -11,7 +11,14 @@ use handshake_core::{
 };
 use rusqlite::{OptionalExtension, params};
 
-use crate::{codec, consent, epochs, error::Fail, log, seals, store::Store, writer::Tx};
+use crate::{
+    codec, consent, epochs,
+    error::Fail,
+    log, queue,
+    seals::{self, Entries},
+    store::Store,
+    writer::Tx,
+};
 
 #[async_trait]
 impl ProviderStore for Store {
@@ -26,8 +33,7 @@ impl ProviderStore for Store {
     }
 
     async fn put(&self, record: ProviderRecord, expected: Option<u64>) -> Result<(), StoreError> {
-        self.change(move |tx| put(tx, &record, expected, None))
-            .await
+        self.put_sealed(record, expected, None).await
     }
 
     async fn remove(&self, provider: &ProviderId) -> Result<(), StoreError> {
@@ -76,9 +82,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.change(move |tx| {
             tx.shared.healthy()?;
-            for (record, seal) in &records {
-                put(tx, record, None, *seal)?;
-            }
+            put_all(tx, &records, None)?;
             for event in events {
                 log::append(tx, &event)?;
             }
@@ -97,8 +101,8 @@ impl Store {
         expected: Option<u64>,
         seal: Option<Seal>,
     ) -> Result<(), StoreError> {
-        self.change(move |tx| put(tx, &record, expected, seal))
-            .await
+        let one = [(record, seal)];
+        self.change(move |tx| put_all(tx, &one, expected)).await
     }
 
     /// As [`ProviderStore::put_snapshot`], for a cloud model that a person enables, under their seal.
@@ -119,14 +123,34 @@ impl Store {
 
 type Done = Result<(), Fail<StoreError>>;
 
-fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>, seal: Option<Seal>) -> Done {
-    let id = record.provider_id.as_str();
+/// All of them or none: the register learns of all at once, before the first is stored.
+fn put_all(tx: &Tx<'_>, records: &[(ProviderRecord, Option<Seal>)], expected: Option<u64>) -> Done {
+    let mut entries = Entries::default();
+    let mut seals = Vec::with_capacity(records.len());
+    for (record, seal) in records {
+        replaces(tx, record, expected)?;
+        if seal.is_some() {
+            entries.attest(tx, record)?;
+        }
+        seals.push(entries.seal(tx, record, *seal)?);
+    }
+    entries.learn(tx)?;
+    for ((record, _), seal) in records.iter().zip(seals) {
+        if expected.is_some_and(|expected| record.revision != expected) {
+            is_another(tx, &record.provider_id)?;
+        }
+        put(tx, record, expected, seal)?;
+    }
+    Ok(())
+}
+
+/// A revision never falls: what is bound to the old one would come alive again.
+fn replaces(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>) -> Done {
     let stored: Option<i64> = tx
         .conn
         .prepare_cached("SELECT revision FROM providers WHERE provider_id = ?1")?
-        .query_row(params![id], |row| row.get(0))
+        .query_row(params![record.provider_id.as_str()], |row| row.get(0))
         .optional()?;
-    // A revision never falls: what is bound to the old one would come alive again.
     let replaces = match (stored, expected) {
         (None, None) => true,
         (Some(stored), Some(expected)) => {
@@ -134,13 +158,15 @@ fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>, seal: Option
         }
         _ => false,
     };
-    if !replaces {
-        return Err(StoreError::Conflict.into());
+    match replaces {
+        true => Ok(()),
+        false => Err(StoreError::Conflict.into()),
     }
-    if seal.is_some() {
-        seals::attest(tx, record)?;
-    }
-    let seal = seals::column(seals::enter(tx, record, seal)?);
+}
+
+/// One that stands twice among those of one transaction is registered already by then.
+fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>, seal: Option<Seal>) -> Done {
+    replaces(tx, record, expected)?;
     tx.conn
         .prepare_cached(
             "INSERT INTO providers (provider_id, revision, record, seal) VALUES (?1, ?2, ?3, ?4)
@@ -148,12 +174,19 @@ fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>, seal: Option
                seal = excluded.seal",
         )?
         .execute(params![
-            id,
+            record.provider_id.as_str(),
             codec::int(record.revision)?,
             codec::json(record)?,
-            seal
+            seals::column(seal)
         ])?;
     Ok(())
+}
+
+/// What was given for the provider as it was, and what was asked, ends with it: in the log too, so that no row that is
+/// put back says anything else.
+fn is_another(tx: &Tx<'_>, provider: &ProviderId) -> Done {
+    consent::revoke_for(tx, provider)?;
+    queue::end_for(tx, provider)
 }
 
 fn remove(tx: &Tx<'_>, provider: &ProviderId) -> Done {
@@ -166,7 +199,7 @@ fn remove(tx: &Tx<'_>, provider: &ProviderId) -> Done {
     if removed == 0 {
         return Err(StoreError::Missing.into());
     }
-    consent::revoke_for(tx, provider)?;
+    is_another(tx, provider)?;
     epochs::enabled_changed(tx.conn, provider)
 }
 
@@ -235,6 +268,9 @@ fn put_snapshot(
             seals::column(seal.map_err(|_| StoreError::Failed)?),
             enabled_seal
         ])?;
+    if was_enabled == Some(true) && !snapshot.enabled {
+        consent::revoke_for_model(tx, model)?;
+    }
     if was_enabled.unwrap_or(false) != snapshot.enabled {
         epochs::enabled_changed(tx.conn, &model.provider)?;
     }

@@ -268,6 +268,20 @@ fn sweep(tx: &Tx<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Ends what waits for a provider that is another one from now on: a yes to it would cover nothing.
+pub(crate) fn end_for(
+    tx: &Tx<'_>,
+    provider: &ProviderId,
+) -> std::result::Result<(), Fail<StoreError>> {
+    tx.conn
+        .prepare_cached(
+            "UPDATE requests SET state = 'expired', content = NULL, decided_at = ?2
+             WHERE provider_id = ?1 AND state = 'pending'",
+        )?
+        .execute(params![provider.as_str(), tx.now().unix_millis()])?;
+    Ok(())
+}
+
 /// What a request's state comes to for whoever decides on it; `None` while it waits.
 fn decided(state: &str, receipt: Option<&str>) -> Result<Option<Decided>> {
     Ok(match (state, receipt) {

@@ -2,6 +2,7 @@
 //! stored.
 
 mod adopt;
+mod entries;
 
 use std::sync::{Arc, PoisonError};
 
@@ -12,12 +13,13 @@ use handshake_core::{
     ids::{EventId, ModelRef, ProviderId},
     ports::{EntropyExt, FlightRecorder, RegistryFeed, SealStore, StoreError},
     provider::ProviderRecord,
-    seal::{AttestedRelay, Evidence, Proof, Seal, SealKind, Sealable, subject},
-    tier::Reach,
+    seal::{Evidence, Seal, SealKind, Sealable, subject},
 };
 use rusqlite::{OptionalExtension, params};
 
 use crate::{codec, error::Fail, store::Store, writer::Tx};
+
+pub(crate) use self::entries::Entries;
 
 type Result<T> = std::result::Result<T, Fail<StoreError>>;
 
@@ -98,79 +100,38 @@ pub(crate) fn stored(column: Option<&[u8]>) -> Option<Seal> {
     column.and_then(Seal::from_bytes)
 }
 
-/// The seal to store beside a record: the one that a person made, or one of this program's where that is enough.
-/// `None` where a person's is needed and nobody gave it; the record is not believed then.
-///
-/// The register learns of it here, as the last thing before the record is written: what was in force for its subject
-/// is not any more.
+/// The seal to store beside a record, of which the register learns here: see [`Entries::seal`].
 pub(crate) fn enter(
     tx: &Tx<'_>,
     thing: &dyn Sealable,
     given: Option<Seal>,
 ) -> Result<Option<Seal>> {
-    let keys = &tx.shared.options.seals;
-    let seal = match given {
-        Some(seal) => Some(seal),
-        None => keys.seal(thing, tx.now()).map_err(|_| StoreError::Failed)?,
-    };
-    let statement = thing
-        .statement(seal.map_or_else(|| tx.now(), |seal| seal.made_at))
-        .map_err(|_| StoreError::Failed)?;
-    let changed = match seal {
-        Some(seal) if thing.is_registered() || matches!(seal.proof, Proof::Signature(_)) => {
-            keys.register().change(&[statement], &[])
-        }
-        // What a person signed before must not come back in the place of what needs none.
-        _ => strike_known(tx, &[statement.subject()]),
-    };
-    changed.map_err(codec::seal_error)?;
+    let mut entries = Entries::default();
+    let seal = entries.seal(tx, thing, given)?;
+    entries.learn(tx)?;
     Ok(seal)
-}
-
-/// Remembers that a person attested a relay at a provider's address, or forgets it because they say now that a server
-/// there is none. It stays when the provider is removed.
-pub(crate) fn attest(tx: &Tx<'_>, record: &ProviderRecord) -> Result<()> {
-    let relay = AttestedRelay {
-        origin: record.base_url.origin(),
-    };
-    let statement = relay.statement(tx.now());
-    let statement = statement.map_err(|_| StoreError::Failed)?;
-    if record.reach == Reach::Direct {
-        return strike(tx, &[statement.subject()]);
-    }
-    let register = tx.shared.options.seals.register();
-    if register
-        .knows(&statement.subject())
-        .map_err(codec::seal_error)?
-    {
-        return Ok(());
-    }
-    Ok(register
-        .change(&[statement], &[])
-        .map_err(codec::seal_error)?)
 }
 
 /// Strikes what is in force for these subjects.
 pub(crate) fn strike(tx: &Tx<'_>, subjects: &[String]) -> Result<()> {
-    Ok(strike_known(tx, subjects).map_err(codec::seal_error)?)
-}
-
-/// The vault is not written for what it does not know.
-fn strike_known(
-    tx: &Tx<'_>,
-    subjects: &[String],
-) -> std::result::Result<(), handshake_core::ports::SealError> {
-    let register = tx.shared.options.seals.register();
-    let mut known = Vec::new();
-    for subject in subjects {
-        if register.knows(subject)? {
-            known.push(subject.clone());
-        }
-    }
+    let known = known(tx, subjects)?;
     if known.is_empty() {
         return Ok(());
     }
-    register.change(&[], &known)
+    let register = tx.shared.options.seals.register();
+    Ok(register.change(&[], &known).map_err(codec::seal_error)?)
+}
+
+/// The subjects that something is in force for.
+fn known(tx: &Tx<'_>, subjects: &[String]) -> Result<Vec<String>> {
+    let register = tx.shared.options.seals.register();
+    let mut known = Vec::new();
+    for subject in subjects {
+        if register.knows(subject).map_err(codec::seal_error)? {
+            known.push(subject.clone());
+        }
+    }
+    Ok(known)
 }
 
 /// A seal as a column holds it.

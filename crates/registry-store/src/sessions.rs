@@ -25,6 +25,9 @@ struct SealedMessage<M> {
     message: M,
 }
 
+/// Longer than anybody asks to execute without saying so again.
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// Bound to its place, so that messages cannot be moved or swapped.
 fn context(session: &SessionId, position: i64) -> String {
     format!("hsk.session.message.v1/{session}/{position}")
@@ -78,18 +81,21 @@ impl SessionStore for Store {
         self.write(move |tx| {
             let now = tx.now();
             let expires_at = now.plus(ttl);
+            // One that ends later than anybody asks for was given before the clock was set back.
+            let never = now.plus(ttl.max(LONGEST));
             let taken = tx
                 .conn
                 .prepare_cached(
                     "INSERT INTO session_leases VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE
                      SET owner = excluded.owner, expires_at = excluded.expires_at
-                     WHERE owner = excluded.owner OR expires_at <= ?4",
+                     WHERE owner = excluded.owner OR expires_at <= ?4 OR expires_at > ?5",
                 )?
                 .execute(params![
                     session.as_str(),
                     owner.to_be_bytes(),
                     expires_at.unix_millis(),
-                    now.unix_millis()
+                    now.unix_millis(),
+                    never.unix_millis()
                 ])?;
             if taken == 1 {
                 Ok(SessionLease {

@@ -5,6 +5,8 @@ use handshake_registry_store::StoreOptions;
 #[path = "../src/fakes.rs"]
 mod fakes;
 
+#[path = "it/clocks.rs"]
+mod clocks;
 #[path = "it/conformance.rs"]
 mod conformance;
 #[path = "it/content.rs"]
@@ -13,6 +15,8 @@ mod content;
 mod crash;
 #[path = "it/cut.rs"]
 mod cut;
+#[path = "it/ends.rs"]
+mod ends;
 #[path = "it/events.rs"]
 mod events;
 #[path = "it/feed.rs"]

@@ -3,7 +3,10 @@
 mod answer;
 mod clear;
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Weak},
+};
 
 use futures_util::FutureExt;
 use handshake_core::{
@@ -25,6 +28,7 @@ use crate::{
     check::Promises,
     config::{CallOptions, Config},
     emit::{Ended, Log, Out},
+    handle::Rest,
     outcome::OutcomeGuard,
     ports::Ports,
     registry::identity::answered_elsewhere,
@@ -42,6 +46,8 @@ pub(crate) struct Attempts<'a> {
     pub(crate) log: &'a Log,
     pub(crate) out: &'a Out,
     pub(crate) cancel: &'a CancellationToken,
+    /// The call itself, as its caller holds it.
+    pub(crate) rest: &'a Weak<Rest>,
     pub(crate) steps: Steps<'a>,
     /// Which call of the request, from 1.
     pub(crate) turn: u32,
@@ -155,7 +161,7 @@ impl Attempts<'_> {
         };
         // A provider's own error answer is for the client of its shape, who decides whether to ask again.
         let passed_on = failed.error.upstream.is_some();
-        let mut policy = self.config.retry;
+        let mut policy = self.config.retry.current();
         if let Some(most) = self.options.max_attempts {
             policy.max_attempts = policy.max_attempts.min(most);
         }
@@ -278,7 +284,9 @@ impl Attempts<'_> {
             body_bytes: cleared.envelope().body.len() as u64,
         };
         let secret = cleared.envelope().secret_ref().is_some();
-        let watched = cleared.receipt().map(|id| self.ports.watched(id, since));
+        let watched = cleared
+            .receipt()
+            .map(|id| self.ports.watched(id, since, self.rest));
         let revoked = revoked(watched.as_ref());
         tokio::pin!(revoked);
         if self.cancel.is_cancelled() {

@@ -1,6 +1,6 @@
 //! One turn: a request to a model, rendered and sent, and its answer folded.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use handshake_core::{
     admit::{Admitted, Emulation, admit},
@@ -21,6 +21,7 @@ use crate::{
     check::{Promises, compile_schema},
     config::{CallOptions, Config, ConsentMode},
     emit::{Ended, Log, Out},
+    handle::Rest,
     ports::Ports,
     route::Routed,
     size::payload_bytes,
@@ -99,6 +100,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) routed: &'a Routed,
     pub(crate) out: &'a Out,
     pub(crate) cancel: &'a CancellationToken,
+    pub(crate) rest: &'a Weak<Rest>,
     pub(crate) log: &'a Log,
     pub(crate) steps: Steps<'a>,
     pub(crate) number: u32,
@@ -143,6 +145,7 @@ impl Turn<'_> {
             log: self.log,
             out: self.out,
             cancel: self.cancel,
+            rest: self.rest,
             steps: self.steps,
             turn: self.number,
             promises: ready.promises,

@@ -6,13 +6,13 @@ use handshake_core::{
     consent::EscalationReason,
     ids::{ExternalId, ProviderId, SessionId},
 };
-use handshake_policy::retry::RetryPolicy;
+use handshake_policy::retry::SharedRetry;
 
 /// Bounds of the runtime.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Retries.
-    pub retry: RetryPolicy,
+    /// Retries. What is set there counts from the next failure on.
+    pub retry: SharedRetry,
     /// Tool calls of one turn.
     pub max_calls_per_turn: usize,
     /// Calls to the model of one request.
@@ -30,7 +30,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            retry: RetryPolicy::default(),
+            retry: SharedRetry::default(),
             max_calls_per_turn: 8,
             max_turns: 16,
             tool_timeout: Duration::from_secs(60),

@@ -1,6 +1,12 @@
 //! What a caller holds while a call runs.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, task::Poll};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll},
+};
 
 use handshake_core::{
     chat::{ChatEvent, ChatResponse, Fold, TurnEvent},
@@ -13,8 +19,44 @@ use tokio_util::sync::CancellationToken;
 
 use crate::timings::Timings;
 
-/// The rest of a call that is polled by whoever holds its handle.
+/// The rest of a call.
 pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The rest of a call that is polled by whoever holds its handle. Where they do not, and it may not go on, it is taken
+/// from them.
+#[derive(Default)]
+pub(crate) struct Rest(Mutex<Option<Work>>);
+
+impl Rest {
+    pub(crate) fn put(&self, work: Work) {
+        *self.work() = Some(work);
+    }
+
+    /// Takes it, to be ended by somebody else. `None` where it is over, or somebody has it.
+    pub(crate) fn take(&self) -> Option<Work> {
+        self.work().take()
+    }
+
+    fn work(&self) -> MutexGuard<'_, Option<Work>> {
+        // A call that fell over is not polled again.
+        self.0.lock().unwrap_or_else(|poisoned| {
+            let mut work = poisoned.into_inner();
+            *work = None;
+            work
+        })
+    }
+
+    /// Goes on, where it is here.
+    fn poll(&self, cx: &mut Context<'_>) {
+        let mut work = self.work();
+        if let Some(running) = work.as_mut()
+            && running.as_mut().poll(cx).is_ready()
+        {
+            // The call is over, and its end of the channel is gone with it.
+            *work = None;
+        }
+    }
+}
 
 /// What a call hands out.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,11 +72,12 @@ pub enum Delivery {
 /// A running call. Dropping it cancels the call.
 ///
 /// A call whose history its caller carries makes progress only while its handle is polled: nobody else runs it. A
-/// handle that is dropped before the terminal leaves what has to be recorded and closed to a task of its own.
+/// handle that is dropped before the terminal leaves what has to be recorded and closed to a task of its own. So does one
+/// that is not polled when a person takes back what its call runs under: the call ends all the same.
 pub struct CallHandle {
     pub(crate) deliveries: mpsc::Receiver<Result<Delivery, CallError>>,
-    /// `None` for a call that runs in a task of its own, and for one that is over.
-    pub(crate) work: Option<Work>,
+    /// Empty for a call that runs in a task of its own, and for one that is over.
+    pub(crate) rest: Arc<Rest>,
     pub(crate) cancel: CancellationToken,
     pub(crate) timings: Arc<Timings>,
     /// Events of a batch that [`CallHandle::next`] did not hand out yet.
@@ -48,19 +91,11 @@ impl CallHandle {
     /// Nothing is lost when the future is dropped.
     pub async fn deliver(&mut self) -> Option<Result<Delivery, CallError>> {
         std::future::poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(delivery) = self.deliveries.poll_recv(cx) {
-                    return Poll::Ready(delivery);
-                }
-                let Some(work) = &mut self.work else {
-                    return Poll::Pending;
-                };
-                if work.as_mut().poll(cx).is_pending() {
-                    return self.deliveries.poll_recv(cx);
-                }
-                // The call is over, and its end of the channel is gone with it.
-                self.work = None;
+            if let Poll::Ready(delivery) = self.deliveries.poll_recv(cx) {
+                return Poll::Ready(delivery);
             }
+            self.rest.poll(cx);
+            self.deliveries.poll_recv(cx)
         })
         .await
     }
@@ -129,7 +164,7 @@ impl Drop for CallHandle {
     fn drop(&mut self) {
         self.cancel.cancel();
         // Outside of a runtime there is nobody to finish it; the outcome is still recorded, as a crash.
-        if let (Some(work), Ok(runtime)) = (self.work.take(), tokio::runtime::Handle::try_current())
+        if let (Some(work), Ok(runtime)) = (self.rest.take(), tokio::runtime::Handle::try_current())
         {
             runtime.spawn(work);
         }

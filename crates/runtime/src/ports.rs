@@ -1,6 +1,6 @@
 //! What the runtime is wired to.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use handshake_core::{
     code::{ErrorCode, Phase},
@@ -23,6 +23,7 @@ use crate::{
     compile::TranscriptCompiler,
     emit::Log,
     flood::Counts,
+    handle::Rest,
     tools::{Grants, NoTools, RegistryToolGate},
     watch::{Sources, Watch, Watched},
 };
@@ -131,10 +132,12 @@ impl Ports {
     }
 
     /// Watches over a call that runs under a receipt, which was judged after `since`.
-    pub(crate) fn watched(&self, receipt: ReceiptId, since: UtcTime) -> Watched {
-        self.watch.over(receipt, since, || Sources {
+    pub(crate) fn watched(&self, receipt: ReceiptId, since: UtcTime, rest: &Weak<Rest>) -> Watched {
+        let rest = Weak::clone(rest);
+        self.watch.over(receipt, (since, rest), || Sources {
             feed: Arc::clone(&self.feed),
             consent: Arc::clone(&self.consent),
+            clock: Arc::clone(&self.clock),
         })
     }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{CallOptions, Config, History},
     emit::Out,
-    handle::{CallHandle, Work},
+    handle::{CallHandle, Rest, Work},
     ports::Ports,
     timings::Timings,
     turns::Request,
@@ -66,7 +66,9 @@ impl Runtime {
             mt_id: options.mt_id.clone(),
             ..EventScope::default()
         };
+        let rest = Arc::new(Rest::default());
         let call = Request {
+            rest: Arc::downgrade(&rest),
             log: self.ports.log(scope),
             ports: Arc::clone(&self.ports),
             config: Arc::clone(&self.config),
@@ -80,14 +82,13 @@ impl Runtime {
         } else {
             Box::pin(call.run_carried(request))
         };
+        match stored {
+            true => drop(tokio::spawn(work)),
+            false => rest.put(work),
+        }
         CallHandle {
             deliveries,
-            work: if stored {
-                tokio::spawn(work);
-                None
-            } else {
-                Some(work)
-            },
+            rest,
             cancel,
             timings,
             events: VecDeque::new(),

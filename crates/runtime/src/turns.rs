@@ -1,7 +1,12 @@
 //! The tool loop: turns of one request until the model is done, a bound is reached, or the caller runs the
 //! tools.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use handshake_core::{
@@ -19,7 +24,7 @@ use crate::{
     call::{Answered, Turn},
     config::{CallOptions, Config, History, ToolUse},
     emit::{Ended, Log, Out},
-    handle::Delivery,
+    handle::{Delivery, Rest},
     ports::Ports,
     route,
     step::{OfCall, Steps},
@@ -41,6 +46,8 @@ pub(crate) struct Request {
     pub(crate) cancel: CancellationToken,
     pub(crate) log: Log,
     pub(crate) timings: Arc<Timings>,
+    /// Itself, as its caller holds it.
+    pub(crate) rest: Weak<Rest>,
 }
 
 impl Request {
@@ -163,6 +170,7 @@ impl Request {
                 routed: &routed,
                 out: &self.out,
                 cancel: &self.cancel,
+                rest: &self.rest,
                 log,
                 steps: self.steps(),
                 number,

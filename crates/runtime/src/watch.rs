@@ -5,24 +5,29 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use handshake_core::{
     ids::ReceiptId,
-    ports::{ConsentStore, RegistryFeed},
+    ports::{Clock, ConsentStore, RegistryFeed},
     profile::RegistryView,
     time::UtcTime,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::handle::Rest;
+
 /// How often is looked while a call runs under a receipt.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Where nobody can say for so long whether a receipt still holds, it does not.
 const BLIND_AT_MOST: Duration = Duration::from_secs(1);
-/// A clock that is set back hides no revocation that is younger than this.
+/// How long a caller may take to notice that its call is over. After that it is ended for them: one who reads nothing,
+/// such as a client that does not take its answer, would never notice.
+const UNPOLLED: Duration = Duration::from_millis(250);
+/// What differs between the clocks of two looks, or of two processes, hides no revocation.
 const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The calls that run under receipts.
@@ -43,6 +48,30 @@ struct Live {
     receipt: ReceiptId,
     since: UtcTime,
     revoked: CancellationToken,
+    rest: Weak<Rest>,
+}
+
+impl Live {
+    /// Tells whoever polls the call that it is over; where nobody does, it is ended for them.
+    fn end(&self) {
+        if self.revoked.is_cancelled() {
+            return;
+        }
+        self.revoked.cancel();
+        let rest = Weak::clone(&self.rest);
+        // Without a runtime nobody polls it, nor reads from its provider.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(end_unpolled(rest));
+        }
+    }
+}
+
+async fn end_unpolled(rest: Weak<Rest>) {
+    tokio::time::sleep(UNPOLLED).await;
+    let left = rest.upgrade().and_then(|rest| rest.take());
+    if let Some(left) = left {
+        left.await;
+    }
 }
 
 /// Where is looked.
@@ -50,6 +79,7 @@ struct Live {
 pub(crate) struct Sources {
     pub(crate) feed: Arc<dyn RegistryFeed>,
     pub(crate) consent: Arc<dyn ConsentStore>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A call under a receipt. Dropping it is its end.
@@ -81,7 +111,7 @@ impl Watch {
     pub(crate) fn over(
         self: &Arc<Self>,
         receipt: ReceiptId,
-        since: UtcTime,
+        (since, rest): (UtcTime, Weak<Rest>),
         sources: impl FnOnce() -> Sources,
     ) -> Watched {
         let revoked = CancellationToken::new();
@@ -95,6 +125,7 @@ impl Watch {
                 receipt,
                 since,
                 revoked: revoked.clone(),
+                rest,
             },
         );
         if !std::mem::replace(&mut state.looking, true) {
@@ -121,7 +152,7 @@ impl Watch {
     fn end(&self, ends: impl Fn(&ReceiptId) -> bool) {
         let state = self.state();
         let over = state.live.values().filter(|live| ends(&live.receipt));
-        over.for_each(|live| live.revoked.cancel());
+        over.for_each(Live::end);
     }
 }
 
@@ -133,7 +164,7 @@ impl Drop for Looking {
         let Some(watch) = self.0.take() else { return };
         let mut state = watch.state();
         state.looking = false;
-        state.live.values().for_each(|live| live.revoked.cancel());
+        state.live.values().for_each(Live::end);
     }
 }
 
@@ -147,6 +178,8 @@ async fn look_after(watch: Arc<Watch>, sources: Sources) {
                 Ok(view)
             }
             Ok(view) => {
+                // Where the clock was set back, what is revoked now was revoked before the call began.
+                let since = since.min(sources.clock.now());
                 let back = UtcTime::from_unix_millis(
                     since
                         .unix_millis()

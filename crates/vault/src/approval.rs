@@ -44,16 +44,22 @@ pub struct FailedAttempts {
 }
 
 impl FailedAttempts {
-    /// Counts one that is about to be tried, as if it were wrong.
+    /// Counts one that is about to be tried, as if it were wrong. Whatever it answers, what it counted is to be kept.
     ///
     /// # Errors
     /// [`VaultError::LockedOut`] after too many.
     pub fn count(&mut self, now: UtcTime) -> Result<(), VaultError> {
-        // A clock that was set back does not lock a person out for much longer than the lock lasts. One that is a little
-        // behind, of a process that waited its turn, does not open it.
-        let left = self.locked_until.map(|until| until.since(now));
-        if left.is_some_and(|left| !left.is_zero() && left <= LOCKOUT * 2) {
-            return Err(VaultError::LockedOut);
+        let left = self
+            .locked_until
+            .map_or(Duration::ZERO, |until| until.since(now));
+        if left > LOCKOUT * 2 {
+            // The clock was set back. That neither ends a lock nor makes it longer than it is, counted from here. One that
+            // is a little behind, of a process that waited its turn, changes nothing.
+            self.locked_until = Some(now.plus(LOCKOUT));
+        }
+        if !left.is_zero() {
+            let again_in = left.min(LOCKOUT);
+            return Err(VaultError::LockedOut { again_in });
         }
         self.locked_until = None;
         self.wrong += 1;
@@ -198,14 +204,15 @@ impl Vault {
 
     /// Tries a factor that somebody gave: counted as wrong first, and not any more once it was right.
     fn tried(&self, input: &ApprovalInput<'_>) -> Result<Key, VaultError> {
-        let approval = self.change(|header, index| {
+        let (approval, counted) = self.change(|header, index| {
             if !header.approval.is_set() {
                 return Err(VaultError::Factor);
             }
             // The time at which nobody else is at it.
-            index.attempts.count(self.clock.now())?;
-            Ok(header.approval.clone())
+            let counted = index.attempts.count(self.clock.now());
+            Ok((header.approval.clone(), counted))
         })?;
+        counted?;
         let seed = approval.open(&self.vault_id, input)?;
         self.change(|_, index| {
             index.attempts = FailedAttempts::default();

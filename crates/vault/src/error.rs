@@ -1,9 +1,10 @@
 //! What can go wrong with a vault. No message holds a name, a path or a value.
 
-use std::io;
+use std::{io, time::Duration};
 
 use handshake_core::{
     code::ErrorCode,
+    error::whole_seconds,
     ports::{SealError, SecretError, SignError},
 };
 
@@ -57,8 +58,11 @@ pub enum VaultError {
     #[error("approval passphrase missing or incorrect")]
     Factor,
     /// Too many wrong approval factors.
-    #[error("too many failed attempts; try again in 1 minute")]
-    LockedOut,
+    #[error("too many failed attempts; try again in {} s", whole_seconds(*.again_in))]
+    LockedOut {
+        /// How long no factor is tried any more.
+        again_in: Duration,
+    },
     /// The named successor is not the prepared one.
     #[error("no such recorder key has been prepared")]
     UnknownEpoch,
@@ -76,7 +80,7 @@ impl VaultError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Locked => ErrorCode::VaultLocked,
-            Self::Factor | Self::LockedOut => ErrorCode::FactorRequired,
+            Self::Factor | Self::LockedOut { .. } => ErrorCode::FactorRequired,
             Self::InvalidName
             | Self::InvalidValue
             | Self::UnknownSecret
@@ -105,7 +109,7 @@ impl From<VaultError> for SignError {
         match error {
             VaultError::Locked => Self::Locked,
             VaultError::Factor => Self::Factor,
-            VaultError::LockedOut => Self::LockedOut,
+            VaultError::LockedOut { again_in } => Self::LockedOut { again_in },
             _ => Self::Damaged,
         }
     }

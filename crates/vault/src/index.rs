@@ -17,6 +17,7 @@ use crate::{
     codec::{FixedHex, Hex},
     crypto::{Key, bind},
     error::VaultError,
+    policy::KeptPolicy,
 };
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -31,6 +32,9 @@ pub(crate) struct Index {
     /// What is in force of what this program sealed; absent in a vault that was never opened by a version that seals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) register: Option<Register>,
+    /// What is kept of the operator's rules; absent in a vault that was never opened by a version that keeps them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<KeptPolicy>,
     /// Approval factors that were given and wrong, in a row.
     #[serde(default)]
     pub(crate) attempts: FailedAttempts,

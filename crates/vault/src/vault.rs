@@ -23,6 +23,7 @@ use crate::{
     header::{ApprovalInput, ApprovalKey, Header, MAX_SLOTS, SlotId, SlotKind},
     index::{Index, Keys, Register, SealedKey},
     kdf::{KdfParams, check_passphrase},
+    policy::KeptPolicy,
     recorder::new_recorder_key,
 };
 
@@ -155,6 +156,7 @@ impl Vault {
             bindings: [].into(),
             keys,
             register: Some(Register::default()),
+            policy: Some(KeptPolicy::default()),
             attempts: FailedAttempts::default(),
         };
 

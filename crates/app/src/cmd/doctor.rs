@@ -217,7 +217,7 @@ async fn open(findings: &mut Findings, app: &App) {
             .next("find out who changed home.json, and remove `can_approve` from it");
     }
     state::behind(findings, app);
-    let rules = app.engine.rules().len();
+    let rules = app.policy.engine().rules().len();
     let enrolled = app.enrolment.current().len();
     if rules == 0 {
         findings.wrong("leakage", "no leakage rules are loaded");

@@ -1,14 +1,14 @@
 //! `handshake init`: makes the home, trusts one, confirms a changed policy.
 
 mod enter;
-mod policy;
+pub(crate) mod policy;
 mod words;
 
 use handshake_core::event::WidenKind;
 use serde_json::{Value, json};
 
+pub(crate) use self::words::seal_what_is_right;
 use self::{enter::How, policy::Policy};
-pub(crate) use self::{policy::differing, words::seal_what_is_right};
 use crate::{
     cmd::home::first_passphrase,
     context::Context,
@@ -41,8 +41,6 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         home = home::open_or_make(cx)?;
         vault = home::vault(&home)?;
     }
-    let before = policy::confirmed_digest(&home.path);
-    let (policy, passphrase) = policy::confirm(cx, &home, &vault)?;
     let app = App::wire(home, Wiring::default()).await?;
     if how == How::Trusted {
         // The person's word stands in the log of the home that it is about.
@@ -51,14 +49,8 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             .record(&app, WidenKind::Home, by_person(), None, &after)
             .await?;
     }
-    if let Some(passphrase) = passphrase {
-        let permit = widen::with_passphrase(&app, &passphrase)?;
-        let after = json!({ "policy": app.policy.rules().digest() });
-        permit
-            .record(&app, WidenKind::Policy, by_person(), Some(&before), &after)
-            .await?;
-    }
     words::say_why_behind(cx, &app).await?;
+    let policy = policy::look(cx, &app).await?;
     seal_what_is_right(cx, &app).await?;
     app.finish().await?;
     report(cx, &app, how, &policy).await?;

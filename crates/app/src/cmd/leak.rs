@@ -133,7 +133,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
 }
 
 /// The rules that calls are judged by: those of the home where there is one, all of them otherwise. Makes no home,
-/// and opens no vault.
+/// and asks nobody.
 fn in_force(cx: &Context) -> Arc<Engine> {
     if cx.home_path().is_err() {
         return Engine::builtin();

@@ -6,8 +6,11 @@ use serde_json::Value;
 use crate::it::{machine::Machine, mission::init};
 
 mod home_file;
+mod policy;
+mod restored;
 mod seals;
 mod spends;
+mod tries;
 
 /// Runs `doctor` and gives what is wrong, as one text.
 fn doctor(machine: &Machine) -> String {
@@ -17,6 +20,12 @@ fn doctor(machine: &Machine) -> String {
     wrong
         .map(|check| format!("{} {}\n", check["message"], check["next_step"]))
         .collect()
+}
+
+/// Runs `doctor` and gives all that it says.
+fn doctor_text(machine: &Machine) -> String {
+    let output = machine.run(&["doctor"]);
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// How many alarms the log holds.

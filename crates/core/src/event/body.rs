@@ -135,6 +135,8 @@ words! {
         Pause,
         /// The same, and every receipt with it.
         Stop,
+        /// Every receipt, because the clock of the machine was set back: nobody knows how old they are.
+        Clock,
     }
 }
 words! {

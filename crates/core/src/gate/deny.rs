@@ -126,7 +126,10 @@ impl Gate {
             _ => None,
         };
         let denied = |counted| {
-            let about = broken.map_or_else(|| subject(step), SealKind::record);
+            let about = match code {
+                ErrorCode::GovernanceLocked => locked_by(step, judged),
+                _ => broken.map_or_else(|| subject(step), SealKind::record),
+            };
             Box::new(Denied {
                 error: CallError::new(code, Phase::Gate).about(about),
                 decision: judged.decision().clone(),
@@ -229,12 +232,23 @@ fn recorded_as(step: StepName) -> EgressCode {
     }
 }
 
+/// What locks Cloud: each is lifted in another way.
+fn locked_by(step: StepName, judged: &Judged) -> &'static str {
+    match step {
+        StepName::DeclaredLocked | StepName::EffectivePolicy if judged.facts().posture.locked => {
+            CallError::LOCKED_BY_POLICY
+        }
+        StepName::DeclaredLocked | StepName::EffectivePolicy => CallError::LOCKED_BY_PROFILE,
+        _ => subject(step),
+    }
+}
+
 fn subject(step: StepName) -> &'static str {
     match step {
         StepName::DeclaredLocked | StepName::DeclaredPolicy | StepName::EffectivePolicy => {
             "governance"
         }
-        StepName::Pause => "paused",
+        StepName::Pause => CallError::PAUSED,
         StepName::SizeCaps | StepName::MaxBytes => "body size",
         StepName::CanonicalUrl => "envelope",
         StepName::SecretBinding => "secret_ref",

@@ -17,11 +17,14 @@ use crate::{
     ids::{ArtifactRef, ModelId},
     label::Label,
     net::AddressClass,
-    policy::Governance,
-    ports::{Epochs, SecretUse},
+    policy::{Governance, Posture},
+    ports::{Epochs, SecretUse, StoreError},
     provider::ProviderRecord,
     tier::{ModelTier, Residence, is_forwarded_name},
 };
+
+/// How often rules are read because they changed while they were.
+const TRIES: u32 = 3;
 
 /// What one call is about, for both kinds of call.
 pub(super) struct Subject<'a> {
@@ -129,12 +132,7 @@ impl Gate {
             ..
         } = *subject;
         let seal = self.seal_of(subject).await;
-        // Epochs are read before anything is judged by them; whatever changes later shows at the commit.
-        let epochs = match record.tier {
-            ModelTier::Local => None,
-            ModelTier::Cloud => Some(self.ports.ledger.epochs(&record.provider_id).await),
-        };
-        let mut posture = self.ports.policy.posture();
+        let (epochs, mut posture) = self.rules_now(record).await;
         let key = self.ports.approval_key.as_ref().map(PublicKey::id);
         let rules = match &epochs {
             None => RulesFact::NotRead,
@@ -211,6 +209,29 @@ impl Gate {
             ledger: None,
         };
         (facts, epochs)
+    }
+
+    /// Epochs, and the rules that go with them. Epochs are read before anything is judged by them; whatever changes later
+    /// shows at the commit, and what changes between the two reads is read once more.
+    async fn rules_now(
+        &self,
+        record: &ProviderRecord,
+    ) -> (Option<Result<Epochs, StoreError>>, Arc<Posture>) {
+        if record.tier == ModelTier::Local {
+            return (None, self.ports.policy.posture());
+        }
+        let mut tries = TRIES;
+        loop {
+            let epochs = self.ports.ledger.epochs(&record.provider_id).await;
+            let posture = self.ports.policy.posture();
+            tries -= 1;
+            let differ = epochs
+                .as_ref()
+                .is_ok_and(|now| now.policy != posture.digest);
+            if !differ || tries == 0 {
+                return (Some(epochs), posture);
+            }
+        }
     }
 
     /// Resolves what a call refers to, member by member.

@@ -1,6 +1,10 @@
 //! Signing. Keys live in the vault, or behind a platform authenticator.
 
-use crate::{attest::PublicKey, code::ErrorCode, consent::Assurance, secret::Secret};
+use std::time::Duration;
+
+use crate::{
+    attest::PublicKey, code::ErrorCode, consent::Assurance, error::whole_seconds, secret::Secret,
+};
 
 /// A signature that was not made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -8,9 +12,12 @@ pub enum SignError {
     /// The factor is missing or wrong.
     #[error("approval passphrase missing or incorrect")]
     Factor,
-    /// Too many wrong tries; wait a minute.
-    #[error("too many failed attempts")]
-    LockedOut,
+    /// Too many wrong tries.
+    #[error("too many failed attempts; try again in {} s", whole_seconds(*.again_in))]
+    LockedOut {
+        /// How long no factor is tried any more.
+        again_in: Duration,
+    },
     /// The vault is closed.
     #[error("the vault is locked")]
     Locked,
@@ -24,7 +31,7 @@ impl SignError {
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
-            Self::Factor | Self::LockedOut => ErrorCode::FactorRequired,
+            Self::Factor | Self::LockedOut { .. } => ErrorCode::FactorRequired,
             Self::Locked => ErrorCode::VaultLocked,
             Self::Damaged => ErrorCode::Storage,
         }

@@ -48,6 +48,12 @@ impl SealKeys {
         self.approval.is_some()
     }
 
+    /// The approval key, where a person holds it.
+    #[must_use]
+    pub fn approval_key(&self) -> Option<&PublicKey> {
+        self.approval.as_ref()
+    }
+
     /// Seals what needs no person. `None` for what does.
     ///
     /// # Errors

@@ -468,7 +468,7 @@ async fn a8_rules_that_changed_meanwhile_are_judged_again() {
 async fn a8_a_contended_receipt_is_judged_again_a_bounded_number_of_times() {
     let (world, request) = refusing(vec![LedgerError::Contended; 40], |_| {}).await;
     let _cleared = cleared(world.gate.clear(request).await);
-    let (world, request) = refusing(vec![LedgerError::Contended; 100], |_| {}).await;
+    let (world, request) = refusing(vec![LedgerError::Contended; 300], |_| {}).await;
     denied(
         world.gate.clear(request).await,
         ErrorCode::CloudConsentMismatch,

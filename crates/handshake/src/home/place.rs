@@ -202,12 +202,15 @@ impl Place {
     /// # Errors
     /// `HSK-403-FACTOR-REQUIRED` for a wrong one or after too many; [`refusal`](Self::refusal) where nobody can say.
     pub fn hand_over(&self, given: Given<'_>) -> Result<Handover> {
+        let mut counted = Ok(());
         let (from, backup) = self.counted(|entry| {
-            // The time at which nobody else is at it.
-            entry.attempts.count(SystemClock::new(0).now())?;
-            entry.disturbed = entry.disturbed.saturating_add(1);
+            // At the time at which nobody else is at it, and kept whatever it answers.
+            counted = entry.attempts.count(SystemClock::new(0).now());
+            let tried = u32::from(counted.is_ok());
+            entry.disturbed = entry.disturbed.saturating_add(tried);
             Ok(())
         })?;
+        counted?;
         backup.approve(given)?;
         self.counted(|entry| {
             entry.attempts = Default::default();

@@ -1,19 +1,27 @@
 //! A home with an approval passphrase, and a simulator that plays a cloud provider.
 
-use std::sync::Arc;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use handshake_core::{
     base_url::BaseUrl,
     capability::{Claims, Feature, Limit},
     ids::{ModelId, ProviderId, Token},
-    ports::{EntropyExt, ProviderStore},
+    ports::{Clock, EntropyExt, ProviderStore},
     provider::{ProviderDraft, ProviderRecord},
     secret::SecretRef,
     tier::Reach,
+    time::UtcTime,
 };
 use handshake_llm::{
     Builder, Handshake, Secret,
-    parts::{OsEntropy, runtime::registry},
+    parts::{OsEntropy, SystemClock, runtime::registry},
 };
 use handshake_simulator::{Model, Reply, Rule, Script, SimConfig, Simulator};
 use tempfile::TempDir;
@@ -70,6 +78,34 @@ impl World {
             cloud,
             folder,
         }
+    }
+
+    /// With a passphrase and with these clocks.
+    pub(crate) async fn at(clock: &Arc<TestClock>) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+        let opening = builder(&folder).clock(clock);
+        let opening = opening.approval_passphrase(PASSPHRASE);
+        let handshake = opening.open().await.expect("opened");
+        let cloud = simulator().await;
+        enrol(&handshake, &cloud, Some(PASSPHRASE)).await;
+        Self {
+            handshake,
+            cloud,
+            folder,
+        }
+    }
+
+    /// The same home, opened once more with these clocks.
+    pub(crate) async fn opened_at(&self, clock: &Arc<TestClock>) -> Handshake {
+        let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+        let opening = builder(&self.folder).clock(clock);
+        opening.open().await.expect("opened again")
+    }
+
+    /// Where the list of trusted homes and what is noted of them lies.
+    pub(crate) fn trust_dir(&self) -> PathBuf {
+        self.folder.path().join("config")
     }
 
     /// The same home, opened once more as another process would.
@@ -139,4 +175,41 @@ pub(crate) async fn enable(handshake: &Handshake, record: ProviderRecord) {
         .enable_model(&Arc::new(record), &model, claims, Some(&approval))
         .await
         .expect("enabled");
+}
+
+/// The clocks of a machine that are set by hand: what passed by both, and the wall clock on its own.
+#[derive(Default)]
+pub(crate) struct TestClock {
+    passed_ms: AtomicI64,
+    set_ms: AtomicI64,
+}
+
+impl TestClock {
+    /// Time that passes, asleep or awake.
+    pub(crate) fn passes(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).expect("short");
+        self.passed_ms.fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock, forward or back.
+    pub(crate) fn set(&self, seconds: i64) {
+        self.set_ms.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> UtcTime {
+        let (passed, set) = (&self.passed_ms, &self.set_ms);
+        let moved = passed.load(Ordering::SeqCst) + set.load(Ordering::SeqCst);
+        UtcTime::from_unix_millis(SystemClock::new(0).now().unix_millis() + moved)
+    }
+
+    fn monotonic(&self) -> Duration {
+        let passed = u64::try_from(self.passed_ms.load(Ordering::SeqCst)).expect("forward");
+        SystemClock::new(0).monotonic() + Duration::from_millis(passed)
+    }
+
+    fn run(&self) -> u64 {
+        unreachable!("the home knows")
+    }
 }

@@ -3,7 +3,7 @@
 use handshake_core::{
     consent::{ConsentReceipt, SignedReceipt},
     event::{Actor, Body, Event, EventScope, Withdrawn},
-    ids::{EventId, ProviderId, ReceiptId},
+    ids::{EventId, ModelId, ModelRef, ProviderId, ReceiptId},
     ports::{EntropyExt, StoreError},
 };
 use rusqlite::params;
@@ -49,6 +49,32 @@ pub(crate) fn revoke_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<()> {
         Actor::Human,
     )?;
     Ok(())
+}
+
+/// Revokes what names a model of a provider: one that is enabled again is so by another word than the one before. What
+/// cannot be read may name it too.
+pub(crate) fn revoke_for_model(tx: &Tx<'_>, model: &ModelRef) -> Result<()> {
+    let rows: Vec<Stored> = tx
+        .conn
+        .prepare_cached(&format!(
+            "{SELECT} WHERE revoked_at IS NULL AND provider_id = ?1 ORDER BY receipt_id"
+        ))?
+        .query_map(params![model.provider.as_str()], Stored::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    for row in rows {
+        let receipt: Option<ConsentReceipt> = serde_json::from_slice(&row.payload).ok();
+        if receipt.is_none_or(|receipt| names(&receipt, &model.model)) {
+            revoke_where(tx, "receipt_id = ?1", Some(&row.receipt_id), Actor::Human)?;
+        }
+    }
+    Ok(())
+}
+
+fn names(receipt: &ConsentReceipt, model: &ModelId) -> bool {
+    let ext = &receipt.ext;
+    let lease = ext.lease.as_ref();
+    ext.destination.model_id.as_ref() == Some(model)
+        || lease.is_some_and(|lease| lease.models.contains(model))
 }
 
 /// Revokes what is not revoked yet, and says so in the log of each receipt that could still be used, or was in use: what

@@ -109,7 +109,7 @@ fn with_signer<T>(
         })
     };
     make(&sign).map_err(|_| match failed.get() {
-        Some(SignError::Locked | SignError::Factor | SignError::LockedOut) => {
+        Some(SignError::Locked | SignError::Factor | SignError::LockedOut { .. }) => {
             StoreError::Locked.into()
         }
         _ => StoreError::Failed.into(),

@@ -43,17 +43,17 @@ pub(super) async fn submit(
         Ok::<_, StoreError>((same, sealed, submission))
     });
     let (same, sealed, submission) = task.await.map_err(|_| StoreError::Failed)??;
-    store
-        .write(move |tx| enqueue(tx, &submission, same, &sealed))
-        .await
+    let enqueued = store.write(move |tx| enqueue(tx, &submission, same, &sealed));
+    enqueued.await?
 }
 
+/// Puts a call into the queue. A refusal is an answer, and no failure: what was written beside it stays.
 fn enqueue(
     tx: &Tx<'_>,
     submission: &Submission,
     same: KeyedHash,
     sealed: &[u8],
-) -> Result<Submitted> {
+) -> Result<std::result::Result<Submitted, QueueError>> {
     sweep(tx)?;
     let (request, plan) = (&submission.request, &submission.plan);
     let principal = plan.ext.principal.to_string();
@@ -71,30 +71,14 @@ fn enqueue(
             "UPDATE requests SET waited_at = max(waited_at, ?2) WHERE request_id = ?1",
             params![id, now.unix_millis()],
         )?;
-        return Ok(Submitted {
+        return Ok(Ok(Submitted {
             request_id: codec::id(&id)?,
             joined: true,
-        });
+        }));
     }
     let provider = plan.ext.destination.provider_id.as_str();
-    let refused: Option<(i64, i64)> = tx
-        .conn
-        .prepare_cached(
-            "SELECT denials, last_at FROM refusals WHERE principal = ?1 AND provider_id = ?2",
-        )?
-        .query_row(params![principal, provider], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    if let Some((denials, last_at)) = refused {
-        let gone = now.since(codec::time(last_at));
-        if denials >= BLOCKED {
-            return Err(QueueError::Silenced { again_in: None }.into());
-        }
-        if gone < ABANDONED {
-            let again_in = Some(ABANDONED.saturating_sub(gone));
-            return Err(QueueError::Silenced { again_in }.into());
-        }
+    if let Some(silenced) = silenced(tx, &principal, provider)? {
+        return Ok(Err(silenced));
     }
     let (mine, all): (i64, i64) = tx
         .conn
@@ -130,10 +114,42 @@ fn enqueue(
         body_bytes: submission.content.body.len() as u64,
     };
     record(tx, request, plan, asker(&plan.ext.principal), body)?;
-    Ok(Submitted {
+    Ok(Ok(Submitted {
         request_id: request.request_id,
         joined: false,
-    })
+    }))
+}
+
+/// Whether a person said no a moment ago, or too often.
+fn silenced(tx: &Tx<'_>, principal: &str, provider: &str) -> Result<Option<QueueError>> {
+    let now = tx.now();
+    let refused: Option<(i64, i64)> = tx
+        .conn
+        .prepare_cached(
+            "SELECT denials, last_at FROM refusals WHERE principal = ?1 AND provider_id = ?2",
+        )?
+        .query_row(params![principal, provider], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((denials, last_at)) = refused else {
+        return Ok(None);
+    };
+    let last_at = codec::time(last_at);
+    if last_at > now {
+        // The clock was set back. A no lasts as long as it lasts, counted from here.
+        tx.conn.execute(
+            "UPDATE refusals SET last_at = ?3 WHERE principal = ?1 AND provider_id = ?2",
+            params![principal, provider, now.unix_millis()],
+        )?;
+    }
+    let left = ABANDONED.saturating_sub(now.since(last_at));
+    let again_in = match denials >= BLOCKED {
+        true => None,
+        false if left.is_zero() => return Ok(None),
+        false => Some(left),
+    };
+    Ok(Some(QueueError::Silenced { again_in }))
 }
 
 pub(super) async fn open(

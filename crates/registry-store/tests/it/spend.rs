@@ -123,7 +123,6 @@ async fn s17_a_verdict_under_other_epochs_is_stale_and_writes_nothing() {
         revision: 2,
         ..record("cloud")
     };
-    let head = world.store.log_head().await.expect("head");
     let old = world.store.epochs(&provider_id()).await.expect("epochs");
     let mut seen = vec![old.clone()];
     for step in 0..6 {
@@ -145,6 +144,7 @@ async fn s17_a_verdict_under_other_epochs_is_stale_and_writes_nothing() {
     }
     seen.dedup();
     assert_eq!(seen.len(), 7, "every step is another epoch");
+    let head = world.store.log_head().await.expect("head");
     for epochs in &seen[..6] {
         let intent = handshake_core::ports::Intent {
             event: event(1),
@@ -159,7 +159,8 @@ async fn s17_a_verdict_under_other_epochs_is_stale_and_writes_nothing() {
         other.set_epoch(Epoch::Enrolled(0)).await,
         Err(StoreError::Conflict)
     );
-    commit(&world.store, Some(spend(&receipt, 1, 1)), 1)
+    let present = world.approved(2).await;
+    commit(&world.store, Some(spend(&present, 1, 1)), 1)
         .await
         .expect("under the present ones");
 }

@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use handshake_core::{
-    chat::TurnEvent,
+    chat::{ChatEvent, TurnEvent},
     code::ErrorCode,
     consent::ReceiptEvidence,
-    event::Body,
+    event::{Body, CallOutcome},
     ids::{ExternalId, Principal, ReceiptId, RequestId, SessionId},
-    ports::{ApprovalQueue, ConsentStore, ReceiptQuery, StoreError},
+    ports::{ApprovalQueue, ConsentStore, ReceiptQuery, SignedDecision, StoreError},
     time::UtcTime,
 };
 use handshake_runtime::{CallOptions, Config, ConsentMode, Runtime};
@@ -238,4 +238,53 @@ async fn rt_b08_where_nobody_looks_any_more_what_runs_under_a_receipt_ends() {
         whole.failed_with(ErrorCode::CloudConsentRequired);
     }
     assert_eq!(home.fake.sent().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_b08_a_call_that_nobody_polls_ends_with_its_receipt_all_the_same() {
+    let home = Home::new().await;
+    let hangs = vec![started(), text("hello"), Step::Hang];
+    home.fake.will([Answer::Stream(hangs)]);
+    let request = home.ask_cloud("hi");
+    let mut call = home.runtime.chat(request, CallOptions::default());
+    let polled = async {
+        while let Some(next) = call.next().await {
+            let next = next.expect("no failure");
+            if matches!(next, TurnEvent::Chat(ChatEvent::TextDelta { .. })) {
+                break;
+            }
+        }
+    };
+    tokio::join!(polled, home.approve());
+    let memory = &home.world.memory;
+    let approved = memory.events().iter().find_map(|event| match event.body {
+        Body::CloudEscalationApproved {
+            consent_receipt_id, ..
+        } => Some(consent_receipt_id),
+        _ => None,
+    });
+    let revoke = SignedDecision::Revoke(approved.expect("approved"));
+    ApprovalQueue::decide(memory, revoke)
+        .await
+        .expect("revoked");
+    // Whoever holds the handle does something else.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let ended = memory.events().into_iter().any(|event| {
+        matches!(
+            event.body,
+            Body::CallFailed {
+                outcome: CallOutcome::Cancelled,
+                code: ErrorCode::CloudConsentRequired,
+                ..
+            }
+        )
+    });
+    assert!(ended, "{:?}", memory.event_ids());
+    // When they look again, they are told.
+    let told = call.next().await.expect("a terminal").expect_err("an end");
+    assert_eq!(
+        (told.code, told.subject),
+        (ErrorCode::CloudConsentRequired, Some("consent revoked"))
+    );
+    assert!(call.next().await.is_none());
 }

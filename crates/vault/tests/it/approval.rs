@@ -1,5 +1,7 @@
 //! The approval key: only a person's factor opens it.
 
+use std::time::Duration;
+
 use handshake_core::{
     attest::RECEIPT_DOMAIN,
     code::ErrorCode,
@@ -91,17 +93,17 @@ fn s02_five_wrong_factors_lock_approvals_for_a_minute() {
     for _ in 0..MAX_FAILED_ATTEMPTS {
         assert_eq!(sign("wrong passphrase"), Err(SignError::Factor));
     }
-    assert_eq!(
-        sign(APPROVE),
-        Err(SignError::LockedOut),
-        "the right one too"
-    );
+    let locked = |seconds| {
+        let again_in = Duration::from_secs(seconds);
+        Err(SignError::LockedOut { again_in })
+    };
+    assert_eq!(sign(APPROVE), locked(60), "the right one too");
     assert!(matches!(
         sample.vault.check_factor(Some(&secret(APPROVE))),
-        Err(VaultError::LockedOut)
+        Err(VaultError::LockedOut { .. })
     ));
     sample.clock.advance(59);
-    assert_eq!(sign(APPROVE), Err(SignError::LockedOut));
+    assert_eq!(sign(APPROVE), locked(1));
     sample.clock.advance(1);
     sign(APPROVE).expect("signs again");
 }
@@ -116,11 +118,13 @@ fn s02_a_guess_that_waited_its_turn_is_as_late_as_the_others() {
     for earlier in [1, 500, 59_000] {
         let earlier = UtcTime::from_unix_millis(1_900_000_000_000 - earlier);
         let tried = attempts.clone().count(earlier);
-        assert!(matches!(tried, Err(VaultError::LockedOut)));
+        assert!(matches!(tried, Err(VaultError::LockedOut { .. })));
     }
-    // A clock that was set back by a day locks nobody out for a day.
+    // A clock that was set back by a day locks nobody out for a day, and lets nobody in sooner.
     let yesterday = UtcTime::from_unix_millis(1_900_000_000_000 - 86_400_000);
-    attempts.count(yesterday).expect("not locked");
+    assert!(attempts.count(yesterday).is_err());
+    let minute = Duration::from_secs(60);
+    attempts.count(yesterday.plus(minute)).expect("not locked");
 }
 
 #[test]
@@ -247,7 +251,7 @@ fn p5_wrong_factors_are_counted_over_processes_and_restarts() {
     let right = secret(APPROVE);
     let locked = sample.reopen().expect("opens").check_factor(Some(&right));
     assert!(
-        matches!(locked, Err(VaultError::LockedOut)),
+        matches!(locked, Err(VaultError::LockedOut { .. })),
         "the right one too"
     );
     sample.clock.advance(60);
@@ -262,6 +266,27 @@ fn p5_wrong_factors_are_counted_over_processes_and_restarts() {
         assert!(matches!(tried, Err(VaultError::Factor)));
     }
     sample.vault.check_factor(Some(&right)).expect("right");
+}
+
+#[test]
+fn s32_a_clock_that_is_set_back_neither_ends_a_lock_nor_makes_it_longer() {
+    let sample = Sample::new();
+    sample.clock.advance(100_000);
+    let tries = |factor: &str| sample.vault.check_factor(Some(&secret(factor)));
+    for _ in 0..MAX_FAILED_ATTEMPTS {
+        assert!(tries("wrong passphrase").is_err());
+    }
+    sample.clock.set_back(86_400);
+    for _ in 0..2 {
+        let Err(VaultError::LockedOut { again_in }) = tries(APPROVE) else {
+            panic!("a day back is no minute later");
+        };
+        assert_eq!(again_in, Duration::from_secs(60));
+    }
+    sample.clock.advance(59);
+    assert!(tries(APPROVE).is_err());
+    sample.clock.advance(1);
+    tries(APPROVE).expect("a minute after it was set back");
 }
 
 #[test]

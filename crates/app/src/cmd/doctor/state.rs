@@ -1,10 +1,53 @@
 //! What `doctor` says about the state of the home: how far it is, what its receipts say, what is sealed.
 
 use handshake_core::seal::SealKind;
-use handshake_llm::parts::Home;
+use handshake_llm::{
+    Error,
+    parts::{Home, policy_file::Loaded},
+};
 
 use super::Findings;
-use crate::wire::{App, behind_by};
+use crate::{
+    cmd::init::policy::beyond,
+    wire::{App, behind_by},
+};
+
+/// Which rules are in force, and what stands in the file beside them.
+pub(super) fn policy(findings: &mut Findings, loaded: Result<Loaded, Error>) {
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => return findings.failed("policy", error.into()),
+    };
+    if loaded.unconfirmed {
+        let missing = match loaded.missing {
+            true => "policy.toml is missing, and the defaults allow more than is in force; ",
+            false => "",
+        };
+        let wider = beyond(&loaded).join(", ");
+        findings.remark(
+            "policy",
+            format!("{missing}not confirmed, so not in force: {wider}"),
+        );
+        findings.next(
+            "run `handshake init` at a terminal to confirm it, or write policy.toml as it was",
+        );
+        return;
+    }
+    let off: Vec<_> = loaded.in_force.disabled_rules.into_iter().collect();
+    let locked = match loaded.in_force.locked {
+        true => "; cloud calls are locked",
+        false => "",
+    };
+    let off = match off.is_empty() {
+        true => String::new(),
+        false => format!("; leakage rules switched off: {}", off.join(", ")),
+    };
+    let file = match loaded.missing {
+        true => "there is no policy.toml, so the defaults hold",
+        false => "policy.toml is confirmed",
+    };
+    findings.ok("policy", format!("{file}{locked}{off}"));
+}
 
 /// What was trusted in the home's place before it.
 pub(super) fn displaced(findings: &mut Findings, home: &Home) {

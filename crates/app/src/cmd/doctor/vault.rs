@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use handshake_core::{code::ErrorCode, ports::Signer};
-use handshake_llm::parts::{ApprovalSigner, Home, Vault, policy_file};
+use handshake_core::code::ErrorCode;
+use handshake_llm::parts::{Home, Vault, policy_file};
 
-use super::Findings;
-use crate::{cmd::init::differing, home};
+use super::{Findings, state};
+use crate::home;
 
 /// Opens it. `None` where it does not open: nothing else can be looked at then.
 pub(super) fn look(findings: &mut Findings, home: &Home) -> Option<Arc<Vault>> {
@@ -52,33 +52,6 @@ pub(super) fn look(findings: &mut Findings, home: &Home) -> Option<Arc<Vault>> {
         Ok(false) => findings.ok("keys", "the vault does not open with a key file"),
         Err(error) => findings.failed("keys", error.into()),
     }
-    match policy_file::load(
-        &home.path,
-        &ApprovalSigner::new(Arc::clone(&vault)).public_key(),
-    ) {
-        Ok(loaded) if loaded.unconfirmed => {
-            let wider = differing(&loaded.written, &loaded.in_force);
-            findings.remark(
-                "policy",
-                format!("not confirmed, so not in force: {}", wider.join(", ")),
-            );
-            findings.next("run `handshake init` at a terminal to confirm it");
-        }
-        Ok(loaded) => {
-            let off: Vec<_> = loaded.in_force.disabled_rules.into_iter().collect();
-            let locked = if loaded.in_force.locked {
-                "; cloud calls are locked"
-            } else {
-                ""
-            };
-            let off = if off.is_empty() {
-                String::new()
-            } else {
-                format!("; leakage rules switched off: {}", off.join(", "))
-            };
-            findings.ok("policy", format!("policy.toml is confirmed{locked}{off}"));
-        }
-        Err(error) => findings.failed("policy", error.into()),
-    }
+    state::policy(findings, policy_file::load(&home.path, &vault));
     Some(vault)
 }

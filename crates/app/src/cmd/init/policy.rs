@@ -1,28 +1,15 @@
-//! `policy.toml`, confirmed by a person.
+//! `init` and `policy.toml`: a person is shown what it allows beyond what is in force, and confirms it.
 
-use std::{fs, path::Path, sync::Arc};
-
-use handshake_core::{
-    code::{ErrorCode, Phase},
-    ports::Signer,
-    secret::Secret,
-};
-use handshake_llm::parts::{
-    ApprovalSigner, Home, Rules, Vault,
-    policy_file::{self, POLICY_DOMAIN},
-};
+use handshake_core::event::WidenKind;
+use handshake_llm::parts::{Rules, policy_file::Loaded};
 use serde_json::{Value, json};
 
-use crate::{
-    context::Context,
-    error::{AppError, Result},
-    factor,
-};
+use crate::{context::Context, error::Result, factor, record::by_person, widen, wire::App};
 
 /// How `policy.toml` stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Policy {
-    /// It allows nothing beyond what was confirmed.
+    /// It allows nothing beyond what is in force.
     Confirmed,
     /// A person confirmed it just now.
     NowConfirmed,
@@ -30,75 +17,59 @@ pub(super) enum Policy {
     Unconfirmed(Vec<String>),
 }
 
-/// What was confirmed before, for the log.
-pub(super) fn confirmed_digest(home: &Path) -> Value {
-    let file = fs::read(home.join("policy.confirmed.json")).ok();
-    json!({ "policy": file.map(|bytes| handshake_core::digest::Digest::of(&[&bytes])) })
-}
-
-/// Looks at `policy.toml`; at a terminal a person confirms what it allows beyond what was confirmed. Gives the
-/// passphrase back where that happened.
-pub(super) fn confirm(
-    cx: &Context,
-    home: &Home,
-    vault: &Arc<Vault>,
-) -> Result<(Policy, Option<Secret>)> {
-    let signer = ApprovalSigner::new(Arc::clone(vault));
-    let (written, wider) = match policy_file::load(&home.path, &signer.public_key()) {
-        Ok(loaded) if !loaded.unconfirmed => return Ok((Policy::Confirmed, None)),
-        Ok(loaded) => {
-            let wider = differing(&loaded.written, &loaded.in_force);
-            (loaded.written, wider)
-        }
-        // The confirmation itself is damaged: it is given again, or nothing of this home is used.
-        Err(error) if error.code == ErrorCode::HomeUntrusted && factor::at_terminal() => {
-            let written = written(&home.path)?;
-            let wider = differing(&written, &Rules::default());
-            (written, wider)
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if !vault.has_factor()? || !factor::at_terminal() {
-        return Ok((Policy::Unconfirmed(wider), None));
+/// Looks at `policy.toml`; at a terminal a person confirms what it allows beyond what is in force.
+pub(super) async fn look(cx: &Context, app: &App) -> Result<Policy> {
+    let loaded = app.policy.written()?;
+    if !loaded.unconfirmed {
+        return Ok(Policy::Confirmed);
     }
-    cx.out.note("policy.toml allows more than was confirmed:");
+    let wider = beyond(&loaded);
+    if !app.has_factor()? || !factor::at_terminal() {
+        return Ok(Policy::Unconfirmed(wider));
+    }
+    cx.out.note(match loaded.missing {
+        true => "policy.toml is missing. The defaults allow more than is in force:",
+        false => "policy.toml allows more than was confirmed:",
+    });
     for line in &wider {
         cx.out.note(format!("  {line}"));
     }
-    let passphrase = factor::ask("Approval passphrase to confirm it: ")?;
-    let signature = signer.sign(
-        POLICY_DOMAIN,
-        written.digest().as_bytes(),
-        Some(&passphrase),
-    )?;
-    policy_file::confirm(&home.path, &written, &signature)?;
-    Ok((Policy::NowConfirmed, Some(passphrase)))
-}
-
-fn written(home: &Path) -> Result<Rules> {
-    match fs::read_to_string(home.join("policy.toml")) {
-        Ok(text) => Ok(Rules::read(&text)?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Rules::default()),
-        Err(_) => Err(AppError::new(
-            ErrorCode::Storage,
-            Phase::Storage,
-            "cannot read policy.toml",
-        )),
+    let passphrase =
+        factor::ask("Approval passphrase to confirm it (leave empty to keep what is in force): ")?;
+    if passphrase.is_empty() {
+        return Ok(Policy::Unconfirmed(wider));
     }
+    let permit = widen::with_passphrase(app, &passphrase)?;
+    let Some(approval) = permit.approval() else {
+        return Ok(Policy::Unconfirmed(wider));
+    };
+    let [before, after] =
+        [&loaded.in_force, &loaded.written].map(|rules| json!({ "policy": rules.digest() }));
+    permit
+        .record(app, WidenKind::Policy, by_person(), Some(&before), &after)
+        .await?;
+    // What was shown, and not what stands in the file by now.
+    app.confirm_policy(&loaded.written, approval).await?;
+    Ok(Policy::NowConfirmed)
 }
 
-/// The fields in which two sets of rules differ, as `name = value` of the first.
-pub(crate) fn differing(written: &Rules, other: &Rules) -> Vec<String> {
-    let members = |rules: &Rules| match serde_json::to_value(rules) {
+/// What is written and does not count, as `name = value`, with what is in force in its place.
+pub(crate) fn beyond(loaded: &Loaded) -> Vec<String> {
+    let (written, in_force) = (members(&loaded.written), members(&loaded.in_force));
+    written
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let counts = in_force.get(&name)?;
+            (*counts != value).then(|| format!("{name} = {value} (in force: {counts})"))
+        })
+        .collect()
+}
+
+fn members(rules: &Rules) -> serde_json::Map<String, Value> {
+    match serde_json::to_value(rules) {
         Ok(Value::Object(members)) => members,
         _ => serde_json::Map::new(),
-    };
-    let other = members(other);
-    members(written)
-        .into_iter()
-        .filter(|(name, value)| other.get(name) != Some(value))
-        .map(|(name, value)| format!("{name} = {value}"))
-        .collect()
+    }
 }
 
 #[cfg(test)]
@@ -106,16 +77,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s08_the_fields_that_widen_are_named() {
-        let wider = Rules {
-            max_body_bytes: 99 << 20,
-            locked: true,
-            ..Rules::default()
+    fn rt_b09_what_does_not_count_is_named_beside_what_does() {
+        let loaded = Loaded {
+            in_force: Rules {
+                locked: true,
+                ..Rules::default()
+            },
+            written: Rules {
+                max_body_bytes: 1,
+                ..Rules::default()
+            },
+            missing: false,
+            unconfirmed: true,
         };
         assert_eq!(
-            differing(&wider, &Rules::default()),
-            ["locked = true", "max_body_bytes = 103809024"]
+            beyond(&loaded),
+            [
+                "locked = false (in force: true)",
+                "max_body_bytes = 1 (in force: 16777216)"
+            ]
         );
-        assert!(differing(&wider, &wider).is_empty());
     }
 }

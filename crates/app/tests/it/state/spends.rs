@@ -10,14 +10,14 @@ use crate::it::{
 };
 
 const MODEL: &str = "cloud/sim-large:latest";
-const PROMPT: &str = "what is the answer";
+pub(super) const PROMPT: &str = "what is the answer";
 
-fn chat(machine: &Machine, prompt: &str) -> (i32, Value) {
+pub(super) fn chat(machine: &Machine, prompt: &str) -> (i32, Value) {
     machine.chat(MODEL, prompt)
 }
 
 /// Sends one call after a person approved it, or more of the same.
-fn approved(machine: &Machine, lease: bool) {
+pub(super) fn approved(machine: &Machine, lease: bool) {
     let call = machine.start(&["--json", "chat", "--model", MODEL, "--session", "s", PROMPT]);
     let id = crate::it::mission::wait_for_pending(machine);
     let mut args = vec!["approve", &id];
@@ -30,7 +30,7 @@ fn approved(machine: &Machine, lease: bool) {
     assert!(call.0.wait().expect("it ends").success());
 }
 
-fn asked_again() -> (i32, Value) {
+pub(super) fn asked_again() -> (i32, Value) {
     (4, json!("HSK-403-CLOUD-CONSENT-REQUIRED"))
 }
 
@@ -121,4 +121,54 @@ fn rt_b05_a_pause_is_not_lifted_in_the_database() {
         "UPDATE epochs SET value = 'true' WHERE name = 'paused'",
     );
     assert_eq!(chat(&machine, PROMPT), paused);
+}
+
+#[test]
+fn p8_changing_disabling_or_removing_a_provider_revokes_what_was_given_for_it_and_says_so() {
+    type Change = fn(&Machine) -> i32;
+    let changes: [Change; 3] = [
+        |machine| {
+            with_factor(
+                machine,
+                &["provider", "edit", "cloud", "--default-model", "m"],
+            )
+            .0
+        },
+        |machine| {
+            machine
+                .json(&["provider", "disable", "cloud", "sim-large:latest"])
+                .0
+        },
+        |machine| machine.json(&["provider", "remove", "cloud"]).0,
+    ];
+    let runtime = runtime();
+    for change in changes {
+        let (machine, cloud) = enrolled(&runtime);
+        approved(&machine, true);
+        assert_eq!(chat(&machine, PROMPT), (0, Value::Null), "more of the same");
+        let receipt = |machine: &Machine| {
+            let (_, lines) = machine.json(&["consent", "list"]);
+            let found = lines.iter().find(|line| line["kind"] == "receipt");
+            found.expect("a receipt").clone()
+        };
+        let given = receipt(&machine);
+        assert_eq!(given["void"], false, "{given}");
+        let id = given["receipt"]["consent_receipt_id"].clone();
+        assert_eq!(change(&machine), 0);
+        let (_, events) = machine.json(&["log", "tail", "-n", "1000"]);
+        let revoked: Vec<_> = events
+            .iter()
+            .filter(|event| event["type"] == "revoked")
+            .map(|event| (&event["what"], &event["consent_receipt_id"]))
+            .collect();
+        assert_eq!(revoked, [(&json!("receipt"), &id)]);
+        let after = receipt(&machine);
+        assert_eq!(after["void"], true, "{after}");
+        assert!(after["revoked_at"].is_string(), "{after}");
+        // As it was before, by hand: it is not.
+        sql(&machine, "UPDATE receipts SET revoked_at = NULL");
+        let (code, error) = chat(&machine, PROMPT);
+        assert_ne!((code, &error), (0, &Value::Null));
+        assert_eq!(cloud.requests(), 2, "nothing was sent");
+    }
 }

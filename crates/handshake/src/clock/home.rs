@@ -1,0 +1,88 @@
+//! The clocks of a home.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use handshake_core::{
+    event::{Actor, Body, EventScope, Withdrawn},
+    ids::EventId,
+    ports::{Clock, Entropy, EntropyExt, FlightRecorderExt},
+    time::UtcTime,
+};
+use handshake_registry_store::Store;
+
+use crate::{anchor::Anchor, error::Result};
+
+/// The clocks of a home: those of the machine, and the run that the home is in. Set back, the wall clock begins another
+/// one, the next time that anybody asks which it is.
+pub(crate) struct HomeClock {
+    machine: Arc<dyn Clock>,
+    anchor: Arc<Anchor>,
+    set_back: AtomicBool,
+}
+
+impl HomeClock {
+    pub(crate) fn new(machine: Arc<dyn Clock>, anchor: Arc<Anchor>) -> Self {
+        Self {
+            machine,
+            anchor,
+            set_back: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether this process found that the clock was set back, and nobody said so yet.
+    pub(crate) fn is_news(&self) -> bool {
+        self.run();
+        self.set_back.swap(false, Ordering::SeqCst)
+    }
+
+    /// Says that the clock was set back.
+    ///
+    /// # Errors
+    /// The log's; it is news still then, as it is where nobody waits for the end of this.
+    pub(crate) async fn says(&self, store: &Store, entropy: &dyn Entropy) -> Result<()> {
+        let mut unsaid = Unsaid(Some(&self.set_back));
+        let body = Body::Revoked {
+            what: Withdrawn::Clock,
+            consent_receipt_id: None,
+        };
+        let id = EventId::from_entropy(entropy.bytes());
+        let event = EventScope::default().event(id, self.now(), Actor::System, body);
+        store.append(event).await?;
+        unsaid.0 = None;
+        Ok(())
+    }
+}
+
+/// What is to be said, until it was.
+struct Unsaid<'a>(Option<&'a AtomicBool>);
+
+impl Drop for Unsaid<'_> {
+    fn drop(&mut self) {
+        if let Some(set_back) = self.0 {
+            set_back.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Clock for HomeClock {
+    fn now(&self) -> UtcTime {
+        self.machine.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine.monotonic()
+    }
+
+    fn run(&self) -> u64 {
+        if self.anchor.was_set_back(&*self.machine) {
+            self.set_back.store(true, Ordering::SeqCst);
+        }
+        self.anchor.run()
+    }
+}
