@@ -76,6 +76,14 @@ enum Command {
     Approve(cmd::consent::ApproveArgs),
     /// Deny a pending call (short for `consent deny`).
     Deny(cmd::consent::IdArgs),
+    /// Show what waits, what runs and what was decided, as it happens; keys decide what waits.
+    #[command(
+        after_help = "It lives in a pane beside your work, with or without a running gateway.\n\nExamples:\n  handshake watch\n  handshake watch --json"
+    )]
+    Watch,
+    /// Show in one line what is going on.
+    #[command(after_help = "Examples:\n  handshake status\n  handshake status --json")]
+    Status,
     /// Pause cloud calls: new ones wait, those in progress go on.
     #[command(after_help = "Example:\n  handshake pause\n  handshake resume")]
     Pause,
@@ -137,6 +145,8 @@ impl Cli {
                 cmd::consent::run(&cx, cmd::consent::Command::Approve(args)).await
             }
             Command::Deny(args) => cmd::consent::run(&cx, cmd::consent::Command::Deny(args)).await,
+            Command::Watch => cmd::watch::run(&cx).await,
+            Command::Status => cmd::status::run(&cx).await,
             Command::Pause => cmd::halt::pause(&cx).await,
             Command::Resume => cmd::halt::resume(&cx).await,
             Command::Stop => cmd::halt::stop(&cx).await,

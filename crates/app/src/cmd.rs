@@ -19,5 +19,7 @@ pub(crate) mod request;
 pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod simulate;
+pub(crate) mod status;
 pub(crate) mod swap;
 pub(crate) mod token;
+pub(crate) mod watch;

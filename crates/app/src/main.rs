@@ -1,5 +1,6 @@
 //! The `handshake` command.
 
+mod announce;
 mod cli;
 mod cmd;
 mod context;
@@ -7,12 +8,14 @@ mod demo;
 mod error;
 mod factor;
 mod home;
+mod keys;
 mod out;
 mod preview;
 mod record;
 mod serve;
 mod start;
 mod stream;
+mod timeline;
 mod trace;
 mod widen;
 mod wire;

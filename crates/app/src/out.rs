@@ -57,6 +57,50 @@ impl Out {
         }
     }
 
+    /// Bytes as they are, for a file or another program; a terminal is shown each of them, encoded.
+    pub(crate) fn bytes(self, bytes: &[u8]) {
+        if self.json {
+            return;
+        }
+        let mut stdout = std::io::stdout().lock();
+        if stdout.is_terminal() {
+            let mut text = String::with_capacity(bytes.len());
+            for chunk in bytes.utf8_chunks() {
+                text.push_str(&printable(chunk.valid()));
+                for byte in chunk.invalid() {
+                    text.push_str(&format!("\\x{byte:02x}"));
+                }
+            }
+            write_line(&mut stdout, &text);
+        } else {
+            // A reader that went away (a closed pipe) is no failure of the command.
+            let _closed = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        }
+    }
+
+    /// Whether a person sees what is printed as it comes.
+    pub(crate) fn is_seen(self) -> bool {
+        !self.json && std::io::stdout().is_terminal()
+    }
+
+    /// Rings the terminal's bell, where there is one.
+    pub(crate) fn bell(self) {
+        if self.is_seen() {
+            let mut stdout = std::io::stdout().lock();
+            let _rung = stdout.write_all(b"\x07").and_then(|()| stdout.flush());
+        }
+    }
+
+    /// Begins the screen anew, where there is one. These bytes are ours.
+    pub(crate) fn clear(self) {
+        if self.is_seen() {
+            let mut stdout = std::io::stdout().lock();
+            let _cleared = stdout
+                .write_all(b"\x1b[H\x1b[2J\x1b[3J")
+                .and_then(|()| stdout.flush());
+        }
+    }
+
     /// A heading for people.
     pub(crate) fn heading(self, text: &str) {
         use owo_colors::OwoColorize;

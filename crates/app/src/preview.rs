@@ -1,169 +1,156 @@
-//! The preview: what will leave, for a person to read. The first screen is fixed; the content follows,
-//! decoded as text.
+//! The preview at a terminal: a first screen that fits on it, then what is new, then one line for each part that was
+//! sent before. The facade says what there is to read; here it becomes lines.
 
-use handshake_core::{consent::Assurance, finding::FindingLevel};
-use handshake_llm::Preview;
-use serde_json::Value;
+mod first;
+mod words;
 
+use handshake_llm::shown::{Fold, Mark, Part, PartState, Piece, Shown, Source};
+
+pub(crate) use self::{
+    first::first,
+    words::{size, span},
+};
 use crate::out::Out;
 
-/// Runs of text longer than this are folded, with their length; `consent show --raw` shows all.
-const FOLD: usize = 4096;
+/// Parts that were sent before and are listed one by one.
+const LISTED: usize = 6;
 
-/// A published name as people write it.
-fn spaced(name: &str) -> String {
-    name.replace('_', " ")
+/// How much is shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Extent {
+    /// What is new, and that there is more.
+    New,
+    /// All of it, folds opened.
+    Everything,
 }
 
-/// Shows the preview.
-pub(crate) fn show(out: Out, preview: &Preview) {
-    let plan = preview.plan();
-    let ext = &plan.ext;
-    let to = &ext.destination;
+/// Shows a preview.
+pub(crate) fn print(out: Out, shown: &Shown, extent: Extent) {
     out.heading("What would leave this machine");
-    let model = to.model_id.as_ref().map_or("-", |model| model.as_str());
-    let facts = [
-        ("to", format!("{}{}", to.origin, to.path)),
-        (
-            "provider",
-            format!(
-                "{} (revision {}, {}, {})",
-                to.provider_id,
-                to.revision,
-                to.tier.as_str(),
-                to.reach.as_str()
-            ),
-        ),
-        ("model", model.to_owned()),
-        (
-            "bytes",
-            format!(
-                "{} in total, {} new in {} of {} parts",
-                plan.max_bytes, ext.new_bytes, ext.new_blocks, ext.blocks
-            ),
-        ),
-        (
-            "requested by",
-            format!("{} in session {}", ext.principal, ext.session_id),
-        ),
-        (
-            "asked because",
-            list(
-                ext.asked_because
-                    .iter()
-                    .map(|reason| spaced(reason.as_str())),
-            ),
-        ),
-        (
-            "messages",
-            list(
-                ext.provenance
-                    .iter()
-                    .map(|(who, n)| format!("{n} from {who}")),
-            ),
-        ),
-        (
-            "kinds",
-            list(ext.kinds.iter().map(|kind| spaced(kind.as_str()))),
-        ),
-        (
-            "findings",
-            list(ext.findings.iter().map(|f| {
-                format!(
-                    "{} × {} ({})",
-                    f.count,
-                    spaced(f.class.as_str()),
-                    f.level.as_str()
-                )
-            })),
-        ),
-        ("uninspectable", ext.uninspectable.to_string()),
-        ("reaches further", list(ext.second_hand.iter().cloned())),
-        ("client metadata", list(ext.client_metadata.iter().cloned())),
-        ("approval", assurance_words(preview.assurance()).to_owned()),
-    ];
-    for (name, value) in facts {
-        out.line(format!("  {name:<16} {value}"));
+    for line in first(&shown.summary, extent) {
+        out.line(line);
     }
-    if ext
-        .findings
-        .iter()
-        .any(|finding| finding.level == FindingLevel::Ask)
-    {
-        out.mark(
-            false,
-            "something in it needs your attention: approve it for this call only",
-        );
-    }
-    out.heading("Content");
-    content(out, preview.body());
-    out.line(format!(
-        "\n  fingerprint {}",
-        &ext.envelope_sha256.to_string()[..24]
-    ));
-}
-
-/// How strong an approval is, in words.
-fn assurance_words(assurance: Assurance) -> &'static str {
-    match assurance {
-        Assurance::A0 => "A0: any process could have given it",
-        Assurance::A1 => "A1: passphrase",
-        Assurance::A2 => "A2: physical gesture",
-        Assurance::A3 => "A3: separate account",
+    out.line("");
+    for line in body(shown, extent) {
+        out.line(line);
     }
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
-    let all: Vec<String> = items.collect();
-    if all.is_empty() {
-        "none".to_owned()
-    } else {
-        all.join(", ")
-    }
-}
-
-/// The body: messages as text, everything else as JSON.
-fn content(out: Out, body: &[u8]) {
-    let Ok(Value::Object(members)) = serde_json::from_slice::<Value>(body) else {
-        out.line(format!("  {}", fold(&String::from_utf8_lossy(body))));
-        return;
-    };
-    for (name, value) in &members {
-        if let ("messages", Value::Array(items)) = (name.as_str(), value) {
-            for item in items {
-                let role = item.get("role").and_then(Value::as_str).unwrap_or("?");
-                match item {
-                    Value::Object(parts)
-                        if parts.len() == 2
-                            && parts.get("content").is_some_and(Value::is_string) =>
-                    {
-                        let text = parts.get("content").and_then(Value::as_str).unwrap_or("");
-                        out.line(format!("  [{role}] {}", fold(text)));
-                    }
-                    other => out.line(format!("  [{role}] {}", fold(&other.to_string()))),
-                }
+/// The parts, line by line.
+fn body(shown: &Shown, extent: Extent) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (mut listed, mut left, mut left_bytes) = (0, 0u32, 0u64);
+    for part in &shown.parts {
+        if part.state == PartState::Known && extent == Extent::New {
+            listed += 1;
+            if listed > LISTED {
+                left += 1;
+                left_bytes = left_bytes.saturating_add(part.bytes);
+                continue;
             }
-        } else {
-            out.line(format!("  {name}: {}", fold(&value.to_string())));
+        }
+        lines.push(head(part));
+        if part.state != PartState::Known || extent == Extent::Everything {
+            content(part, extent, &mut lines);
+        }
+    }
+    if left > 0 {
+        let bytes = size(left_bytes);
+        lines.push(format!("[sent before] and {left} more parts, {bytes}"));
+    }
+    lines
+}
+
+/// `[new] tool result Read, 3.9 KiB #1a2b3c4d`.
+fn head(part: &Part) -> String {
+    let state = match part.state {
+        PartState::New => "new",
+        PartState::Changed => "changed",
+        PartState::Known => "sent before",
+    };
+    let name = part.name.as_deref().map(|name| words::cut(name, 40));
+    let what = match (part.source, name) {
+        (Source::Person, None) => "you".to_owned(),
+        // A block that agents write into the words of a person.
+        (Source::Person, Some(name)) => format!("agent's {name}"),
+        (Source::Tool, None) => "tool result".to_owned(),
+        (Source::Tool, Some(name)) => format!("tool result {name}"),
+        (Source::Model, _) => "model".to_owned(),
+        (Source::Field, None) => "names of fields".to_owned(),
+        (Source::Field, Some(name)) => format!("field {name}"),
+        (Source::Form, _) => "spacing".to_owned(),
+        (Source::System, _) => "system prompt".to_owned(),
+        (Source::Definition, None) => "tools".to_owned(),
+        (Source::Definition, Some(name)) => format!("tool {name}"),
+        (Source::Unreadable, _) => "body that cannot be read".to_owned(),
+        _ => "other".to_owned(),
+    };
+    let mut line = format!("[{state}] {what}");
+    match part.state {
+        // Something is gone, or only its name is told here.
+        PartState::Changed if part.bytes == 0 => {}
+        PartState::Changed => {
+            let (new, all) = (size(part.new_bytes), size(part.bytes));
+            line.push_str(&format!(", {new} new of {all}"));
+        }
+        PartState::New | PartState::Known => line.push_str(&format!(", {}", size(part.bytes))),
+    }
+    for found in &part.findings {
+        let class = words::spaced(found.class.as_str());
+        line.push_str(&format!(", found: {class} ({})", found.level.as_str()));
+        if !found.views.is_empty() {
+            line.push_str(&format!(" in {}", found.views.join(", ")));
+        }
+    }
+    if part.state == PartState::Known && !part.hash.is_empty() {
+        line.push_str(&format!(" #{}", part.hash));
+    }
+    line
+}
+
+/// What a part says, behind a rule: nothing in it looks like a line of ours.
+fn content(part: &Part, extent: Extent, lines: &mut Vec<String>) {
+    for piece in &part.pieces {
+        match piece {
+            Piece::Line { text, mark } => lines.push(ruled(*mark, text)),
+            Piece::Fold {
+                lines: folded, why, ..
+            } if extent == Extent::Everything => {
+                if let Fold::Named(name) = why {
+                    lines.push(format!("  … {name}:"));
+                }
+                lines.extend(folded.iter().map(|text| ruled(Mark::Plain, text)));
+            }
+            Piece::Fold {
+                why,
+                bytes,
+                lines: folded,
+            } => {
+                let why = match why {
+                    Fold::Unchanged => "unchanged".to_owned(),
+                    Fold::Seen => "shown at your last yes".to_owned(),
+                    Fold::LowInformation => "data, repetitions or white space".to_owned(),
+                    Fold::Definition => "its definition".to_owned(),
+                    Fold::Named(name) => (*name).to_owned(),
+                    _ => "folded".to_owned(),
+                };
+                let count = match folded.len() {
+                    1 => "1 line".to_owned(),
+                    n => format!("{n} lines"),
+                };
+                lines.push(format!("  … {why}: {count}, {}", size(*bytes)));
+            }
+            _ => lines.push("  … something that this version cannot show; see `--raw`".to_owned()),
         }
     }
 }
 
-fn fold(text: &str) -> String {
-    if text.len() <= FOLD {
-        return text.to_owned();
-    }
-    let head: String = text.chars().take(FOLD / 2).collect();
-    let tail: String = text
-        .chars()
-        .rev()
-        .take(FOLD / 2)
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-        .collect();
-    format!(
-        "{head}\n  … {} bytes not shown (see `handshake consent show --raw ID`) …\n{tail}",
-        text.len() - head.len() - tail.len()
-    )
+fn ruled(mark: Mark, text: &str) -> String {
+    let rule = match mark {
+        Mark::Plain => '|',
+        Mark::Added => '+',
+        Mark::Removed => '-',
+    };
+    // A line of the content is one line here, whatever stands in it.
+    format!("  {rule} {}", text.replace('\r', "\\r"))
 }

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use handshake_core::{
@@ -17,6 +18,7 @@ use handshake_leakage::Redactor;
 use serde_json::json;
 
 use crate::{
+    announce,
     context::Context,
     error::{AppError, Exit, Result},
     wire::{App, Wiring},
@@ -72,10 +74,30 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
         "  OpenAI clients: base URL http://{address}/v1, API key from `handshake token create NAME`"
     ));
     cx.out
-        .line("  Cloud calls need approval: run `handshake consent list` in another terminal");
+        .line("  Cloud calls need approval: run `handshake watch` or `handshake approve` in another terminal");
+    let announcer = cx.out.is_seen().then(|| {
+        tokio::spawn(announce::questions(
+            app.store.clone(),
+            app.clock.clone(),
+            cx.out,
+        ))
+    });
     gateway.build().serve(listener, stopped).await;
+    if let Some(announcer) = announcer {
+        announcer.abort();
+    }
     app.finish().await?;
     Ok(Exit::Done)
+}
+
+/// Longer than anybody holds the lock who only looks.
+const LOOKED_AT: Duration = Duration::from_millis(50);
+
+/// Whether a gateway serves this home.
+pub(crate) fn is_running(home: &Path) -> bool {
+    let lock = File::open(home.join("run").join("serve.lock"));
+    // The lock is given back at once, with the file.
+    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// That this gateway is the only one of its home. The lock goes with the process, however that ends.
@@ -101,7 +123,12 @@ impl Only {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(run.join("serve.lock")).map_err(failed)?;
-        match file.try_lock() {
+        let locked = file.try_lock().or_else(|_| {
+            // Whoever only looks whether a gateway runs holds it for a moment.
+            std::thread::sleep(LOOKED_AT);
+            file.try_lock()
+        });
+        match locked {
             Ok(()) => Ok(Self(Some(file))),
             Err(TryLockError::WouldBlock) => Err(AppError::new(
                 ErrorCode::InvalidConfig,

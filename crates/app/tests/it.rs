@@ -6,6 +6,7 @@
 )]
 
 mod it {
+    mod asking;
     mod attack;
     mod check_url;
     mod cut;
@@ -28,4 +29,5 @@ mod it {
     mod token;
     mod trust;
     mod unread;
+    mod watching;
 }

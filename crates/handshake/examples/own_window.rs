@@ -4,6 +4,7 @@
 
 use handshake_llm::{
     Approver, ChatEvent, Error, ErrorCode, Handshake, Preview, RequestId, Secret, TurnEvent,
+    shown::{PartState, Shown},
 };
 
 #[tokio::main]
@@ -27,7 +28,7 @@ pub async fn ask_first<W>(
     window: W,
 ) -> Result<String, Error>
 where
-    W: Fn(&Preview) -> Option<Secret> + Clone + Send + 'static,
+    W: Fn(&Preview, &Shown) -> Option<Secret> + Clone + Send + 'static,
 {
     let mut call = handshake.chat(handshake.ask(model, prompt)?);
     let mut answer = String::new();
@@ -53,12 +54,13 @@ where
 async fn decide(
     approver: Approver,
     id: RequestId,
-    window: impl Fn(&Preview) -> Option<Secret>,
+    window: impl Fn(&Preview, &Shown) -> Option<Secret>,
 ) -> Result<(), Error> {
     // The bytes are compared with the plan here: what is shown is what is signed, and what is sent.
     let preview = approver.open(id).await?;
+    let shown = preview.shown().await?;
     loop {
-        let Some(passphrase) = tokio::task::block_in_place(|| window(&preview)) else {
+        let Some(passphrase) = tokio::task::block_in_place(|| window(&preview, &shown)) else {
             return preview.deny().await;
         };
         match preview.approve_once(&passphrase).await {
@@ -68,14 +70,16 @@ async fn decide(
     }
 }
 
-/// The window: this one is a terminal. Yours shows the same, all of it.
-fn window(preview: &Preview) -> Option<Secret> {
-    let plan = preview.plan();
-    let to = &plan.ext.destination;
-    println!("To       {}{}", to.origin, to.path);
-    println!("Bytes    {} ({} new)", plan.max_bytes, plan.ext.new_bytes);
-    println!("Why      {:?}", plan.ext.asked_because);
-    println!("Findings {:?}", plan.ext.findings);
+/// The window: this one is a terminal, and encodes nothing. What is new comes first; all of it is in the body.
+fn window(preview: &Preview, shown: &Shown) -> Option<Secret> {
+    let summary = &shown.summary;
+    println!("To       {}{}", summary.to.origin, summary.to.path);
+    println!("Bytes    {} ({} new)", summary.bytes, summary.new.bytes);
+    println!("Why      {:?}", summary.asked_because);
+    println!("Findings {:?}", summary.findings);
+    for part in shown.parts.iter().filter(|it| it.state != PartState::Known) {
+        println!("{:?}: {:?}", part.source, part.pieces);
+    }
     println!("{}", String::from_utf8_lossy(preview.body()));
     println!("Approval passphrase (leave empty to deny; it is shown as you type):");
     let mut line = String::new();

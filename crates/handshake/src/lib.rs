@@ -18,6 +18,7 @@ mod opening;
 pub mod parts;
 mod policy;
 mod seals;
+pub mod shown;
 mod strength;
 mod tools;
 mod trust;
@@ -33,7 +34,7 @@ pub use handshake_core::{
 pub use handshake_runtime::CallHandle;
 
 pub use self::{
-    approve::{Approver, LeaseLimits, Preview},
+    approve::{Approver, LeaseLeft, LeaseLimits, Preview},
     builder::Builder,
     error::Error,
     facade::Handshake,

@@ -6,7 +6,8 @@
 
 pub use handshake_policy::rules::{InvalidRules, Rules};
 pub use handshake_registry_store::{
-    ExportFailed, LogReport, LogTrust, Loss, NewToken, OpenError, Retention, Segment, Store,
+    ExportFailed, LogReport, LogTrust, Loss, NewToken, OpenError, ReceiptRecord, Retention,
+    Segment, Store,
 };
 pub use handshake_runtime as runtime;
 pub use handshake_transport::SystemResolver;

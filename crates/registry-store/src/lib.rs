@@ -27,6 +27,7 @@ mod readers;
 mod schema;
 mod seals;
 mod sessions;
+mod shown;
 mod store;
 mod tokens;
 mod writer;

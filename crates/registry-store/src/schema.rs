@@ -15,6 +15,7 @@ pub(crate) const STEPS: &[M<'static>] = &[
     M::up(HALTS),
     M::up(SEALS),
     M::up(STATE),
+    M::up(SHOWN),
 ];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
@@ -213,4 +214,12 @@ ALTER TABLE receipts ADD COLUMN state_leaf BLOB;
 ALTER TABLE receipts ADD COLUMN mac BLOB;
 ALTER TABLE blocks ADD COLUMN mac BLOB;
 UPDATE receipts SET revoked_at = stored_at WHERE revoked_at IS NULL;
+";
+
+/// What a person saw last of one client towards one provider. Sealed, and gone with the provider.
+const SHOWN: &str = "
+CREATE TABLE shown (
+  principal TEXT NOT NULL, provider_id TEXT NOT NULL REFERENCES providers ON DELETE CASCADE,
+  shown_at INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (principal, provider_id)
+) STRICT, WITHOUT ROWID;
 ";

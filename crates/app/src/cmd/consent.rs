@@ -1,5 +1,8 @@
 //! `handshake consent`: what waits, what is in it, yes, no, and no longer.
 
+mod approve;
+mod list;
+
 use std::str::FromStr;
 
 use handshake_core::{
@@ -7,13 +10,16 @@ use handshake_core::{
     ids::{ReceiptId, RequestId},
     ports::{ApprovalQueue, SignedDecision},
 };
-use handshake_llm::{LeaseLimits, Preview};
+use handshake_llm::Preview;
 use serde_json::json;
 
+pub(crate) use self::approve::{Decision, decide};
 use crate::{
     context::Context,
     error::{AppError, Exit, Result},
-    factor, preview,
+    factor,
+    out::Out,
+    preview::{self, Extent},
     wire::App,
 };
 
@@ -25,7 +31,10 @@ use crate::{
 pub(crate) enum Command {
     /// List pending approvals and valid receipts.
     List,
-    /// Show what a pending call would send.
+    /// Show what a pending call would send, or what a receipt covers.
+    #[command(
+        after_help = "Examples:\n  handshake consent show 3f0c…\n  handshake consent show 3f0c… --all\n  handshake consent show 3f0c… --raw > body.json"
+    )]
     Show(ShowArgs),
     /// Show the preview, ask for the passphrase and let the call proceed.
     Approve(ApproveArgs),
@@ -50,9 +59,12 @@ pub(crate) struct IdArgs {
 /// What to show.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// Id of the pending call, from `handshake consent list`, or its first characters (at least 4).
+    /// Id of the pending call or receipt, from `handshake consent list`, or its first characters (at least 4).
     id: String,
-    /// Show the whole body.
+    /// Show all parts, those that were sent before too.
+    #[arg(long)]
+    all: bool,
+    /// Show the body byte for byte.
     #[arg(long)]
     raw: bool,
 }
@@ -60,7 +72,8 @@ pub(crate) struct ShowArgs {
 /// What to approve.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApproveArgs {
-    /// Id of the pending call, or its first characters (at least 4) [default: the only pending call].
+    /// Id of the pending call, or its first characters (at least 4) [default: the only pending call; at a terminal, the
+    /// oldest].
     id: Option<String>,
     /// Also approve similar calls: up to 200 calls, 64 KiB new per call, 2 MiB in total, 30 minutes idle, 8 hours.
     #[arg(long)]
@@ -106,141 +119,67 @@ async fn pending_id(app: &App, word: &str) -> Result<RequestId> {
     meant(word, ids, "pending call")
 }
 
-/// The one call that waits, where no id is given.
-async fn only_pending(app: &App) -> Result<RequestId> {
+/// The call that is meant where no id is given: the only one that waits, or the oldest where a person sees which it is
+/// before they decide.
+async fn only_pending(app: &App, unseen: bool) -> Result<RequestId> {
     let pending = app.store.pending().await?;
     let usage = |message: &str| {
         AppError::usage(ErrorCode::InvalidRequest, message).next("run `handshake consent list`")
     };
     match &pending[..] {
-        [one] => Ok(one.request.request_id),
+        [first, rest @ ..] if rest.is_empty() || !unseen => Ok(first.request.request_id),
         [] => Err(usage("no call is pending")),
         _ => Err(usage("more than one call is pending: name one by its id")),
     }
+}
+
+async fn show(app: &App, out: Out, args: &ShowArgs) -> Result<Exit> {
+    let waiting = match open(app, &args.id).await {
+        Ok(waiting) => waiting,
+        Err(error) => {
+            return match list::receipt(app, out, &args.id).await? {
+                true => Ok(Exit::Done),
+                false => Err(error),
+            };
+        }
+    };
+    let extent = match args.all {
+        true => Extent::Everything,
+        false => Extent::New,
+    };
+    let shown = waiting.shown().await?;
+    if args.raw {
+        out.bytes(waiting.body());
+    } else {
+        preview::print(out, &shown, extent);
+    }
+    out.object(&json!({
+        "plan": waiting.plan(), "shown": shown,
+        "body": String::from_utf8_lossy(waiting.body()),
+    }));
+    Ok(Exit::Done)
 }
 
 pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     let app = cx.app().await?;
     let out = cx.out;
     match command {
-        Command::List => {
-            let pending = app.store.pending().await?;
-            let receipts = app.store.receipts(50).await?;
-            for record in &pending {
-                out.object(&json!({
-                    "kind": "pending", "request": record.request, "plan": record.plan,
-                    "submitted_at": record.submitted_at, "deadline": record.deadline, "live": record.live,
-                }));
-            }
-            for record in &receipts {
-                out.object(&json!({
-                    "kind": "receipt", "receipt": record.receipt, "uses": record.uses,
-                    "bytes": record.bytes, "last_used": record.last_used, "revoked_at": record.revoked_at,
-                    "void": record.void,
-                }));
-            }
-            if pending.is_empty() {
-                out.line("No pending approvals.");
-            } else {
-                let rows: Vec<Vec<String>> = pending
-                    .iter()
-                    .map(|record| {
-                        vec![
-                            record.request.request_id.to_string(),
-                            record.request.requested_model_id.to_string(),
-                            format!("{} bytes", record.plan.max_bytes),
-                            record.plan.ext.principal.to_string(),
-                            if record.live { "waiting" } else { "abandoned" }.to_owned(),
-                            record.deadline.to_string(),
-                        ]
-                    })
-                    .collect();
-                out.table(
-                    &["REQUEST", "MODEL", "SIZE", "REQUESTED BY", "STATE", "UNTIL"],
-                    &rows,
-                );
-            }
-            let rows: Vec<Vec<String>> = receipts
-                .iter()
-                .filter(|r| r.receipt.approved && !r.void)
-                .map(|r| {
-                    vec![
-                        r.receipt.consent_receipt_id.to_string(),
-                        r.receipt.ext.destination.provider_id.to_string(),
-                        r.receipt.ext.scope.as_str().to_owned(),
-                        r.uses.to_string(),
-                        r.receipt.ext.expires_at.to_string(),
-                    ]
-                })
-                .collect();
-            if !rows.is_empty() {
-                out.heading("Receipts");
-                out.table(&["RECEIPT", "PROVIDER", "SCOPE", "USES", "UNTIL"], &rows);
-            }
-            Ok(if pending.is_empty() {
-                Exit::Done
-            } else {
-                Exit::Waiting
-            })
-        }
-        Command::Show(args) => {
-            let waiting = open(&app, &args.id).await?;
-            if args.raw {
-                out.line(String::from_utf8_lossy(waiting.body()));
-            } else {
-                preview::show(out, &waiting);
-            }
-            out.object(&json!({
-                "plan": waiting.plan(),
-                "body": String::from_utf8_lossy(waiting.body()),
-            }));
-            Ok(Exit::Done)
-        }
+        Command::List => list::run(&app, out).await,
+        Command::Show(args) => show(&app, out, &args).await,
         Command::Approve(args) => {
             let id = match &args.id {
                 Some(word) => pending_id(&app, word).await?,
-                None => only_pending(&app).await?,
+                None => only_pending(&app, out.json || !factor::at_terminal()).await?,
             };
-            let waiting = app.approver()?.open(id).await?;
-            preview::show(out, &waiting);
-            if args.lease {
-                out.line("\n  With a lease, similar calls are not asked about again: up to 200 calls, 64 KiB new per call,");
-                out.line(
-                    "  2 MiB in total, 30 minutes idle, 8 hours. Anything new in kind is asked about again.",
-                );
+            let exit = approve::run(&app, out, id, args.lease).await?;
+            let more = app.store.pending().await?;
+            let more = more.iter().filter(|it| it.request.request_id != id).count();
+            if args.id.is_none() && more > 0 {
+                out.line(format!(
+                    "Still pending: {more}. Run `handshake approve` again."
+                ));
             }
-            let mut tries = factor::Tries::new("\nApproval passphrase (leave empty to cancel): ");
-            let receipt = loop {
-                let passphrase = tries.ask()?;
-                if passphrase.is_empty() {
-                    out.line("Not approved. The call is still pending.");
-                    return Ok(Exit::Waiting);
-                }
-                let approved = if args.lease {
-                    waiting
-                        .approve_lease(&passphrase, LeaseLimits::default())
-                        .await
-                } else {
-                    waiting.approve_once(&passphrase).await
-                };
-                match approved {
-                    Ok(receipt) => break receipt,
-                    Err(error) => tries.wrong(error.into())?,
-                }
-            };
-            let head = app.store.log_head().await?;
-            out.object(&json!({ "receipt": receipt, "anchor": head.short_anchor() }));
-            out.line(format!("Approved. Receipt {}.", receipt.consent_receipt_id));
-            if !waiting.is_live() {
-                out.note(
-                    "note: no caller is waiting for this call any more; unless the same request comes again, the receipt is void 60 s after the last one left",
-                );
-            }
-            out.line(format!(
-                "Log anchor (write it down): {}",
-                head.short_anchor()
-            ));
-            Ok(Exit::Done)
+            Ok(exit)
         }
         Command::Deny(args) => {
             let id = pending_id(&app, &args.id).await?;

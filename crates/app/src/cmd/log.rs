@@ -140,13 +140,18 @@ async fn tail(cx: &Context, args: &TailArgs) -> Result<Exit> {
 /// One event: as it is recorded, or as a line for people. What is printed is a sink like any other, and passes
 /// the matcher that guards egress.
 fn show(out: Out, guard: &SinkGuard, recorded: &RecordedEvent) {
+    show_json(out, guard, recorded);
+    out.line(guard.clean(&line(recorded)));
+}
+
+/// The same for programs alone.
+pub(crate) fn show_json(out: Out, guard: &SinkGuard, recorded: &RecordedEvent) {
     let text = serde_json::to_string(recorded).unwrap_or_default();
     match serde_json::from_str::<Value>(&guard.clean(&text)) {
         Ok(clean) => out.object(&clean),
         // The matcher took all of it: that an event stands there is said all the same.
         Err(_) => out.object(&json!({ "seq": recorded.seq, "redacted": true })),
     }
-    out.line(guard.clean(&line(recorded)));
 }
 
 /// `seq time FR-EVT-… type details`.

@@ -207,7 +207,8 @@ pub(super) async fn four(stage: &mut Stage) -> Result<()> {
 /// Shows the preview, and lets the person or the demo's own key say yes.
 pub(super) async fn consent(stage: &Stage, request_id: RequestId) -> Result<()> {
     let preview = stage.app.approver()?.open(request_id).await?;
-    preview::show(stage.out, &preview);
+    let shown = preview.shown().await?;
+    preview::print(stage.out, &shown, preview::Extent::New);
     if stage.ask {
         stage.out.text(
             "\n  Send this? (Outside the demo you would enter your passphrase here.) Type yes: ",

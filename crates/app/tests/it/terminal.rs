@@ -121,6 +121,33 @@ impl Terminal {
             .expect("typed");
     }
 
+    /// Types at once, whether somebody asks or not.
+    pub fn type_ahead(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("typed");
+    }
+
+    /// Presses keys. Waits a moment first, as for a line.
+    pub fn press(&mut self, keys: &str) {
+        std::thread::sleep(Duration::from_millis(300));
+        self.keyboard.write_all(keys.as_bytes()).expect("pressed");
+    }
+
+    /// Changes the size of the window.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = rustix::termios::Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        rustix::termios::tcsetwinsize(&self.keyboard, size).expect("another size");
+    }
+
+    /// Whether it has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("waits").is_none()
+    }
+
     /// Everything that was shown.
     pub fn screen(&self) -> String {
         self.screen.lock().expect("lock").clone()

@@ -4,13 +4,18 @@
 
 mod hints;
 mod kinds;
+mod places;
 
 use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::{hints::without_hints, kinds::kinds_of};
+pub use self::{
+    hints::without_hints,
+    places::{Frame, Placed},
+};
+use self::{kinds::kinds_of, places::Places};
 use super::AskReason;
 use crate::{
     digest::{CommitmentKey, KeyedHash},
@@ -108,6 +113,10 @@ impl Outline {
 
     /// The same for a body that was read already. `raw` is the body that `whole` was strictly read from.
     pub(crate) fn of_json(whole: &Value, raw: &[u8], key: &CommitmentKey) -> Option<Self> {
+        Self::read(whole, raw, key, &mut Places::default())
+    }
+
+    fn read(whole: &Value, raw: &[u8], key: &CommitmentKey, places: &mut Places) -> Option<Self> {
         let Value::Object(body) = whole else {
             return None;
         };
@@ -132,11 +141,15 @@ impl Outline {
         for member in MESSAGES {
             match body.get(*member) {
                 Some(Value::Array(items)) => {
-                    for item in items {
-                        outline.item(item, key, &mut system);
+                    for (at, item) in items.iter().enumerate() {
+                        places.at(|| format!("/{member}/{at}"));
+                        outline.item(item, key, &mut system, places);
                     }
                 }
-                Some(other) => outline.item(other, key, &mut system),
+                Some(other) => {
+                    places.at(|| format!("/{member}"));
+                    outline.item(other, key, &mut system, places);
+                }
                 None => {}
             }
         }
@@ -147,7 +160,8 @@ impl Outline {
                 .any(|names| names.contains(&name.as_str()));
             // A number or a switch is a few bytes each time; what was not sent so before is new, however small.
             if !read && name != "model" {
-                outline.block(key, name, value);
+                places.at(|| format!("/{}", escaped(name)));
+                outline.block(key, name, value, places);
             }
         }
         // White space, escapes and long numbers say nothing to the outline and could carry anything: what
@@ -158,6 +172,8 @@ impl Outline {
                 commitment,
                 bytes: slack,
             });
+            places.at(String::new);
+            places.block();
         }
         if !system.is_empty() {
             outline.system = Some(commit(key, "system", &system));
@@ -165,7 +181,13 @@ impl Outline {
         Some(outline)
     }
 
-    fn item<'v>(&mut self, item: &'v Value, key: &CommitmentKey, system: &mut Vec<Cow<'v, Value>>) {
+    fn item<'v>(
+        &mut self,
+        item: &'v Value,
+        key: &CommitmentKey,
+        system: &mut Vec<Cow<'v, Value>>,
+        places: &mut Places,
+    ) {
         let item = without_hints(item);
         let role = item.get("role").and_then(Value::as_str).unwrap_or("user");
         let author = match role {
@@ -177,6 +199,7 @@ impl Outline {
         *self.provenance.entry(author.to_owned()).or_default() += 1;
         if author == "system" {
             system.push(item);
+            places.system();
             return;
         }
         if item.get("tool_calls").is_some() {
@@ -199,15 +222,16 @@ impl Outline {
                 self.kinds.insert(ContentKind::Other);
             }
         }
-        self.block(key, role, &item);
+        self.block(key, role, &item, places);
     }
 
-    fn block(&mut self, key: &CommitmentKey, name: &str, value: &Value) {
+    fn block(&mut self, key: &CommitmentKey, name: &str, value: &Value, places: &mut Places) {
         let text = value.to_string();
         self.blocks.push(Block {
             commitment: key.commit("hsk.block.v1", &[name.as_bytes(), text.as_bytes()]),
             bytes: text.len() as u64,
         });
+        places.block();
     }
 
     /// What is new in kind against a lease's frame.
@@ -227,6 +251,14 @@ impl Outline {
             reasons.insert(AskReason::NewKind);
         }
         OutlineDiff { reasons }
+    }
+}
+
+/// A member's name inside a JSON pointer.
+fn escaped(name: &str) -> Cow<'_, str> {
+    match name.contains(['~', '/']) {
+        true => name.replace('~', "~0").replace('/', "~1").into(),
+        false => name.into(),
     }
 }
 

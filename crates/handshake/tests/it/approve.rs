@@ -11,7 +11,7 @@ use std::{
 use handshake_core::{
     code::ErrorCode, consent::LeaseTerms, consent::ReceiptScope, ids::RequestId, ids::SessionId,
 };
-use handshake_llm::{Handshake, LeaseLimits, Preview, TurnEvent};
+use handshake_llm::{Handshake, LeaseLimits, Preview, TurnEvent, shown::Shown};
 
 use super::world::{MODEL, PASSPHRASE, World, secret};
 
@@ -42,7 +42,12 @@ async fn a8_the_window_shows_the_bytes_and_a_yes_is_good_for_one_call() {
     for calls in 1..=2 {
         let shown = Arc::new(Mutex::new(String::new()));
         let seen = Arc::clone(&shown);
-        let window = move |preview: &Preview| {
+        let window = move |preview: &Preview, shown: &Shown| {
+            assert_eq!(
+                shown.summary.new.parts > 0,
+                calls == 1,
+                "the second time it was seen"
+            );
             assert!(!format!("{preview:?}").contains("6 x 7"));
             *seen.lock().expect("free") = String::from_utf8_lossy(preview.body()).into_owned();
             Some(secret(PASSPHRASE))
@@ -63,7 +68,7 @@ async fn a8_a_wrong_passphrase_asks_again_and_a_no_sends_nothing() {
     let world = World::new(Some(PASSPHRASE)).await;
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let window = move |_: &Preview| match count.fetch_add(1, Ordering::SeqCst) {
+    let window = move |_: &Preview, _: &Shown| match count.fetch_add(1, Ordering::SeqCst) {
         0 => Some(secret("not the passphrase")),
         _ => None,
     };

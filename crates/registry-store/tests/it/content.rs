@@ -5,15 +5,18 @@ use std::{sync::atomic::Ordering, time::Duration};
 use handshake_core::{
     chat::{Message, Role},
     digest::Digest,
-    ids::{ArtifactRef, MessageId, SessionId},
+    ids::{ArtifactRef, MessageId, Principal, SessionId},
     label::{Label, Sensitivity},
-    ports::{ArtifactStore, Clock, SessionError, SessionStore, StoreError, StoredSession},
+    ports::{
+        ArtifactStore, Clock, FlightRecorder, ProviderStore, SessionError, SessionStore,
+        StoreError, StoredSession,
+    },
     time::UtcTime,
 };
 
 use crate::{
     fakes::EPOCH,
-    world::{World, model, raw, session},
+    world::{World, model, principal, provider_id, raw, session},
 };
 
 fn message(n: u8, text: &str) -> Message {
@@ -272,4 +275,70 @@ async fn a9_artefacts_are_what_their_reference_names_label_included() {
         world.store.get(&meta.artifact).await.map(|_| ()),
         Err(StoreError::Damaged)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s13_what_was_shown_is_kept_sealed_for_one_client_and_goes_with_its_provider() {
+    let world = World::new().await;
+    let (who, other, to) = (principal("who"), principal("other"), provider_id());
+    let before = |who: &Principal| {
+        let (store, who) = (world.store.clone(), who.clone());
+        async move { store.shown_before(&who, &provider_id()).await }
+    };
+    assert_eq!(before(&who).await, Ok(None));
+    for text in ["MARKER-OLD", "MARKER-NEW"] {
+        let kept = world.store.keep_shown(&who, &to, text.into()).await;
+        kept.expect("kept");
+    }
+    let (_, content) = before(&who).await.expect("reads").expect("kept");
+    assert_eq!(content, b"MARKER-NEW");
+    assert_eq!(before(&other).await, Ok(None), "it is this client's");
+    world.store.flush().await.expect("durable");
+    for entry in std::fs::read_dir(world.home.path())
+        .expect("home")
+        .flatten()
+    {
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        let there = bytes.windows(10).any(|part| part == b"MARKER-NEW");
+        assert!(!there, "sealed: {:?}", entry.path());
+    }
+    // A row of another client's does not open, and neither does one that was changed: nothing was shown then.
+    let conn = raw(world.home.path());
+    conn.execute("UPDATE shown SET principal = ?1", [other.to_string()])
+        .expect("moved");
+    assert_eq!(before(&other).await, Ok(None));
+    conn.execute("UPDATE shown SET principal = ?1", [who.to_string()])
+        .expect("moved back");
+    assert!(before(&who).await.expect("reads").is_some());
+    conn.execute("UPDATE shown SET sealed = x'00'", [])
+        .expect("damaged");
+    assert_eq!(before(&who).await, Ok(None));
+    // As many as are kept, and no larger ones; and none for a provider that is gone.
+    for n in 0..40 {
+        let who = principal(&format!("who-{n}"));
+        let kept = world.store.keep_shown(&who, &to, vec![n]).await;
+        kept.expect("kept");
+    }
+    let count = || -> i64 {
+        conn.query_row("SELECT count(*) FROM shown", [], |row| row.get(0))
+            .expect("counts")
+    };
+    assert_eq!(count(), 32);
+    let large = vec![0; (2 << 20) + 1];
+    world
+        .store
+        .keep_shown(&who, &to, large)
+        .await
+        .expect("not kept");
+    assert_eq!(before(&who).await, Ok(None));
+    ProviderStore::remove(&world.store, &to)
+        .await
+        .expect("removed");
+    assert_eq!(count(), 0);
+    world
+        .store
+        .keep_shown(&who, &to, vec![1])
+        .await
+        .expect("no provider");
+    assert_eq!(count(), 0);
 }

@@ -19,7 +19,8 @@ fn is_cache_hint(value: &Value) -> bool {
 }
 
 /// Clients move cache hints from message to message; they change no content.
-pub(super) fn without_hints(value: &Value) -> Cow<'_, Value> {
+#[must_use]
+pub fn without_hints(value: &Value) -> Cow<'_, Value> {
     let mut value = Cow::Borrowed(value);
     if has_hints(&value) {
         strip_cache_hints(value.to_mut());
