@@ -30,22 +30,6 @@ struct Asked {
     tool_choice: Option<Value>,
     #[serde(default)]
     response_format: Option<Value>,
-
-    // Members that route or authenticate. Refused always.
-    #[serde(default)]
-    api_key: Option<Value>,
-    #[serde(default)]
-    api_base: Option<Value>,
-    #[serde(default)]
-    api_version: Option<Value>,
-    #[serde(default)]
-    base_url: Option<Value>,
-    #[serde(default)]
-    custom_llm_provider: Option<Value>,
-    #[serde(default)]
-    extra_headers: Option<Value>,
-    #[serde(default)]
-    headers: Option<Value>,
 }
 
 pub(super) fn render(verbatim: &Verbatim) -> Result<Rendered, PrepareError> {
@@ -71,18 +55,6 @@ pub(super) fn render(verbatim: &Verbatim) -> Result<Rendered, PrepareError> {
 
 impl Asked {
     fn refuse(&self) -> Result<(), PrepareError> {
-        let routing = [
-            (&self.api_key, "api_key"),
-            (&self.api_base, "api_base"),
-            (&self.api_version, "api_version"),
-            (&self.base_url, "base_url"),
-            (&self.custom_llm_provider, "custom_llm_provider"),
-            (&self.extra_headers, "extra_headers"),
-            (&self.headers, "headers"),
-        ];
-        if let Some((_, name)) = routing.iter().find(|(value, _)| value.is_some()) {
-            return Err(invalid(name));
-        }
         // One answer is decoded; a second one would be paid for and thrown away.
         if self.n.is_some_and(|n| n != 1) {
             return Err(unsupported("n"));

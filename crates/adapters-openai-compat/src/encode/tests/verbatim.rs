@@ -63,14 +63,6 @@ fn b12_a_body_that_is_not_what_the_request_says_is_refused() {
     for (body, subject) in [
         (r#"{"model":"m","messages":[{}],"stream":true,"n":2}"#, "n"),
         (
-            r#"{"model":"m","messages":[{}],"stream":true,"api_key":"k"}"#,
-            "api_key",
-        ),
-        (
-            r#"{"model":"m","messages":[{}],"stream":true,"base_url":"u"}"#,
-            "base_url",
-        ),
-        (
             r#"{"model":"m","messages":[{}],"stream":true,"functions":[]}"#,
             "functions",
         ),
@@ -84,6 +76,23 @@ fn b12_a_body_that_is_not_what_the_request_says_is_refused() {
         ),
     ] {
         assert_eq!(refusal("openai", with(body)).1, subject, "{body}");
+    }
+}
+
+#[test]
+fn s29_a_body_that_routes_or_authenticates_never_becomes_a_request() {
+    for name in [
+        "api_key",
+        "base_url",
+        "headers",
+        "extra_headers",
+        "custom_llm_provider",
+    ] {
+        let body = format!(r#"{{"model":"m","messages":[{{}}],"stream":true,"{name}":"x"}}"#);
+        let read = Verbatim::read(Shape::ChatCompletions, body.into());
+        let error = read.expect_err(name);
+        assert_eq!(error.subject, Some("routing field"));
+        assert_eq!(error.member.map(|it| it.to_string()).as_deref(), Some(name));
     }
 }
 
