@@ -170,7 +170,7 @@ async fn a10_the_steps_of_a_denial_are_what_happened() {
         (LedgerError::Contended, ErrorCode::CloudConsentMismatch),
         (LedgerError::Store(StoreError::Failed), ErrorCode::Storage),
     ] {
-        let errors = vec![error; 300];
+        let errors = vec![error; 100];
         let world = World::wired(1, |ports, memory| {
             ports.ledger = Refuses::meanwhile(memory, errors, |_| {});
         });

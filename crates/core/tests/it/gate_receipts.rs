@@ -466,9 +466,9 @@ async fn a8_rules_that_changed_meanwhile_are_judged_again() {
 
 #[tokio::test]
 async fn a8_a_contended_receipt_is_judged_again_a_bounded_number_of_times() {
-    let (world, request) = refusing(vec![LedgerError::Contended; 40], |_| {}).await;
+    let (world, request) = refusing(vec![LedgerError::Contended; 7], |_| {}).await;
     let _cleared = cleared(world.gate.clear(request).await);
-    let (world, request) = refusing(vec![LedgerError::Contended; 300], |_| {}).await;
+    let (world, request) = refusing(vec![LedgerError::Contended; 8], |_| {}).await;
     denied(
         world.gate.clear(request).await,
         ErrorCode::CloudConsentMismatch,
