@@ -54,11 +54,11 @@ pub(crate) fn begin() -> Result<()> {
 /// What glibc's allocator reads once, when a process starts: by default each thread gets an arena of its own, and what
 /// was freed in one serves no other (benches/README.md, "Memory").
 const ALLOCATOR: [(&str, &str); 2] = [
-    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_ARENA_MAX", "2"),
     ("MALLOC_TRIM_THRESHOLD_", "131072"),
 ];
 
-/// For a process that runs for weeks: one arena, and what is free at its end goes back. Whoever set either variable
+/// For a process that runs for weeks: few arenas, and what is free at their ends goes back at once. Whoever set either variable
 /// knows better. Replaces this process by itself; where that fails it goes on as it is.
 pub(crate) fn keep_little() {
     let decided = |(name, _): &(&str, &str)| std::env::var_os(name).is_some();
