@@ -5,7 +5,7 @@
 
 use crate::json::folded;
 
-/// Their names in [plain](plain) form, in order. At the top level of a body only: the same words are ordinary content
+/// Their names in [plain] form, in order. At the top level of a body only: the same words are ordinary content
 /// further down.
 pub const ROUTING: &[&str] = &[
     "accesstoken",

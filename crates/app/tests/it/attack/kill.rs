@@ -63,10 +63,9 @@ fn s24_a_gateway_that_is_killed_at_any_time_loses_nothing_it_said_and_sends_noth
                 });
             }
             std::thread::sleep(stop);
-            let gone = std::process::Command::new("kill")
-                .args(["-9", &field.gateway.running.0.id().to_string()])
-                .status();
-            assert!(gone.expect("kill runs").success());
+            let serve = i32::try_from(field.gateway.running.0.id()).expect("an id");
+            let serve = rustix::process::Pid::from_raw(serve).expect("an id");
+            rustix::process::kill_process(serve, rustix::process::Signal::KILL).expect("killed");
         });
         next += 10_000;
         field = field.restart();
