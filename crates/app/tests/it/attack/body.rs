@@ -375,11 +375,12 @@ impl Attempt {
     fn mask(&mut self, draw: &mut Draw, secrets: &Secrets) {
         let local = self.allowed == Allowed::Local;
         let (what, no_matter): (_, bool) = match draw.below(8) {
-            0 => {
+            // Not in the place of a token that opens nothing.
+            0 if self.token == secrets.editor => {
                 self.token = secrets.other.clone();
                 ("another client", true)
             }
-            1 => {
+            0 | 1 => {
                 self.session = *draw.of(&["other", "S", "s2", ""]);
                 ("another session", true)
             }
