@@ -26,7 +26,7 @@ use self::{
     draw::Draw,
 };
 use crate::it::{
-    gateway::{Gateway, add, models, serve},
+    gateway::{Gateway, add, models, serve, token_with_factor},
     machine::Machine,
     mission::{enrol_cloud, init, runtime, simulator, wait_for_pending, with_factor},
 };
@@ -137,12 +137,7 @@ impl Field {
         }
         let (code, screen) = with_factor(&machine, &args);
         assert_eq!(code, 0, "{screen}");
-        let token = |name: &str| {
-            let (code, screen) = with_factor(&machine, &["--json", "token", "create", name]);
-            assert_eq!(code, 0, "{screen}");
-            let at = screen.find("hsk_").expect("shown once");
-            screen[at..at + 47].to_owned()
-        };
+        let token = |name: &str| token_with_factor(&machine, name);
         let secrets = Secrets {
             key,
             editor: token("editor"),
@@ -165,10 +160,7 @@ impl Field {
     }
 
     fn sql(&self, text: &str) {
-        let database = rusqlite::Connection::open(self.machine().path("home/handshake.db"));
-        let database = database.expect("opens");
-        database.busy_timeout(Duration::from_secs(10)).expect("set");
-        database.execute_batch(text).expect(text);
+        self.machine().sql(text);
         // A running gateway looks at the database when its view is 50 ms old.
         std::thread::sleep(Duration::from_millis(100));
     }

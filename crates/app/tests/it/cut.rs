@@ -37,11 +37,6 @@ fn verify(machine: &Machine) -> (i32, Value) {
     (code, lines.last().expect("a line").clone())
 }
 
-fn sql(machine: &Machine, text: &str) {
-    let connection = rusqlite::Connection::open(machine.path("home/handshake.db")).expect("opens");
-    connection.execute_batch(text).expect("nobody refuses");
-}
-
 /// The database as it is now, and back.
 fn copy(machine: &Machine, from: &str, to: &str) {
     fs::create_dir_all(machine.path(to)).expect("made");
@@ -95,7 +90,7 @@ fn rt_b12_a_log_cut_or_emptied_beside_what_was_approved_is_tampered_with() {
         // Only what was signed is taken away.
         ("DELETE FROM checkpoints;".to_owned(), 1, "use"),
     ] {
-        sql(&machine, &format!("{TRIGGERS} {attack}"));
+        machine.sql(&format!("{TRIGGERS} {attack}"));
         let (code, line) = verify(&machine);
         assert_eq!(
             (code, &line["verdict"]),
@@ -121,10 +116,9 @@ fn rt_b12_a_log_cut_or_emptied_beside_what_was_approved_is_tampered_with() {
     assert_eq!(verify(&machine).0, 0);
 
     // Below a checkpoint that was left: no command opens it, and verifying says why.
-    sql(
-        &machine,
-        &format!("{TRIGGERS} DELETE FROM events WHERE seq > {anchored};"),
-    );
+    machine.sql(&format!(
+        "{TRIGGERS} DELETE FROM events WHERE seq > {anchored};"
+    ));
     let (code, line) = verify(&machine);
     assert_eq!((code, &line["verdict"]), (5, &json!("tampered")), "{line}");
     let (code, lines) = machine.json(&["log", "tail"]);
@@ -160,10 +154,9 @@ fn rt_b06_a_log_that_is_behind_what_was_noted_outside_the_home_is_tampered_with(
         assert_eq!((code, &sound["anchored_by"]), (0, &json!("anchor")));
         let size = sound["size"].as_u64().expect("a size");
         assert_eq!(sound["anchored_at"].as_u64(), Some(size));
-        sql(
-            &machine,
-            &format!("{TRIGGERS} DELETE FROM events WHERE seq > {keep}; DELETE FROM checkpoints;"),
-        );
+        machine.sql(&format!(
+            "{TRIGGERS} DELETE FROM events WHERE seq > {keep}; DELETE FROM checkpoints;"
+        ));
         let told = |line: &Value| {
             let found = line["tampering"].as_array().expect("a list").iter();
             found.clone().any(|found| found["shown_by"] == "anchor")

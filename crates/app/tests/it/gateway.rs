@@ -52,11 +52,16 @@ pub fn serving(machine: Machine) -> Gateway {
 
 /// The same over a home with an approval passphrase, which a token is not made without.
 pub fn serving_with_factor(machine: Machine) -> Gateway {
-    let (code, screen) = with_factor(&machine, &["--json", "token", "create", "editor"]);
+    let token = token_with_factor(&machine, "editor");
+    serve(machine, token)
+}
+
+/// A client's token in a home with an approval passphrase, read off the screen.
+pub fn token_with_factor(machine: &Machine, name: &str) -> String {
+    let (code, screen) = with_factor(machine, &["--json", "token", "create", name]);
     assert_eq!(code, 0, "{screen}");
     let at = screen.find("hsk_").expect("shown once");
-    let token = screen[at..at + 47].to_owned();
-    serve(machine, token)
+    screen[at..at + 47].to_owned()
 }
 
 /// Serves a home that is there.

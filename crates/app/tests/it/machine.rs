@@ -90,6 +90,15 @@ impl Machine {
         (code, last["error"]["code"].clone())
     }
 
+    /// What somebody with the file and a database shell does.
+    pub fn sql(&self, text: &str) {
+        let database = rusqlite::Connection::open(self.path("home/handshake.db"));
+        let database = database.expect("opens");
+        let patience = std::time::Duration::from_secs(10);
+        database.busy_timeout(patience).expect("set");
+        database.execute_batch(text).expect(text);
+    }
+
     /// Starts and keeps running until dropped.
     pub fn start(&self, args: &[&str]) -> Running {
         let child = self

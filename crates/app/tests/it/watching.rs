@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::it::{
     asking::beside,
-    gateway::{Gateway, serving_with_factor},
+    gateway::{Gateway, serving_with_factor, token_with_factor},
     machine::{Machine, Running},
     mission::{cloud_script, enrol_cloud, init, runtime, simulator, wait_for_pending, with_factor},
     terminal::Terminal,
@@ -26,10 +26,7 @@ fn ask(text: &str) -> Value {
 
 /// A gateway in a terminal of its own.
 fn in_terminal(machine: Machine) -> (Gateway, Terminal) {
-    let (code, screen) = with_factor(&machine, &["--json", "token", "create", "editor"]);
-    assert_eq!(code, 0, "{screen}");
-    let at = screen.find("hsk_").expect("shown once");
-    let token = screen[at..at + 47].to_owned();
+    let token = token_with_factor(&machine, "editor");
     let mut terminal = Terminal::run(&machine, &["serve", "--listen", "127.0.0.1:0"]);
     terminal.see("Listening on http://");
     terminal.see("another terminal");
@@ -102,9 +99,7 @@ fn s05_a_gateway_without_a_terminal_announces_nothing() {
     let machine = Machine::new();
     init(&machine);
     enrol_cloud(&machine, &cloud, KEY);
-    let (code, screen) = with_factor(&machine, &["--json", "token", "create", "editor"]);
-    assert_eq!(code, 0, "{screen}");
-    let at = screen.find("hsk_").expect("shown once");
+    let token = token_with_factor(&machine, "editor");
     let mut running = machine.start(&["serve", "--listen", "127.0.0.1:0"]);
     let mut stdout = BufReader::new(running.0.stdout.take().expect("piped"));
     let mut line = String::new();
@@ -112,7 +107,7 @@ fn s05_a_gateway_without_a_terminal_announces_nothing() {
     let address = line.trim().rsplit("http://").next().expect("an address");
     let gateway = Gateway {
         address: address.to_owned(),
-        token: screen[at..at + 47].to_owned(),
+        token,
         machine,
         running,
     };
