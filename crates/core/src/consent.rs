@@ -4,17 +4,19 @@ mod cover;
 mod outline;
 mod plan;
 mod receipt;
+mod waiver;
 
 pub use self::{
     cover::{AskReason, Coverage, ReceiptEvidence, ReceiptProblem, Wanted, judge},
     outline::{Block, ContentKind, Frame, Outline, OutlineDiff, Placed, without_hints},
     plan::{
-        CloudEscalationRequest, Destination, EscalationReason, FindingCount, PlanExt,
-        ProjectionPlan,
+        CloudEscalationRequest, DeclassifiedCount, Destination, EscalationReason, FindingCount,
+        PlanExt, ProjectionPlan,
     },
     receipt::{
         Assurance, ConsentReceipt, DemoBinding, LeaseTerms, ReceiptExt, ReceiptScope, SignedReceipt,
     },
+    waiver::{Asked, Waiver},
 };
 
 /// The schema id of our additions to published consent types.

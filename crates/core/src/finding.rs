@@ -1,8 +1,11 @@
 //! Leakage findings: class, rule, place, confidence. Never the matched text.
 
+mod place;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Digest, ids::RuleId};
+pub use self::place::{leaf, place_of, text_bytes, value};
+use crate::{digest::Digest, ids::RuleId, time::UtcTime};
 
 /// What kind of thing was found.
 #[derive(
@@ -39,6 +42,36 @@ pub enum FindingClass {
     Hidden,
     /// A part that cannot be inspected.
     Uninspectable,
+}
+
+impl FindingClass {
+    /// Whether a person can say of one text that it is no such thing. What a rule recognised by its form can be
+    /// something else, a private key in a test among it. What a person enrolled, and a canary, is what it is; a part
+    /// that nobody can look into, text that nobody sees, and a field that reaches further are no question of that.
+    #[must_use]
+    pub const fn is_declassifiable(self) -> bool {
+        match self {
+            Self::Secret | Self::PrivateKey | Self::GenericSecret | Self::Personal => true,
+            Self::Enrolled
+            | Self::Canary
+            | Self::SecondHandEgress
+            | Self::Hidden
+            | Self::Uninspectable => false,
+        }
+    }
+
+    /// Whether a lease can let one value pass again that a person saw. They see hidden characters spelled out.
+    #[must_use]
+    pub const fn is_waivable(self) -> bool {
+        match self {
+            Self::Secret
+            | Self::PrivateKey
+            | Self::GenericSecret
+            | Self::Personal
+            | Self::Hidden => true,
+            Self::Enrolled | Self::Canary | Self::SecondHandEgress | Self::Uninspectable => false,
+        }
+    }
 }
 
 /// What a finding means for the call.
@@ -113,6 +146,10 @@ pub struct LeakageFinding {
     /// How the text was decoded to see it, outermost first: `base64`, `percent`, … Empty: not decoded.
     #[serde(default)]
     pub views: Vec<String>,
+    /// When a person declassified it for where this call goes. It blocked until then, and warns since. The gate's word:
+    /// a validator leaves it empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declassified: Option<UtcTime>,
 }
 
 /// Everything that the validators found on one envelope.

@@ -3,6 +3,7 @@
 mod clearance;
 mod commit;
 mod decide;
+mod declassified;
 mod deny;
 mod driver;
 mod explain;
@@ -42,7 +43,7 @@ use crate::{
     policy::Governance,
     ports::{
         ArtifactStore, Clock, ConsentStore, ContactGrants, EgressLedger, EgressPolicy, Entropy,
-        FlightRecorder, Home, LeakageValidator, PeerResolver, SealStore, SecretStore,
+        FindingStore, FlightRecorder, Home, LeakageValidator, PeerResolver, SealStore, SecretStore,
     },
     provider::ProviderRecord,
     seal::SealKeys,
@@ -63,6 +64,8 @@ pub struct GatePorts {
     pub consent: Arc<dyn ConsentStore>,
     /// Contact grants.
     pub contacts: Arc<dyn ContactGrants>,
+    /// What a person declassified, as evidence, and where what blocked a call is kept.
+    pub findings: Arc<dyn FindingStore>,
     /// The only way to spend.
     pub ledger: Arc<dyn EgressLedger>,
     /// The log.
@@ -109,6 +112,7 @@ impl GatePorts {
             validators: Vec::new(),
             consent: Arc::clone(home) as _,
             contacts: Arc::clone(home) as _,
+            findings: Arc::clone(home) as _,
             ledger: Arc::clone(home) as _,
             recorder: Arc::clone(home) as _,
             secrets,

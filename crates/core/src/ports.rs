@@ -9,6 +9,7 @@ mod clock;
 mod compiler;
 mod consent;
 mod feed;
+mod findings;
 mod home;
 mod leakage;
 mod ledger;
@@ -40,6 +41,7 @@ pub use self::{
     compiler::{CompileError, CompileRequest, CompiledContext, ContextCompiler},
     consent::{ConsentStore, ContactGrants, ReceiptQuery},
     feed::RegistryFeed,
+    findings::{BlockedFinding, FindingStore, StoredDeclassified},
     home::Home,
     leakage::LeakageValidator,
     ledger::{Committed, EgressLedger, Epochs, Intent, LedgerError, Spend, SpendReach},

@@ -4,6 +4,7 @@
 //! the approval key at the moment at which the person allows it, or, where nothing can leave the machine by it, put
 //! under a key of the vault. Kind and id are inside the statement, so a seal cannot be moved to another record.
 
+mod declassified;
 mod evidence;
 mod keys;
 mod thing;
@@ -13,6 +14,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use self::{
+    declassified::{Declassified, declassified_handle, declassified_subject},
     evidence::{Evidence, SealBook},
     keys::{Needs, SealKeys},
     thing::{
@@ -53,6 +55,8 @@ pub enum SealKind {
     Pause,
     /// The operator's rules, as a person confirmed them.
     Policy,
+    /// A finding that a person declassified.
+    Declassified,
 }
 
 impl SealKind {
@@ -70,6 +74,7 @@ impl SealKind {
             Self::Receipt => "receipt",
             Self::Pause => "pause",
             Self::Policy => "policy",
+            Self::Declassified => "declassified",
         }
     }
 }
@@ -89,6 +94,7 @@ impl SealKind {
             Self::Receipt => "the receipt",
             Self::Pause => "the pause of cloud calls",
             Self::Policy => "the confirmed policy",
+            Self::Declassified => "the declassified finding",
         }
     }
 }

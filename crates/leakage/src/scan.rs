@@ -21,8 +21,11 @@ use crate::{
 
 /// How many decodings deep a text is followed.
 const DEPTH: usize = 4;
-/// How many findings of one rule and level one scan lists; more say nothing new.
+/// How many findings of one rule and level one scan lists. That there are more is one finding more, without a place: what
+/// is listed can be let pass one by one, and what is not cannot.
 const PER_RULE: usize = 16;
+/// Views of several texts, or of a part that another one may go on.
+const SEVERAL: &[&str] = &["document", "partial", "stitched"];
 /// How many unfinished tokens one scan tries to put together.
 const HEADS: usize = 256;
 
@@ -352,9 +355,26 @@ impl<'a> Scan<'a> {
         chain: &[&'static str],
     ) {
         let like = |f: &&LeakageFinding| f.rule == rule && f.level == level;
-        if self.findings.iter().filter(like).count() >= PER_RULE {
+        let listed = self.findings.iter().filter(like).count();
+        if listed > PER_RULE {
             return;
         }
+        let more = listed == PER_RULE;
+        // A text that is listed is let pass as a whole or not at all; of what is asked about, each value counts.
+        let is_told = level == FindingLevel::Block
+            && pointer.is_some()
+            && !chain.iter().any(|view| SEVERAL.contains(view))
+            && self.findings.iter().filter(like).any(|it| {
+                it.pointer.as_deref() == pointer
+                    && !it.views.iter().any(|view| SEVERAL.contains(&&**view))
+            });
+        if more && (is_told || level == FindingLevel::Warn) {
+            return;
+        }
+        let (pointer, span, chain) = match more {
+            true => (None, None, &["more"][..]),
+            false => (pointer, span, chain),
+        };
         self.findings.push(LeakageFinding {
             rule,
             class,
@@ -364,6 +384,7 @@ impl<'a> Scan<'a> {
             start: span.map(|s| s.0),
             end: span.map(|s| s.1),
             views: chain.iter().map(|name| (*name).to_owned()).collect(),
+            declassified: None,
         });
     }
 }

@@ -166,5 +166,6 @@ fn finding(
         start: None,
         end: None,
         views: Vec::new(),
+        declassified: None,
     })
 }

@@ -1,6 +1,6 @@
 //! The real gate on ports in memory, receipts signed by a key in memory, and clearances from that gate.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use handshake_core::{
     attest::RECEIPT_DOMAIN,
@@ -61,6 +61,7 @@ impl LeakageValidator for Needle {
                 start: None,
                 end: None,
                 views: Vec::new(),
+                declassified: None,
             });
         }
         Ok(findings)
@@ -189,6 +190,7 @@ impl World {
             max_new_bytes_total: LeaseTerms::MAX_NEW_BYTES_TOTAL,
             max_uses: LeaseTerms::MAX_USES,
             idle_seconds: LeaseTerms::MAX_IDLE_SECONDS,
+            waived: BTreeSet::new(),
         });
         receipt
     }

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod consent;
+mod findings;
 mod ledger;
 mod policy;
 mod providers;
@@ -35,8 +36,9 @@ use handshake_core::{
         UseId,
     },
     ports::{
-        Backlog, Clock, Entropy, FlightRecorder, PeerResolver, RecordError, ResolveError,
-        SecretError, SecretStore, SecretUse, SessionLease, StoreError, StoredSession,
+        Backlog, BlockedFinding, Clock, Entropy, FlightRecorder, PeerResolver, RecordError,
+        ResolveError, SecretError, SecretStore, SecretUse, SessionLease, StoreError,
+        StoredDeclassified, StoredSession,
     },
     profile::WorkProfile,
     provider::ProviderRecord,
@@ -59,6 +61,8 @@ pub(crate) struct State {
     pub(crate) leases: BTreeMap<SessionId, SessionLease>,
     pub(crate) receipts: BTreeMap<ReceiptId, StoredReceipt>,
     pub(crate) contacts: BTreeSet<(ProviderId, u64)>,
+    pub(crate) declassified: BTreeMap<String, StoredDeclassified>,
+    pub(crate) blocked: Vec<BlockedFinding>,
     pub(crate) requests: BTreeMap<RequestId, queue::Request>,
     pub(crate) refusals: BTreeMap<(Principal, ProviderId), (u32, UtcTime)>,
     pub(crate) events: Vec<Event>,

@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Assurance, Block, ConsentReceipt, Destination, LeaseTerms, Outline, ReceiptScope, SignedReceipt,
+    Asked, Assurance, Block, ConsentReceipt, Destination, LeaseTerms, Outline, ReceiptScope,
+    SignedReceipt,
 };
 use crate::{
     attest::PublicKey,
     digest::{Digest, KeyedHash},
-    finding::FindingLevel,
     ids::{Principal, ReceiptId, SessionId, UseId},
     ports::SpendReach,
     time::UtcTime,
@@ -98,8 +98,8 @@ pub struct Wanted<'a> {
     pub body_bytes: u64,
     /// The body's outline.
     pub outline: Option<&'a Outline>,
-    /// The worst finding.
-    pub worst_finding: Option<FindingLevel>,
+    /// What was found in it.
+    pub asked: &'a Asked,
     /// Whether a part cannot be inspected.
     pub uninspectable: bool,
     /// Whether it reaches beyond the destination.
@@ -207,7 +207,7 @@ pub fn judge(
             },
         );
     }
-    if wanted.worst_finding == Some(FindingLevel::Block) {
+    if wanted.asked.blocks {
         return Err(ReceiptProblem::Mismatch);
     }
     let continues = continues(evidence, wanted, ext.max_attempts)?;
@@ -343,7 +343,7 @@ fn lease(
     {
         ask.insert(AskReason::AfterPause);
     }
-    if wanted.worst_finding == Some(FindingLevel::Ask) {
+    if !wanted.asked.is_waived_by(&terms.waived) {
         ask.insert(AskReason::Finding);
     }
     if wanted.uninspectable {

@@ -11,7 +11,7 @@ use crate::{
     finding::{FindingClass, FindingLevel},
     ids::{
         ArtifactRef, ExternalId, ModelId, ModelRef, PlanId, Principal, ProviderId, ReceiptId,
-        RequestId, SessionId,
+        RequestId, RuleId, SessionId,
     },
     tier::{ModelTier, Reach},
     time::UtcTime,
@@ -106,6 +106,20 @@ pub struct FindingCount {
     pub count: u32,
 }
 
+/// Findings that blocked until a person declassified them for where the call goes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeclassifiedCount {
+    /// The rule.
+    pub rule: RuleId,
+    /// The class.
+    pub class: FindingClass,
+    /// When a person did.
+    pub at: UtcTime,
+    /// How many.
+    pub count: u32,
+}
+
 /// `hsk.projection_plan@0.4`: what will leave, for a person to read.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -165,6 +179,9 @@ pub struct PlanExt {
     pub client_metadata: Vec<String>,
     /// Findings by class.
     pub findings: Vec<FindingCount>,
+    /// Those of them that blocked until a person declassified them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declassified: Vec<DeclassifiedCount>,
     /// Parts that could not be inspected.
     pub uninspectable: u32,
     /// Pointers of fields that reach beyond the destination.

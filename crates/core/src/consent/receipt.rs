@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContentKind, Destination};
+use super::{ContentKind, Destination, Waiver};
 use crate::{
     attest::{BadSignature, PublicKey, RECEIPT_DOMAIN},
     digest::{Digest, KeyedHash, NotCanonical, canonical_json},
@@ -85,6 +85,10 @@ pub struct LeaseTerms {
     pub max_uses: u32,
     /// The lease ends after so long without use, in seconds.
     pub idle_seconds: u64,
+    /// Values that rules ask about and the person let pass again. Absent where there are none, so that what was signed
+    /// before there were any keeps its bytes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub waived: BTreeSet<Waiver>,
 }
 
 impl LeaseTerms {

@@ -162,6 +162,8 @@ words! {
         Contact,
         /// Cloud calls go on after a pause.
         Resume,
+        /// A finding was declassified.
+        Declassified,
         /// A client was given a token.
         Client,
     }
@@ -299,6 +301,12 @@ pub enum Body {
         /// The receipt that it spends. Written by the ledger that takes it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         consent_receipt_id: Option<ReceiptId>,
+        /// Findings in it that a person declassified; none where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        declassified: Option<u32>,
+        /// Values in it that its lease waives; none where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waived: Option<u32>,
     },
     /// FR-EVT-PROVIDER-007.
     CallRetry {

@@ -2,8 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use super::{Authorization, Cleared, ControlRequest, Gate, Inspected, Located, clearance::Grant};
+use super::{
+    Authorization, Cleared, ControlRequest, Gate, Inspected, Located, clearance::Grant,
+    declassified::counted,
+};
 use crate::{
+    consent::ReceiptScope,
     envelope::{Prepared, attempt_hash, body_commitment},
     event::{Actor, Body, EventScope},
     ids::UseId,
@@ -40,7 +44,7 @@ impl Gate {
         };
         let effective = judged.effective();
         if effective == ModelTier::Local {
-            let body = self.attempt(&request.prepared, id, effective);
+            let body = self.attempt(&request.prepared, id, effective, (None, None));
             self.queue(&request.context.scope, body);
         }
         let grant = self.grant(request.record, peers, effective, id, intent, epochs);
@@ -51,7 +55,14 @@ impl Gate {
         }))
     }
 
-    fn attempt(&self, prepared: &Prepared, id: AttemptId, tier: ModelTier) -> Body {
+    /// `let_pass`: how many findings were declassified, and how many values waived.
+    fn attempt(
+        &self,
+        prepared: &Prepared,
+        id: AttemptId,
+        tier: ModelTier,
+        let_pass: (Option<u32>, Option<u32>),
+    ) -> Body {
         Body::CallAttempt {
             use_id: id.use_id,
             attempt: id.attempt,
@@ -60,6 +71,8 @@ impl Gate {
             envelope_hash: prepared.attempt_hash(&self.ports.commitments),
             control: None,
             consent_receipt_id: None,
+            declassified: let_pass.0,
+            waived: let_pass.1,
         }
     }
 
@@ -82,6 +95,8 @@ impl Gate {
             ),
             control: Some(request.call.kind()),
             consent_receipt_id: None,
+            declassified: None,
+            waived: None,
         }
     }
 
@@ -106,7 +121,13 @@ impl Gate {
             use_id: request.use_id,
             attempt: request.attempt,
         };
-        let body = self.attempt(&request.prepared, id, judged.effective());
+        let waived = match coverage.scope {
+            ReceiptScope::SessionScoped => inspected.asked().values.len(),
+            _ => 0,
+        };
+        let waived = (waived > 0).then(|| u32::try_from(waived).unwrap_or(u32::MAX));
+        let let_pass = (counted(inspected.findings()), waived);
+        let body = self.attempt(&request.prepared, id, judged.effective(), let_pass);
         let spend = Spend {
             receipt_id: coverage.receipt_id,
             reach: coverage.reach,

@@ -110,7 +110,18 @@ impl Gate {
             _ => None,
         };
         let scope = &request.context.scope;
-        Authorization::Denied(self.deny(scope, judged, refusal, findings, None).await)
+        let by_findings = refusal.step == StepName::Findings;
+        let seen = inspected.seen.as_ref().filter(|_| by_findings);
+        if seen.is_some_and(|seen| seen.lowered.broken) {
+            // The call is denied whether that can be recorded or not.
+            let _recorded = self.report_broken_seal(SealKind::Declassified, scope).await;
+        }
+        let denied = self.deny(scope, judged, refusal, findings, None).await;
+        // One of a flood is one of those that are kept already.
+        if by_findings && refusal.code == ErrorCode::LeakageBlocked && !denied.counted {
+            self.keep_blocked(inspected).await;
+        }
+        Authorization::Denied(denied)
     }
 
     pub(super) async fn deny(

@@ -50,9 +50,11 @@ impl Gate {
             peers,
             epochs,
         } = self.find_peers(&subject, &request.context.scope).await?;
-        let mut labels = Vec::new();
+        let (mut labels, mut declassified) = (Vec::new(), Vec::new());
         if judged.effective() == ModelTier::Cloud {
             labels = self.labels_of(&request.context.artifacts).await;
+            // After the epochs: what changes later makes them stale.
+            declassified = self.declassified_for(&request.record).await;
         }
         Ok(Located {
             request,
@@ -60,6 +62,7 @@ impl Gate {
             peers,
             epochs,
             labels,
+            declassified,
         })
     }
 
@@ -100,11 +103,13 @@ impl Gate {
             .epochs
             .as_ref()
             .is_some_and(|epochs| epochs.enrolled > newest);
-        let findings = match &scan.findings {
+        let lowered = self.lowered(scan.findings(), request, &located.declassified);
+        let findings = match (&scan.findings, &lowered.findings) {
             _ if self.ports.validators.is_empty() => FindingsFact::NoValidator,
             _ if behind => FindingsFact::NoVerdict(ValidatorError::Failed),
-            Ok(findings) => FindingsFact::Worst(findings.worst()),
-            Err(error) => FindingsFact::NoVerdict(*error),
+            (Ok(_), Some(findings)) => FindingsFact::Worst(findings.worst()),
+            (Ok(_), None) => FindingsFact::NoVerdict(ValidatorError::Failed),
+            (Err(error), _) => FindingsFact::NoVerdict(*error),
         };
         located.judged.learn(|facts| {
             facts.labels = Some(labels);
@@ -112,7 +117,11 @@ impl Gate {
         });
         Inspected {
             located,
-            seen: Some(Seen { scan, outline }),
+            seen: Some(Seen {
+                scan,
+                lowered,
+                outline,
+            }),
         }
     }
 

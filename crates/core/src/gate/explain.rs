@@ -65,6 +65,7 @@ impl Gate {
         let salt = request.salt(&self.ports.commitments);
         let envelope_sha256 = request.prepared.envelope_sha256(&salt);
         let labels = self.labels_of(&request.context.artifacts).await;
+        let declassified = self.declassified_for(&request.record).await;
         let mut inspected = self.inspect(
             super::Located {
                 request,
@@ -72,6 +73,7 @@ impl Gate {
                 peers: [].into(),
                 epochs,
                 labels,
+                declassified,
             },
             None,
         );

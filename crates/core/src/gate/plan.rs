@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{EgressRequest, Gate, facts::ReceiptFact, spend::Fresh, steps::Inspected};
 use crate::{
     consent::{
-        CloudEscalationRequest, Destination, EGRESS_EXT, FindingCount, Outline, PlanExt,
-        ProjectionPlan,
+        CloudEscalationRequest, DeclassifiedCount, Destination, EGRESS_EXT, FindingCount, Outline,
+        PlanExt, ProjectionPlan,
     },
     envelope::HeaderValue,
     finding::{FindingClass, Findings},
@@ -70,6 +70,7 @@ impl Gate {
                 provenance: outline.map(|o| o.provenance.clone()).unwrap_or_default(),
                 client_metadata: client_metadata(request),
                 findings: counts(findings),
+                declassified: declassified(findings),
                 uninspectable: count_of(findings, FindingClass::Uninspectable),
                 second_hand: second_hand(findings),
                 kinds: outline
@@ -124,6 +125,23 @@ fn counts(findings: Option<&Findings>) -> Vec<FindingCount> {
             count,
         })
         .collect()
+}
+
+fn declassified(findings: Option<&Findings>) -> Vec<DeclassifiedCount> {
+    let mut counts = BTreeMap::new();
+    for finding in findings.iter().flat_map(|f| &f.items) {
+        if let Some(at) = finding.declassified {
+            let which = (finding.rule.clone(), finding.class, at);
+            *counts.entry(which).or_insert(0u32) += 1;
+        }
+    }
+    let count = |((rule, class, at), count)| DeclassifiedCount {
+        rule,
+        class,
+        at,
+        count,
+    };
+    counts.into_iter().map(count).collect()
 }
 
 fn count_of(findings: Option<&Findings>, class: FindingClass) -> u32 {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     consent::{AskReason, Coverage, Outline, ReceiptProblem, ReceiptScope, Wanted, judge},
     digest::KeyedHash,
-    finding::{FindingClass, Findings},
+    finding::FindingClass,
     ports::ReceiptQuery,
     tier::ModelTier,
 };
@@ -124,7 +124,7 @@ impl Gate {
                 fresh: Fresh::default(),
             };
         };
-        let findings = inspected.findings();
+        let (findings, asked) = (inspected.findings(), inspected.asked());
         let has = |class| findings.is_some_and(|f| f.items.iter().any(|item| item.class == class));
         let wanted = Wanted {
             principal: &request.context.principal,
@@ -133,7 +133,7 @@ impl Gate {
             envelope_sha256: query.envelope_sha256,
             body_bytes: envelope.body.len() as u64,
             outline,
-            worst_finding: findings.and_then(Findings::worst),
+            asked: &asked,
             uninspectable: has(FindingClass::Uninspectable),
             second_hand: has(FindingClass::SecondHandEgress),
             use_id: request.use_id,

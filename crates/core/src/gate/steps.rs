@@ -2,14 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::{EgressRequest, judged::Judged};
+use super::{EgressRequest, declassified::Lowered, judged::Judged};
 use crate::{
-    consent::Outline,
+    consent::{Asked, Outline},
     digest::Digest,
     finding::{Findings, ValidatorError},
     ids::ArtifactRef,
     label::Label,
-    ports::Epochs,
+    ports::{Epochs, StoredDeclassified},
     tier::ModelTier,
 };
 
@@ -21,6 +21,8 @@ pub struct Located {
     pub(super) peers: Arc<[SocketAddr]>,
     pub(super) epochs: Option<Epochs>,
     pub(super) labels: Vec<(ArtifactRef, Option<Label>)>,
+    /// What rows say that a person declassified for this provider.
+    pub(super) declassified: Vec<StoredDeclassified>,
 }
 
 impl Located {
@@ -37,7 +39,8 @@ impl Located {
     }
 }
 
-/// What the validators found, kept for the next attempt of the same call.
+/// What the validators found, kept for the next attempt of the same call. What a person declassified is looked up with
+/// each attempt.
 #[derive(Clone, Debug)]
 pub struct Scan {
     pub(super) envelope: Digest,
@@ -46,7 +49,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// The findings, if there is a verdict.
+    /// The findings, if there is a verdict, as the validators gave them.
     #[must_use]
     pub fn findings(&self) -> Option<&Findings> {
         self.findings.as_ref().ok()
@@ -62,6 +65,7 @@ impl Scan {
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) scan: Scan,
+    pub(super) lowered: Lowered,
     pub(super) outline: Option<Arc<Outline>>,
 }
 
@@ -87,7 +91,13 @@ impl Inspected {
     }
 
     pub(super) fn findings(&self) -> Option<&Findings> {
-        self.scan().and_then(Scan::findings)
+        self.seen.as_ref()?.lowered.findings.as_ref()
+    }
+
+    /// What receipts are held against. Nothing was looked at for Local, which needs none.
+    pub(super) fn asked(&self) -> Asked {
+        let asked = self.seen.as_ref().map(|seen| seen.lowered.asked.clone());
+        asked.unwrap_or_default()
     }
 
     pub(super) fn outline(&self) -> Option<&Outline> {

@@ -1,8 +1,8 @@
 //! One store behind every port that keeps state.
 
 use super::{
-    ApprovalQueue, ArtifactStore, ConsentStore, ContactGrants, EgressLedger, FlightRecorder,
-    ProfileStore, ProviderStore, RegistryFeed, SealStore, SessionStore,
+    ApprovalQueue, ArtifactStore, ConsentStore, ContactGrants, EgressLedger, FindingStore,
+    FlightRecorder, ProfileStore, ProviderStore, RegistryFeed, SealStore, SessionStore,
 };
 
 /// A store that keeps everything of one installation: what wiring takes instead of ten handles.
@@ -23,6 +23,7 @@ pub trait Home:
     + FlightRecorder
     + ConsentStore
     + ContactGrants
+    + FindingStore
     + SealStore
 {
 }
@@ -38,6 +39,7 @@ impl<T> Home for T where
         + FlightRecorder
         + ConsentStore
         + ContactGrants
+        + FindingStore
         + SealStore
 {
 }

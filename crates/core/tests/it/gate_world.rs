@@ -184,6 +184,7 @@ impl LeakageValidator for Says {
                 start: None,
                 end: None,
                 views: Vec::new(),
+                declassified: None,
             });
         }
         Ok(findings)

@@ -56,6 +56,7 @@ fn plan(bytes: usize) -> ProjectionPlan {
             provenance: BTreeMap::new(),
             client_metadata: Vec::new(),
             findings: Vec::new(),
+            declassified: Vec::new(),
             uninspectable: 0,
             second_hand: Vec::new(),
             kinds: BTreeSet::new(),
@@ -406,6 +407,7 @@ fn s13_what_cannot_be_read_is_shown_as_it_is() {
         start: Some(12),
         end: Some(17),
         views: Vec::new(),
+        declassified: None,
     };
     let shown = Shown::of(&Look {
         plan: &plan(19),

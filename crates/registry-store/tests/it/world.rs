@@ -97,6 +97,8 @@ pub(crate) fn event(n: u32) -> Event {
         envelope_hash: CommitmentKey::new([5; 32]).expect("key").commit("t", &[]),
         control: None,
         consent_receipt_id: None,
+        declassified: None,
+        waived: None,
     };
     let scope = EventScope {
         session_id: Some(session()),
@@ -179,6 +181,7 @@ pub(crate) fn submission(fakes: &Fakes, who: &str, n: u32) -> Submission {
                 provenance: std::collections::BTreeMap::new(),
                 client_metadata: Vec::new(),
                 findings: Vec::new(),
+                declassified: Vec::new(),
                 uninspectable: 0,
                 second_hand: Vec::new(),
                 kinds: BTreeSet::new(),
@@ -250,6 +253,7 @@ pub(crate) fn lease(fakes: &Fakes, submission: &Submission) -> ConsentReceipt {
         max_new_bytes_total: LeaseTerms::MAX_NEW_BYTES_TOTAL,
         max_uses: LeaseTerms::MAX_USES,
         idle_seconds: LeaseTerms::MAX_IDLE_SECONDS,
+        waived: Default::default(),
     });
     receipt
 }

@@ -73,6 +73,7 @@ async fn approved(home: &dyn Home, lease: bool) -> (Submission, ConsentReceipt) 
             max_new_bytes_total: 10_000,
             max_uses: 10,
             idle_seconds: 600,
+            waived: Default::default(),
         });
     }
     let decision = SignedDecision::Receipt(signed(home, &receipt));
@@ -96,6 +97,8 @@ fn attempt(home: &dyn Home, id: UseId, attempt: u32, control: Option<ControlKind
         envelope_hash: key().commit("suite", &[b"envelope"]),
         control,
         consent_receipt_id: None,
+        declassified: None,
+        waived: None,
     };
     let mut entropy = *id.uuid().as_bytes();
     entropy[0] ^= u8::try_from(attempt).expect("small");

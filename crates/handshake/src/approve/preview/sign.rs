@@ -135,6 +135,7 @@ impl Preview {
             max_new_bytes_total: total,
             max_uses: limits.max_uses.min(LeaseTerms::MAX_USES),
             idle_seconds: limits.idle.as_secs().min(LeaseTerms::MAX_IDLE_SECONDS),
+            waived: waived,
         })
     }
 }
