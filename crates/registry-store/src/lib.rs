@@ -14,6 +14,7 @@ mod error;
 #[cfg(test)]
 mod fakes;
 mod feed;
+mod findings;
 mod halt;
 mod instance;
 mod ledger;

@@ -14,7 +14,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::{
     codec, consent, epochs,
     error::Fail,
-    log, queue,
+    findings, log, queue,
     seals::{self, Entries},
     store::Store,
     writer::Tx,
@@ -186,6 +186,7 @@ fn put(tx: &Tx<'_>, record: &ProviderRecord, expected: Option<u64>, seal: Option
 /// put back says anything else.
 fn is_another(tx: &Tx<'_>, provider: &ProviderId) -> Done {
     consent::revoke_for(tx, provider)?;
+    findings::end_for(tx, provider)?;
     queue::end_for(tx, provider)
 }
 
@@ -203,7 +204,7 @@ fn remove(tx: &Tx<'_>, provider: &ProviderId) -> Done {
     epochs::enabled_changed(tx.conn, provider)
 }
 
-/// What is in force for a provider: for its record, its contact, its models.
+/// What is in force for a provider: for its record, its contact, its models, what was declassified for it.
 fn sealed_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<Vec<String>, Fail<StoreError>> {
     let mut select = tx.conn.prepare_cached(
         "SELECT model_id FROM snapshots WHERE provider_id = ?1 AND enabled_seal IS NOT NULL",
@@ -213,6 +214,7 @@ fn sealed_for(tx: &Tx<'_>, provider: &ProviderId) -> Result<Vec<String>, Fail<St
         subject(SealKind::Provider, provider),
         subject(SealKind::Contact, provider),
     ];
+    subjects.extend(findings::subjects(tx.conn, provider)?);
     for model in models {
         subjects.push(subject(SealKind::Model, format!("{provider}/{}", model?)));
     }

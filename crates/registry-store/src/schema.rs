@@ -16,6 +16,7 @@ pub(crate) const STEPS: &[M<'static>] = &[
     M::up(SEALS),
     M::up(STATE),
     M::up(SHOWN),
+    M::up(DECLASSIFIED),
 ];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
@@ -221,5 +222,17 @@ const SHOWN: &str = "
 CREATE TABLE shown (
   principal TEXT NOT NULL, provider_id TEXT NOT NULL REFERENCES providers ON DELETE CASCADE,
   shown_at INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (principal, provider_id)
+) STRICT, WITHOUT ROWID;
+";
+
+/// What a person declassified: beside each row its seal, which is what counts. What blocked a call, sealed, for a person to
+/// name.
+const DECLASSIFIED: &str = "
+CREATE TABLE declassified (
+  provider_id TEXT NOT NULL REFERENCES providers ON DELETE CASCADE, rule TEXT NOT NULL, leaf BLOB NOT NULL,
+  revision INTEGER NOT NULL, class TEXT NOT NULL, seal BLOB, PRIMARY KEY (provider_id, rule, leaf)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE blocked (
+  handle TEXT PRIMARY KEY, principal TEXT NOT NULL, at INTEGER NOT NULL, sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";

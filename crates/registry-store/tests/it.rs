@@ -15,6 +15,8 @@ mod content;
 mod crash;
 #[path = "it/cut.rs"]
 mod cut;
+#[path = "it/declassified.rs"]
+mod declassified;
 #[path = "it/ends.rs"]
 mod ends;
 #[path = "it/events.rs"]

@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod artifact;
 pub mod consent;
 pub mod feed;
+pub mod finding;
 mod home;
 pub mod ledger;
 pub mod profile;

@@ -197,6 +197,8 @@ fn call(n: u32) -> Vec<Event> {
             envelope_hash: hash("envelope"),
             control: None,
             consent_receipt_id: None,
+            declassified: None,
+            waived: None,
         },
         Body::LlmInference {
             token_usage: usage,

@@ -7,7 +7,8 @@ use handshake_core::{
     consent::{ConsentReceipt, SignedReceipt},
     event::Event,
     ports::{
-        ApprovalQueue, Clock, ConsentStore, ContactGrants, EgressLedger, ProviderStore, Signer,
+        ApprovalQueue, Clock, ConsentStore, ContactGrants, EgressLedger, FindingStore,
+        ProviderStore, Signer,
     },
     secret::Secret,
 };
@@ -25,6 +26,8 @@ pub trait Home: Send + Sync {
     fn consent(&self) -> &dyn ConsentStore;
     /// Contact grants.
     fn contacts(&self) -> &dyn ContactGrants;
+    /// What was blocked, and what was declassified.
+    fn findings(&self) -> &dyn FindingStore;
     /// The ledger.
     fn ledger(&self) -> &dyn EgressLedger;
     /// Providers.
@@ -69,6 +72,9 @@ impl Home for World {
         &self.memory
     }
     fn contacts(&self) -> &dyn ContactGrants {
+        &self.memory
+    }
+    fn findings(&self) -> &dyn FindingStore {
         &self.memory
     }
     fn ledger(&self) -> &dyn EgressLedger {

@@ -28,6 +28,8 @@ passes! { Memory::new(1);
 passes! { World::new(1);
     consent: find_leaves_nothing_out, s03_sessions_are_of_one_principal,
         a3_contact_is_granted_to_a_revision;
+    finding: a9_declassified_is_for_a_revision_and_is_taken_back,
+        s50_what_blocked_is_kept_bounded_and_for_a_day;
     ledger: a8_spend_and_event_are_one, a8_one_call_is_spent_once, a8_a_race_has_one_winner,
         a8_a_race_goes_as_far_as_the_lease_and_no_further,
         a14_attempts_follow_each_other, a14_a_closed_use_stays_closed, a_lease_holds_several_uses,
