@@ -113,8 +113,21 @@ macro_rules! as_the_facade_says {
     )*};
 }
 
+impl From<CallError> for AppError {
+    /// At a terminal a person can be told where to look. A client of the gateway is not.
+    fn from(error: CallError) -> Self {
+        let found = error.code == ErrorCode::LeakageBlocked && error.subject == Some("findings");
+        let made = Self::from(handshake_llm::Error::from(error));
+        match found {
+            true => made.next(
+                "remove it, or use a local model; run `handshake leak blocked` to see what it was",
+            ),
+            false => made,
+        }
+    }
+}
+
 as_the_facade_says!(
-    CallError,
     StoreError,
     RecordError,
     QueueError,

@@ -97,7 +97,13 @@ fn head(part: &Part) -> String {
     }
     for found in &part.findings {
         let class = words::spaced(found.class.as_str());
-        line.push_str(&format!(", found: {class} ({})", found.level.as_str()));
+        match found.declassified {
+            None => line.push_str(&format!(", found: {class} ({})", found.level.as_str())),
+            Some(when) => line.push_str(&format!(
+                ", found: {class} (declassified by you on {})",
+                words::at(when)
+            )),
+        }
         if !found.views.is_empty() {
             line.push_str(&format!(" in {}", found.views.join(", ")));
         }

@@ -10,6 +10,7 @@ mod it {
     mod attack;
     mod check_url;
     mod cut;
+    mod declassify;
     mod doctor;
     mod factor;
     mod flood;
@@ -29,5 +30,6 @@ mod it {
     mod token;
     mod trust;
     mod unread;
+    mod waive;
     mod watching;
 }

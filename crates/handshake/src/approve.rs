@@ -14,7 +14,10 @@ use handshake_core::{
     ports::{ApprovalQueue, PendingContent, PendingRecord, QueueError, SignedDecision},
 };
 
-pub use self::{left::LeaseLeft, preview::Preview};
+pub use self::{
+    left::LeaseLeft,
+    preview::{Preview, Waivable},
+};
 use crate::{
     error::{Error, Result},
     wire::Parts,

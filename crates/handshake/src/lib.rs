@@ -11,6 +11,7 @@ mod connections;
 mod error;
 mod facade;
 mod factor;
+mod findings;
 mod halt;
 mod harden;
 mod home;
@@ -34,7 +35,7 @@ pub use handshake_core::{
 pub use handshake_runtime::CallHandle;
 
 pub use self::{
-    approve::{Approver, LeaseLeft, LeaseLimits, Preview},
+    approve::{Approver, LeaseLeft, LeaseLimits, Preview, Waivable},
     builder::Builder,
     error::Error,
     facade::Handshake,

@@ -20,6 +20,7 @@ pub use crate::{
     adapters::adapters,
     anchor::Behind,
     clock::{OsEntropy, SystemClock},
+    findings::DeclassifiedFinding,
     harden::{HOSTILE_VARIABLES, Hardening, harden, hardening},
     home::{Handover, Holder, Home, Making, OpensWith, Place, default_path},
     seals::Unsealed,

@@ -63,7 +63,11 @@ impl Parts {
     }
 
     /// The seal of what a person allows; `None` for what needs none of them.
-    fn sealed(&self, thing: &dyn Sealable, approval: Option<&Approval>) -> Result<Option<Seal>> {
+    pub(crate) fn sealed(
+        &self,
+        thing: &dyn Sealable,
+        approval: Option<&Approval>,
+    ) -> Result<Option<Seal>> {
         if thing.needs(self.seals.has_factor()) == Needs::Mac {
             return Ok(None);
         }
@@ -209,6 +213,13 @@ impl Parts {
         for (model, known) in &view.snapshots {
             found.extend(self.unsealed_model(&view, model, known));
         }
+        for said in self.declassified().await? {
+            // What ended with its provider's revision is no broken one.
+            if let Some(why) = said.why.filter(|why| *why != BadSeal::Outdated) {
+                let record = Record::Declassified(said.rule, said.provider_id);
+                found.push(unsealed(SealKind::Declassified, said.id, why, record));
+            }
+        }
         for (kind, id) in &view.seals.broken {
             let (record, why) = match kind {
                 SealKind::Profile => (
@@ -302,7 +313,10 @@ impl Parts {
                 Record::Profile(Some(profile)) => {
                     self.activate_profile(profile, approval).await?;
                 }
-                Record::Profile(None) | Record::Token | Record::Pause => {}
+                Record::Profile(None)
+                | Record::Token
+                | Record::Pause
+                | Record::Declassified(..) => {}
             }
         }
         Ok(())

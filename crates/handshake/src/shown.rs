@@ -14,7 +14,9 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 use handshake_core::{
-    consent::{AskReason, Assurance, Destination, FindingCount, Outline, ProjectionPlan},
+    consent::{
+        AskReason, Assurance, DeclassifiedCount, Destination, FindingCount, Outline, ProjectionPlan,
+    },
     digest::{CommitmentKey, KeyedHash},
     finding::{FindingClass, FindingLevel, LeakageFinding},
     ids::{Principal, RuleId, SessionId},
@@ -25,6 +27,7 @@ use serde::Serialize;
 
 pub(crate) use self::memory::Memory;
 use self::{disclosed::disclosed, parts::Body, text::Marks};
+use crate::approve::Waivable;
 
 /// What is shown. New parts come first, then what changed, then what was sent before.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -64,6 +67,10 @@ pub struct Summary {
     pub headers: Vec<String>,
     /// Findings by class.
     pub findings: Vec<FindingCount>,
+    /// Those of them that blocked until a person declassified them.
+    pub declassified: Vec<DeclassifiedCount>,
+    /// The values that a lease can let pass again; empty where nothing is asked about, and where it can let none pass.
+    pub waivable: Vec<Waivable>,
     /// Parts that could not be inspected.
     pub uninspectable: u32,
     /// Pointers of fields that reach beyond the destination.
@@ -156,6 +163,9 @@ pub struct Found {
     pub level: FindingLevel,
     /// How the text was decoded to see it.
     pub views: Vec<String>,
+    /// When a person declassified it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declassified: Option<UtcTime>,
 }
 
 /// A piece of a part. Where something was found, four characters of it at most are repeated, and the rule stands beside
@@ -234,6 +244,7 @@ pub(crate) struct Look<'a> {
     pub(crate) findings: &'a [LeakageFinding],
     pub(crate) assurance: Assurance,
     pub(crate) no_lease: Option<&'static str>,
+    pub(crate) waivable: Vec<Waivable>,
 }
 
 impl Shown {
@@ -273,6 +284,8 @@ impl Shown {
             leaves_with: disclosed(whole, &look.content.manifest),
             headers: ext.client_metadata.clone(),
             findings: ext.findings.clone(),
+            declassified: ext.declassified.clone(),
+            waivable: look.waivable.clone(),
             uninspectable: ext.uninspectable,
             second_hand: ext.second_hand.clone(),
             assurance: look.assurance,

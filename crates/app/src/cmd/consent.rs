@@ -13,7 +13,7 @@ use handshake_core::{
 use handshake_llm::Preview;
 use serde_json::json;
 
-pub(crate) use self::approve::{Decision, decide};
+pub(crate) use self::approve::{Decision, can_waive, decide};
 use crate::{
     context::Context,
     error::{AppError, Exit, Result},
@@ -26,7 +26,7 @@ use crate::{
 /// Approve, deny and review cloud calls.
 #[derive(Debug, clap::Subcommand)]
 #[command(
-    after_help = "Examples:\n  handshake consent list\n  handshake consent approve 3f0c…\n  handshake consent approve --lease 3f0c…"
+    after_help = "Examples:\n  handshake consent list\n  handshake consent approve 3f0c…\n  handshake consent approve --lease 3f0c…\n  handshake consent approve --lease --waive 3f0c…"
 )]
 pub(crate) enum Command {
     /// List pending approvals and valid receipts.
@@ -78,6 +78,9 @@ pub(crate) struct ApproveArgs {
     /// Also approve similar calls: up to 200 calls, 64 KiB new per call, 2 MiB in total, 30 minutes idle, 8 hours.
     #[arg(long)]
     lease: bool,
+    /// Under the lease, let exactly the values pass again that were found in this call and need your attention.
+    #[arg(long, requires = "lease")]
+    waive: bool,
 }
 
 /// Opens one waiting call by its id.
@@ -171,7 +174,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
                 Some(word) => pending_id(&app, word).await?,
                 None => only_pending(&app, out.json || !factor::at_terminal()).await?,
             };
-            let exit = approve::run(&app, out, id, args.lease).await?;
+            let exit = approve::run(&app, out, id, (args.lease, args.waive)).await?;
             let more = app.store.pending().await?;
             let more = more.iter().filter(|it| it.request.request_id != id).count();
             if args.id.is_none() && more > 0 {

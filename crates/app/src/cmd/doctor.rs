@@ -228,6 +228,7 @@ async fn open(findings: &mut Findings, app: &App) {
         );
     }
     secrets(findings, app);
+    state::leaks(findings, app).await;
     state::seals(findings, app).await;
     state::receipts(findings, app).await;
     let records = match ProviderStore::list(&app.store).await {

@@ -99,6 +99,20 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             StepResult::Unknown => out.line(format!("  ?? {name}")),
         }
     }
+    for found in explained.gate.findings.iter().flat_map(|it| &it.items) {
+        let class = found.class.as_str().replace('_', " ");
+        out.line(match found.declassified {
+            Some(at) => format!(
+                "  found: {} ({class}), declassified by you at {at}",
+                found.rule
+            ),
+            None => format!(
+                "  found: {} ({class}), {}",
+                found.rule,
+                found.level.as_str()
+            ),
+        });
+    }
     let verdict = match explained.gate.expected.outcome {
         Outcome::Allow => "Result: the request would be sent.".to_owned(),
         Outcome::Hold(_) => "Result: the request would wait: cloud calls are paused.".to_owned(),

@@ -1,4 +1,6 @@
-//! `handshake leak`: scanning, and the rules.
+//! `handshake leak`: scanning, the rules, and what they blocked.
+
+mod blocked;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -14,7 +16,7 @@ use crate::{
     error::{AppError, Exit, Result},
 };
 
-/// Scan text for secrets and list the rules.
+/// Scan text for secrets, list the rules, and see what they blocked.
 #[derive(Debug, clap::Subcommand)]
 #[command(
     after_help = "Examples:\n  handshake leak scan prompt.txt\n  handshake leak scan --jsonl texts.jsonl\n  handshake leak explain github-token"
@@ -26,6 +28,15 @@ pub(crate) enum Command {
     Rules,
     /// Explain a rule.
     Explain(ExplainArgs),
+    /// List what blocked cloud calls in the last 24 hours.
+    #[command(
+        after_help = "Example:\n  handshake leak blocked\n\nThe texts themselves are not kept, and clients are not told what was found."
+    )]
+    Blocked,
+    /// Say of one blocked text that a rule is wrong about it, so that it may go to one provider.
+    Declassify(blocked::DeclassifyArgs),
+    /// List what was declassified, or take one back.
+    Declassified(blocked::DeclassifiedArgs),
 }
 
 /// What to scan.
@@ -57,8 +68,15 @@ struct Line {
 
 pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
     let out = cx.out;
+    match command {
+        Command::Blocked => return blocked::list(cx).await,
+        Command::Declassify(args) => return blocked::declassify(cx, &args).await,
+        Command::Declassified(args) => return blocked::declassified(cx, &args).await,
+        Command::Scan(_) | Command::Rules | Command::Explain(_) => {}
+    }
     let engine = in_force(cx);
     match command {
+        Command::Blocked | Command::Declassify(_) | Command::Declassified(_) => Ok(Exit::Done),
         Command::Scan(args) => {
             let bytes = read_all(args.file.as_deref())?;
             let text = String::from_utf8(bytes).map_err(|_| {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use handshake_core::{
     code::{ErrorCode, Phase},
-    event::RecordedEvent,
+    event::{Body, RecordedEvent},
     ports::{FlightRecorder, Signer, SinkFilter},
 };
 use handshake_leakage::SinkGuard;
@@ -116,10 +116,15 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
 
 async fn tail(cx: &Context, args: &TailArgs) -> Result<Exit> {
     let app = cx.app().await?;
-    let mut last = None;
+    let (mut last, mut blocked) = (None, false);
     for event in app.store.log_tail(args.count).await? {
         last = Some(event.seq);
+        blocked |= matches!(event.event.body, Body::LeakageBlocked { rule: Some(_), .. });
         show(cx.out, &app.guard, &event);
+    }
+    if blocked {
+        cx.out
+            .note("help: run `handshake leak blocked` to see what was found");
     }
     if !args.follow {
         return Ok(Exit::Done);

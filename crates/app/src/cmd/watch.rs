@@ -158,10 +158,14 @@ async fn draw(app: &App, out: Out, timeline: &Timeline, pending: &[PendingRecord
             span(record.deadline.since(now).as_secs())
         ));
     }
+    let mut lease = "l lease";
     if let Some(record) = pending.first() {
         match app.approver()?.open(record.request.request_id).await {
             Ok(waiting) => {
                 let shown = waiting.shown().await?;
+                if consent::can_waive(&shown) {
+                    lease = "w lease with what was found";
+                }
                 out.line("");
                 for line in preview::first(&shown.summary, preview::Extent::New) {
                     out.line(line);
@@ -184,9 +188,11 @@ async fn draw(app: &App, out: Out, timeline: &Timeline, pending: &[PendingRecord
         let time = when.to_string();
         out.line(format!("  {}  {what}", time.get(11..19).unwrap_or(&time)));
     }
-    out.text(match pending.is_empty() {
-        true => "\nq leave: ",
-        false => "\ny this call · l lease · n deny · s show everything · q leave: ",
+    out.text(&match pending.is_empty() {
+        true => "\nq leave: ".to_owned(),
+        false => {
+            format!("\ny this call · {lease} · n deny · s show everything · q leave: ")
+        }
     });
     Ok(())
 }
@@ -207,7 +213,9 @@ async fn key(app: &App, timeline: &mut Timeline, idle: bool) -> Result<Option<ch
         })?;
         match pressed {
             Some(Pressed::Leave | Pressed::Key('q')) => return Ok(Some('q')),
-            Some(Pressed::Key(key @ ('y' | 'l' | 'n' | 's'))) if !idle => return Ok(Some(key)),
+            Some(Pressed::Key(key @ ('y' | 'l' | 'w' | 'n' | 's'))) if !idle => {
+                return Ok(Some(key));
+            }
             _ => {}
         }
         if !timeline.look(&app.store).await?.is_empty() {

@@ -127,6 +127,13 @@ fn findings(summary: &Summary) -> String {
         let class = spaced(found.class.as_str());
         format!("{} {class} ({})", found.count, found.level.as_str())
     }));
+    let declassified: u32 = summary.declassified.iter().map(|it| it.count).sum();
+    let last = summary.declassified.iter().map(|it| it.at).max();
+    let all = match last {
+        // In front: it is what a person must not miss where a line is cut.
+        Some(last) => format!("{declassified} declassified by you on {}; {all}", at(last)),
+        None => all,
+    };
     match summary
         .findings
         .iter()

@@ -330,8 +330,8 @@ fn s13_each_kind_of_question_has_its_first_screen() {
     wait_for_pending(machine);
     shown("finding", &[]);
     let mut terminal = Terminal::run(machine, &["approve"]);
-    terminal.see("this call only: something in it needs your attention each time");
-    terminal.see("y this call · n deny · s show everything · q leave it: ");
+    terminal.see("this call only: something in it needs your attention each time; or a lease");
+    terminal.see("y this call · w lease with what was found · n deny · s show everything");
     terminal.press("l");
     std::thread::sleep(Duration::from_millis(300));
     terminal.press("q");
@@ -341,6 +341,7 @@ fn s13_each_kind_of_question_has_its_first_screen() {
     let (code, text) = with_factor(machine, &["approve", "--lease"]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("no lease can cover this call"), "{text}");
+    assert!(text.contains("add `--waive`"), "{text}");
     denied(machine);
     said.pop();
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     digest::{CommitmentKey, KeyedHash},
-    finding::{self, FindingLevel, Findings, LeakageFinding},
+    finding::{self, FindingLevel, LeakageFinding},
     ids::RuleId,
     json::NotStrict,
 };
@@ -57,9 +57,13 @@ pub struct Asked {
 impl Asked {
     /// Of what was found in a body.
     #[must_use]
-    pub fn of(findings: &Findings, body: Result<&Value, NotStrict>, key: &CommitmentKey) -> Self {
+    pub fn of(
+        findings: &[LeakageFinding],
+        body: Result<&Value, NotStrict>,
+        key: &CommitmentKey,
+    ) -> Self {
         let mut asked = Self::default();
-        for finding in &findings.items {
+        for finding in findings {
             match finding.level {
                 FindingLevel::Warn => {}
                 FindingLevel::Block => asked.blocks = true,

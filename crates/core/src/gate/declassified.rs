@@ -68,7 +68,7 @@ impl Gate {
         }
         let (body, key) = (request.prepared.json(), &self.ports.commitments);
         Lowered {
-            asked: Asked::of(&findings, body, key),
+            asked: Asked::of(&findings.items, body, key),
             findings: Some(findings),
             broken,
         }

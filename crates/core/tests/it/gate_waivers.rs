@@ -49,7 +49,11 @@ fn waivers(world: &World, request: &EgressRequest) -> Asked {
     let found = Marks(words())
         .inspect(&view, &mut budget)
         .expect("findings");
-    Asked::of(&found, request.prepared.json(), world.gate.commitments())
+    Asked::of(
+        &found.items,
+        request.prepared.json(),
+        world.gate.commitments(),
+    )
 }
 
 fn says(world: &World, record: &Arc<ProviderRecord>, text: &str) -> EgressRequest {

@@ -1,6 +1,7 @@
 //! One waiting call, opened: what is shown of it, and what a person decides about it.
 
 mod sign;
+mod waive;
 
 use std::{
     collections::BTreeSet,
@@ -11,8 +12,8 @@ use std::{
 use handshake_core::{
     code::{ErrorCode, Phase},
     consent::{
-        Assurance, CloudEscalationRequest, ConsentReceipt, DemoBinding, LeaseTerms, Outline,
-        ProjectionPlan, SignedReceipt,
+        Assurance, CloudEscalationRequest, ConsentReceipt, DeclassifiedCount, DemoBinding,
+        LeaseTerms, Outline, ProjectionPlan, SignedReceipt, Waiver,
     },
     digest::KeyedHash,
     finding::{FindingLevel, LeakageFinding, WorkBudget},
@@ -25,6 +26,7 @@ use handshake_core::{
 };
 use handshake_leakage::default_budget;
 
+pub use self::waive::Waivable;
 use super::LeaseLimits;
 use crate::{
     error::{Error, Result},
@@ -93,6 +95,7 @@ impl Preview {
         let findings = self.finder();
         let guard = self.parts.guard.clone();
         self.aside(move || {
+            let waivable = findings.waivable(&plan, &key);
             let mut shown = Shown::of(&Look {
                 plan: &plan,
                 content: &content,
@@ -102,6 +105,7 @@ impl Preview {
                 findings: findings.findings(),
                 assurance,
                 no_lease,
+                waivable: waivable.map(|(_, shown)| shown).unwrap_or_default(),
             });
             // An example may be an address with a key in it.
             for disclosed in &mut shown.summary.leaves_with {
@@ -171,6 +175,7 @@ impl Preview {
         Finder {
             parts: Arc::clone(&self.parts),
             body: self.content.body.clone(),
+            declassified: self.record.plan.ext.declassified.clone(),
             found: Arc::clone(&self.findings),
         }
     }
@@ -211,13 +216,21 @@ impl Preview {
         self.parts.signer().assurance()
     }
 
-    /// Why no lease can cover this call: what it holds is asked about each time. `None` where one can.
+    /// Why no lease can cover this call: what it holds is asked about each time. `None` where one can. One that waives
+    /// what was found ([`approve_lease_waiving`](Self::approve_lease_waiving)) may all the same.
     #[must_use]
     pub fn no_lease(&self) -> Option<&'static str> {
+        let found = &self.record.plan.ext.findings;
+        match found.iter().any(|it| it.level >= FindingLevel::Ask) {
+            true => Some("something in it needs your attention each time"),
+            false => self.no_lease_at_all(),
+        }
+    }
+
+    /// Why no lease can, whatever it waives.
+    fn no_lease_at_all(&self) -> Option<&'static str> {
         let ext = &self.record.plan.ext;
-        if ext.findings.iter().any(|it| it.level >= FindingLevel::Ask) {
-            Some("something in it needs your attention each time")
-        } else if ext.uninspectable > 0 {
+        if ext.uninspectable > 0 {
             Some("a part of it cannot be inspected")
         } else if !ext.second_hand.is_empty() {
             Some("it reaches beyond the destination")
@@ -256,14 +269,31 @@ impl Preview {
         factor: &Secret,
         limits: LeaseLimits,
     ) -> Result<ConsentReceipt> {
-        if let Some(why) = self.no_lease() {
-            let message = format!("no lease can cover this call: {why}");
-            return Err(
-                Error::new(ErrorCode::CloudConsentMismatch, Phase::Gate, message)
-                    .next("approve this call only, without a lease"),
-            );
-        }
-        let terms = self.terms(&limits)?;
+        self.can_be_leased().await?;
+        self.lease(factor, limits, BTreeSet::new()).await
+    }
+
+    /// The same, and lets the values pass again that rules ask about in this very call, for the life of the lease: those
+    /// that [`shown`](Self::shown) lists, and no other.
+    ///
+    /// # Errors
+    /// As [`approve_lease`](Self::approve_lease), and where what was found can only be let pass one call at a time.
+    pub async fn approve_lease_waiving(
+        &self,
+        factor: &Secret,
+        limits: LeaseLimits,
+    ) -> Result<ConsentReceipt> {
+        let waived = self.can_be_waived().await?;
+        self.lease(factor, limits, waived).await
+    }
+
+    async fn lease(
+        &self,
+        factor: &Secret,
+        limits: LeaseLimits,
+        waived: BTreeSet<Waiver>,
+    ) -> Result<ConsentReceipt> {
+        let terms = self.terms(&limits, waived)?;
         let most = Duration::from_secs(LeaseTerms::MAX_LIFE_SECONDS);
         self.sign(factor, Some(terms), limits.life.min(most)).await
     }
@@ -282,6 +312,7 @@ impl Preview {
 struct Finder {
     parts: Arc<Parts>,
     body: bytes::Bytes,
+    declassified: Vec<DeclassifiedCount>,
     found: Arc<OnceLock<Vec<LeakageFinding>>>,
 }
 
@@ -291,7 +322,17 @@ impl Finder {
             let mut budget = WorkBudget::new(default_budget(self.body.len()));
             let (engine, enrolment) = (self.parts.policy.engine(), self.parts.enrolment.current());
             let found = engine.scan(&self.body, &enrolment, true, &mut budget);
-            found.unwrap_or_default()
+            let mut found = found.unwrap_or_default();
+            // What blocks waits for nobody: where it waits all the same, the gate found it declassified and the plan says so.
+            for finding in found.iter_mut().filter(|finding| finding.blocks()) {
+                let mut said = self.declassified.iter();
+                let said = said.find(|it| it.rule == finding.rule && it.class == finding.class);
+                if let Some(said) = said {
+                    finding.level = FindingLevel::Warn;
+                    finding.declassified = Some(said.at);
+                }
+            }
+            found
         })
     }
 }

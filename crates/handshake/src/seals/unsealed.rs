@@ -5,7 +5,7 @@ use std::sync::Arc;
 use handshake_core::{
     capability::SharedSnapshot,
     event::WidenKind,
-    ids::ModelRef,
+    ids::{ModelRef, ProviderId, RuleId},
     profile::WorkProfile,
     provider::ProviderRecord,
     seal::{BadSeal, ContactGrant, SealKind},
@@ -32,6 +32,7 @@ pub(super) enum Record {
     Profile(Option<Box<WorkProfile>>),
     Token,
     Pause,
+    Declassified(RuleId, ProviderId),
 }
 
 impl Unsealed {
@@ -63,6 +64,9 @@ impl Unsealed {
             Record::Profile(None) => "the active work profile, missing or unreadable".to_owned(),
             Record::Token => format!("the client token {}", self.id),
             Record::Pause => "whether cloud calls are paused".to_owned(),
+            Record::Declassified(rule, provider) => {
+                format!("a finding of {rule} declassified for {provider}")
+            }
         }
     }
 
@@ -76,6 +80,7 @@ impl Unsealed {
             Record::Contact(_) => WidenKind::Contact,
             Record::Profile(_) | Record::Token => WidenKind::Profile,
             Record::Pause => WidenKind::Resume,
+            Record::Declassified(..) => WidenKind::Declassified,
         }
     }
 
@@ -84,7 +89,7 @@ impl Unsealed {
     pub fn can_be_sealed(&self) -> bool {
         !matches!(
             self.record,
-            Record::Profile(None) | Record::Token | Record::Pause
+            Record::Profile(None) | Record::Token | Record::Pause | Record::Declassified(..)
         )
     }
 
@@ -106,6 +111,9 @@ impl Unsealed {
             Record::Profile(_) => "run `handshake profile activate ID`".to_owned(),
             Record::Token => format!("run `handshake token revoke {id}`"),
             Record::Pause => "run `handshake resume`".to_owned(),
+            Record::Declassified(..) => {
+                format!("run `handshake leak declassified --remove {id}`")
+            }
         }
     }
 }

@@ -101,6 +101,7 @@ impl Yes {
             findings,
             assurance: Assurance::A1,
             no_lease: None,
+            waivable: Vec::new(),
         })
     }
 }
@@ -418,6 +419,7 @@ fn s13_what_cannot_be_read_is_shown_as_it_is() {
         findings: &[finding],
         assurance: Assurance::A1,
         no_lease: None,
+        waivable: Vec::new(),
     });
     assert_eq!(shown.parts.len(), 1);
     assert_eq!(shown.parts[0].source, Source::Unreadable);

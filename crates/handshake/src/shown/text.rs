@@ -59,6 +59,7 @@ impl<'f> Marks<'f> {
                 class: finding.class,
                 level: finding.level,
                 views: finding.views.clone(),
+                declassified: finding.declassified,
             })
             .collect();
         found.sort();

@@ -34,13 +34,25 @@ pub(crate) enum Decision {
 enum Choice {
     Once,
     Lease,
+    /// A lease under which what was found passes again.
+    Waive,
     Deny,
     Leave,
 }
 
-pub(super) async fn run(app: &App, out: Out, id: RequestId, lease: bool) -> Result<Exit> {
+pub(super) async fn run(
+    app: &App,
+    out: Out,
+    id: RequestId,
+    (lease, waive): (bool, bool),
+) -> Result<Exit> {
     let waiting = app.approver()?.open(id).await?;
-    match decide(out, &waiting, lease.then_some('l')).await? {
+    let key = match (lease, waive) {
+        (false, _) => None,
+        (true, false) => Some('l'),
+        (true, true) => Some('w'),
+    };
+    match decide(out, &waiting, key).await? {
         Decision::Approved(receipt) => {
             let head = app.store.log_head().await?;
             out.object(&json!({ "receipt": receipt, "anchor": head.short_anchor() }));
@@ -80,6 +92,7 @@ pub(crate) async fn decide(out: Out, waiting: &Preview, key: Option<char>) -> Re
     let keys = !out.json && factor::at_terminal();
     let choice = match key {
         Some('l') => Choice::Lease,
+        Some('w') => Choice::Waive,
         Some('y') => Choice::Once,
         Some('n') => Choice::Deny,
         _ if keys => {
@@ -96,7 +109,16 @@ pub(crate) async fn decide(out: Out, waiting: &Preview, key: Option<char>) -> Re
             waiting.deny().await?;
             return Ok(Decision::Denied);
         }
-        Choice::Lease => out.line(format!("\n  {}", limits(&shown))),
+        Choice::Lease => {
+            // Nobody is asked about what would fail.
+            waiting.can_be_leased().await?;
+            out.line(format!("\n  {}", terms()));
+        }
+        Choice::Waive => {
+            waiting.can_be_waived().await?;
+            out.line(format!("\n  {}", terms()));
+            waived(out, &shown);
+        }
         Choice::Once => {}
     }
     let mut tries = factor::Tries::new("\nApproval passphrase (leave empty to cancel): ");
@@ -109,6 +131,11 @@ pub(crate) async fn decide(out: Out, waiting: &Preview, key: Option<char>) -> Re
             Choice::Lease => {
                 waiting
                     .approve_lease(&passphrase, LeaseLimits::default())
+                    .await
+            }
+            Choice::Waive => {
+                waiting
+                    .approve_lease_waiving(&passphrase, LeaseLimits::default())
                     .await
             }
             _ => waiting.approve_once(&passphrase).await,
@@ -125,10 +152,11 @@ fn ask(out: Out, shown: &Shown) -> Choice {
     remind(out, shown);
     loop {
         out.line(format!("\n  {}", limits(shown)));
-        let lease = if shown.summary.no_lease.is_none() {
-            " · l lease"
-        } else {
-            ""
+        let summary = &shown.summary;
+        let lease = match (summary.no_lease.is_none(), can_waive(shown)) {
+            (true, _) => " · l lease",
+            (false, true) => " · w lease with what was found",
+            (false, false) => "",
         };
         out.text(&format!(
             "  y this call{lease} · n deny · s show everything · q leave it: "
@@ -143,6 +171,7 @@ fn ask(out: Out, shown: &Shown) -> Choice {
                 Some(Pressed::Key(key)) => match key {
                     'y' => break (key, Some(Choice::Once)),
                     'l' if shown.summary.no_lease.is_none() => break (key, Some(Choice::Lease)),
+                    'w' if can_waive(shown) => break (key, Some(Choice::Waive)),
                     'n' => break (key, Some(Choice::Deny)),
                     'q' => break (key, Some(Choice::Leave)),
                     's' => break (key, None),
@@ -179,18 +208,49 @@ fn remind(out: Out, shown: &Shown) {
     }
 }
 
+/// Whether a lease can let what was found pass again, and none can without that.
+pub(crate) fn can_waive(shown: &Shown) -> bool {
+    shown.summary.no_lease.is_some() && !shown.summary.waivable.is_empty()
+}
+
 /// What a lease would allow, in one line; or why there can be none.
 fn limits(shown: &Shown) -> String {
-    let limits = LeaseLimits::default();
-    match shown.summary.no_lease {
-        Some(why) => format!("this call only: {why}"),
-        None => format!(
-            "a lease: up to {} such calls, {} new each, {} in all, {} min idle, {} h",
-            limits.max_uses,
-            size(limits.max_new_bytes_per_call),
-            size(limits.max_new_bytes_total),
-            limits.idle.as_secs() / 60,
-            limits.life.as_secs() / 3600
+    match (shown.summary.no_lease, shown.summary.waivable.len()) {
+        (None, _) => terms(),
+        (Some(why), 0) => format!("this call only: {why}"),
+        (Some(why), n) => format!(
+            "this call only: {why}; or a lease under which what was found passes again: {n}"
         ),
+    }
+}
+
+fn terms() -> String {
+    let limits = LeaseLimits::default();
+    format!(
+        "a lease: up to {} such calls, {} new each, {} in all, {} min idle, {} h",
+        limits.max_uses,
+        size(limits.max_new_bytes_per_call),
+        size(limits.max_new_bytes_total),
+        limits.idle.as_secs() / 60,
+        limits.life.as_secs() / 3600
+    )
+}
+
+/// What passes again under the lease: where it stands, never what it is. The preview shows it masked.
+fn waived(out: Out, shown: &Shown) {
+    if shown.summary.waivable.is_empty() {
+        return;
+    }
+    out.line("  these values pass again under it, wherever they stand, and no others:");
+    for value in &shown.summary.waivable {
+        let whole = match value.whole_text {
+            true => ", the whole text",
+            false => "",
+        };
+        let class = value.class.as_str().replace('_', " ");
+        out.line(format!(
+            "    {} ({class}) at {}{whole}",
+            value.rule, value.pointer
+        ));
     }
 }

@@ -105,6 +105,34 @@ pub(super) async fn receipts(findings: &mut Findings, app: &App) {
     }
 }
 
+/// What blocked calls lately, and what was declassified.
+pub(super) async fn leaks(findings: &mut Findings, app: &App) {
+    match app.blocked().await {
+        Ok(blocked) if blocked.is_empty() => {}
+        Ok(blocked) => {
+            let count = blocked.len();
+            findings.remark(
+                "leakage",
+                format!("findings that blocked cloud calls in the last 24 hours: {count}"),
+            );
+            findings.next("run `handshake leak blocked` to see them");
+        }
+        Err(error) => findings.failed("leakage", error.into()),
+    }
+    match app
+        .declassified()
+        .await
+        .map(|all| all.iter().filter(|it| it.in_force).count())
+    {
+        Ok(0) => {}
+        Ok(count) => {
+            findings.remark("leakage", format!("declassified by you: {count}"));
+            findings.next("run `handshake leak declassified` to see them, or to take one back");
+        }
+        Err(error) => findings.failed("leakage", error.into()),
+    }
+}
+
 /// Whether everything is as a person, or this program, left it.
 pub(super) async fn seals(findings: &mut Findings, app: &App) {
     match app.unsealed().await {

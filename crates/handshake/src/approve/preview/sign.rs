@@ -1,12 +1,13 @@
 //! A yes: the receipt over what was shown, and what is kept of it for the next question.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use handshake_core::{
     attest::RECEIPT_DOMAIN,
     code::{ErrorCode, Phase},
     consent::{
         ConsentReceipt, EGRESS_EXT, LeaseTerms, Outline, ReceiptExt, ReceiptScope, SignedReceipt,
+        Waiver,
     },
     ids::ReceiptId,
     ports::{ApprovalQueue, EntropyExt, SignedDecision, Signer},
@@ -105,7 +106,11 @@ impl Preview {
         made.await.ok()?
     }
 
-    pub(super) fn terms(&self, limits: &LeaseLimits) -> Result<LeaseTerms> {
+    pub(super) fn terms(
+        &self,
+        limits: &LeaseLimits,
+        waived: BTreeSet<Waiver>,
+    ) -> Result<LeaseTerms> {
         let unreadable = || {
             Error::new(
                 ErrorCode::CloudConsentMismatch,
@@ -135,7 +140,7 @@ impl Preview {
             max_new_bytes_total: total,
             max_uses: limits.max_uses.min(LeaseTerms::MAX_USES),
             idle_seconds: limits.idle.as_secs().min(LeaseTerms::MAX_IDLE_SECONDS),
-            waived: waived,
+            waived,
         })
     }
 }
