@@ -5,6 +5,7 @@ mod it {
     mod enrolled;
     mod evasion;
     mod hostile;
+    mod many;
     mod pack;
     mod redact;
     mod validator;

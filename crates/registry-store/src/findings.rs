@@ -132,7 +132,10 @@ impl FindingStore for Store {
                 Ok(text) => {
                     let one = serde_json::from_slice::<BlockedFinding>(&text);
                     // Of another version of this program, at worst: nobody is told of it.
-                    found.extend(one.ok().filter(|one| one.handle() == handle));
+                    let fits = |one: &BlockedFinding| {
+                        one.handle() == handle && one.at.unix_millis() > since
+                    };
+                    found.extend(one.ok().filter(fits));
                 }
                 Err(handshake_core::ports::SealError::Locked) => return Err(StoreError::Locked),
                 // Somebody else wrote it.
@@ -200,14 +203,19 @@ fn stored(
     while let Some(row) = rows.next()? {
         let leaf: Vec<u8> = row.get(2)?;
         let seal = row.get_ref(5)?.as_blob_or_null().unwrap_or(None);
-        found.push(StoredDeclassified {
-            provider_id: codec::id(&row.get::<_, String>(0)?)?,
-            revision: codec::unsigned(row.get(1)?)?,
-            leaf: KeyedHash::from_digest(codec::digest(&leaf)?),
-            rule: codec::id(&row.get::<_, String>(3)?)?,
-            class: codec::from_json(&row.get::<_, String>(4)?)?,
-            seal: seals::stored(seal),
-        });
+        let (id, rule, class): (String, String, String) = (row.get(0)?, row.get(3)?, row.get(4)?);
+        let read = || {
+            Ok::<_, StoreError>(StoredDeclassified {
+                provider_id: codec::id(&id)?,
+                revision: codec::unsigned(row.get(1).unwrap_or(-1))?,
+                leaf: KeyedHash::from_digest(codec::digest(&leaf)?),
+                rule: codec::id(&rule)?,
+                class: codec::from_json(&class)?,
+                seal: seals::stored(seal),
+            })
+        };
+        // One that names nothing says nothing, and must not hide the others.
+        found.extend(read().ok());
     }
     Ok(found)
 }

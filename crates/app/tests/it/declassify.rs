@@ -52,6 +52,20 @@ fn blocked(machine: &Machine) -> Vec<Value> {
     machine.json(&["leak", "blocked"]).1
 }
 
+/// The call that somebody waits for; those of the gateway waited for nobody.
+fn live(machine: &Machine) -> Value {
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let lines = machine.json(&["consent", "list"]).1;
+        let mut pending = lines.into_iter().filter(|it| it["kind"] == "pending");
+        if let Some(pending) = pending.find(|it| it["live"] == true) {
+            return pending;
+        }
+        assert!(std::time::Instant::now() < until, "nothing waits");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 fn declassified(machine: &Machine) -> Vec<Value> {
     machine.json(&["leak", "declassified"]).1
 }
@@ -136,13 +150,7 @@ fn a9_a_false_alarm_is_declassified_by_a_person_and_asked_about_like_any_call() 
         "s",
         &text(),
     ]);
-    crate::it::mission::wait_for_pending(machine);
-    let pending = machine.json(&["consent", "list"]).1;
-    let pending = pending
-        .iter()
-        .filter(|line| line["kind"] == "pending")
-        .find(|line| line["live"] == true)
-        .expect("one waits");
+    let pending = live(machine);
     let ext = &pending["plan"]["ext"];
     assert_eq!(ext["declassified"][0]["rule"], "github-token");
     let waiting = pending["request"]["request_id"].as_str().expect("an id");
@@ -338,6 +346,14 @@ fn a9_s50_an_enrolled_secret_cannot_be_declassified_and_a_client_learns_nothing(
             answer.status
         );
     }
+    // It is the call's id, and names the finding to a person.
+    let trace = answer
+        .head
+        .lines()
+        .find_map(|line| line.strip_prefix("x-handshake-trace: "))
+        .expect("a trace");
+    let (code, lines) = machine.json(&["leak", "declassify", trace.trim()]);
+    assert_eq!((code, &lines[0]["error"]["code"]), (3, &json!(BLOCKED)));
     // At a terminal a person is told where to look.
     let (_, lines) = machine.json(&["chat", "--model", MODEL, "--session", "s", KEY]);
     let last = lines.last().expect("a line");

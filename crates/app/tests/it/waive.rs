@@ -75,6 +75,11 @@ fn a9_s27_a_lease_lets_pass_again_what_a_person_saw_and_nothing_else() {
     let waived = receipts[0]["receipt"]["ext"]["lease"]["waived"].as_array();
     assert_eq!(waived.map(Vec::len), Some(1), "{receipts:?}");
 
+    let id = receipts[0]["receipt"]["consent_receipt_id"].as_str();
+    let shown = machine.run(&["consent", "show", id.expect("an id")]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("1 value that was found"), "{shown}");
+
     // The same value in other words.
     assert_eq!(
         machine

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     control::ControlCall,
-    finding::ValidatorError,
+    finding::{FindingLevel, ValidatorError},
     tier::{ModelTier, Residence},
 };
 
@@ -107,7 +107,13 @@ impl Gate {
         let findings = match (&scan.findings, &lowered.findings) {
             _ if self.ports.validators.is_empty() => FindingsFact::NoValidator,
             _ if behind => FindingsFact::NoVerdict(ValidatorError::Failed),
-            (Ok(_), Some(findings)) => FindingsFact::Worst(findings.worst()),
+            (Ok(_), Some(findings)) => match (findings.worst(), scan.failed) {
+                // What blocked was declassified, and somebody did not look at the rest.
+                (worst, Some(error)) if worst != Some(FindingLevel::Block) => {
+                    FindingsFact::NoVerdict(error)
+                }
+                (worst, _) => FindingsFact::Worst(worst),
+            },
             (Ok(_), None) => FindingsFact::NoVerdict(ValidatorError::Failed),
             (Err(error), _) => FindingsFact::NoVerdict(*error),
         };

@@ -39,6 +39,7 @@ impl Gate {
         Scan {
             envelope: envelope_sha256,
             epochs,
+            failed,
             // A certain leak is reported as such even when another validator gave no verdict.
             findings: match failed {
                 Some(error) if !blocked => Err(error),

@@ -46,6 +46,8 @@ pub struct Scan {
     pub(super) envelope: Digest,
     pub(super) epochs: Vec<(Digest, u64)>,
     pub(super) findings: Result<Findings, ValidatorError>,
+    /// A validator that gave no verdict, beside others that blocked.
+    pub(super) failed: Option<ValidatorError>,
 }
 
 impl Scan {

@@ -19,8 +19,8 @@ use handshake_testkit::{fixture, gate::World};
 use super::{
     gate_marks::{Marks, Word, blocks},
     gate_world::{
-        Refuses, assert_nothing_spent, awaiting, body, cleared, denied, named, next_call, recorded,
-        relay,
+        Panics, Refuses, assert_nothing_spent, awaiting, body, cleared, denied, named, next_call,
+        recorded, relay,
     },
 };
 
@@ -371,6 +371,30 @@ async fn a9_what_is_taken_back_meanwhile_is_judged_again() {
     declassify(&world, &of(&world, &request)).await;
     world.approve(&awaiting(world.gate.clear(request.clone()).await));
     is_blocked(&world, request).await;
+}
+
+/// One validator blocks and another does not know. Declassifying what blocked leaves what nobody looked at.
+#[tokio::test]
+async fn a8_declassified_stands_for_no_verdict_of_another_validator() {
+    for fails in [true, false] {
+        let mut validators: Vec<Arc<dyn LeakageValidator>> = vec![Arc::new(Marks(words()))];
+        if fails {
+            validators.push(Arc::new(Panics));
+        }
+        let world = World::with_validators(1, validators);
+        let record = relay();
+        world.register(&record).await;
+        let request = says(&world, &record, TEXT);
+        is_blocked(&world, request.clone()).await;
+        declassify(&world, &of(&world, &request)).await;
+        let authorization = world.gate.clear(request).await;
+        if fails {
+            denied(authorization, ErrorCode::LeakageUndecided);
+            assert_nothing_spent(&world);
+        } else {
+            drop(awaiting(authorization));
+        }
+    }
 }
 
 #[tokio::test]

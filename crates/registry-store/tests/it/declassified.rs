@@ -90,8 +90,16 @@ async fn rt_b04_a_row_that_is_inserted_edited_or_moved_says_nothing() {
         world.edits(&sql);
         assert_eq!(world.says(&other).await, says, "{sql}");
     }
-    // For another provider.
+    // What is no row of ours hides none of the others.
     let (world, said) = world().await;
+    for (rule, class) in [("", "\"secret\""), ("rule", "nonsense")] {
+        world.edits(&format!(
+            "INSERT INTO declassified VALUES ('cloud', '{rule}', x'00', 1, '{class}', NULL)"
+        ));
+    }
+    assert_eq!(world.says(&said).await, Some(Ok(())));
+    // For another provider.
+    let (world, said) = self::world().await;
     put(&world.store, record("elsewhere"), None)
         .await
         .expect("puts");
@@ -187,6 +195,20 @@ async fn s50_what_blocked_a_call_lies_sealed_and_a_row_of_somebody_else_is_left_
     for told in ["a-telling-rule", "/messages", &leaf("one").to_string()] {
         assert!(!String::from_utf8_lossy(&rows).contains(told), "{told}");
     }
+    assert_eq!(world.store.blocked().await, Ok(vec![one.clone()]));
+    // Nor is it kept for longer by who moves its time.
+    world
+        .fakes
+        .clock
+        .advance(std::time::Duration::from_secs(25 * 60 * 60));
+    world.edits("UPDATE blocked SET at = at + 100000000");
+    assert_eq!(world.store.blocked().await, Ok(Vec::new()));
+    let one = blocked(&world);
+    world
+        .store
+        .keep_blocked(vec![one.clone()])
+        .await
+        .expect("kept");
     assert_eq!(world.store.blocked().await, Ok(vec![one.clone()]));
     // Under another name it is none: a person would declassify what they do not mean.
     world.edits("UPDATE blocked SET handle = '000000000000'");

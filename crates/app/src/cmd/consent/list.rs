@@ -132,6 +132,14 @@ pub(super) async fn receipt(app: &App, out: Out, word: &str) -> Result<bool> {
         ),
         ("left", left(record, has)),
         (
+            "waives",
+            match ext.lease.as_ref().map_or(0, |terms| terms.waived.len()) {
+                0 => "nothing".to_owned(),
+                1 => "1 value that was found".to_owned(),
+                n => format!("{n} values that were found"),
+            },
+        ),
+        (
             "approved",
             format!(
                 "{} by {}",
