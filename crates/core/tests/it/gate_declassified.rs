@@ -6,8 +6,9 @@ use std::{sync::Arc, time::Duration};
 use handshake_core::{
     code::ErrorCode,
     digest::KeyedHash,
+    envelope::EnvelopeView,
     event::Body,
-    finding::{self, FindingClass, Findings},
+    finding::{self, FindingClass, Findings, WorkBudget},
     gate::EgressRequest,
     ids::{ProviderId, RuleId},
     ports::{BlockedFinding, FindingStore, LeakageValidator, LedgerError, SealRegister},
@@ -79,8 +80,8 @@ fn says(world: &World, record: &Arc<ProviderRecord>, text: &str) -> EgressReques
 
 /// What the validator finds, and a commitment to the text that holds the first of it.
 fn found(world: &World, request: &EgressRequest) -> (Findings, Option<KeyedHash>) {
-    let view = handshake_core::envelope::EnvelopeView::new(&request.prepared);
-    let mut budget = handshake_core::finding::WorkBudget::new(1 << 20);
+    let view = EnvelopeView::new(&request.prepared);
+    let mut budget = WorkBudget::new(1 << 20);
     let found = Marks(words())
         .inspect(&view, &mut budget)
         .expect("findings");

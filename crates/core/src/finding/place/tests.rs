@@ -1,3 +1,5 @@
+//! Leaves, values and places of findings.
+
 use serde_json::json;
 
 use super::*;
