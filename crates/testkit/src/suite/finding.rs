@@ -88,7 +88,10 @@ pub async fn s50_what_blocked_is_kept_bounded_and_for_a_day(home: &dyn Home) {
         let kept = findings.keep_blocked(vec![first.clone()]).await;
         kept.expect("kept");
     }
-    assert_eq!(findings.blocked().await.expect("reads"), [first.clone()]);
+    assert_eq!(
+        findings.blocked().await.expect("reads"),
+        std::slice::from_ref(&first)
+    );
     for n in 0..100 {
         home.advance(Duration::from_secs(1));
         let kept = findings.keep_blocked(vec![blocked("loud", n)]).await;
