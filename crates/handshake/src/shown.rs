@@ -64,6 +64,8 @@ pub struct Summary {
     pub headers: Vec<String>,
     /// Findings by class.
     pub findings: Vec<FindingCount>,
+    /// What was replaced by a stand-in: the stand-in, the rule that found the value, and how often it stands there.
+    pub redactions: Vec<String>,
     /// Parts that could not be inspected.
     pub uninspectable: u32,
     /// Pointers of fields that reach beyond the destination.
@@ -141,6 +143,8 @@ pub struct Part {
     pub hash: String,
     /// What was found in it.
     pub findings: Vec<Found>,
+    /// Stand-ins in it that this program put there. What only looks like one is not counted.
+    pub stand_ins: u32,
     /// What it says, decoded.
     pub pieces: Vec<Piece>,
 }
@@ -273,6 +277,7 @@ impl Shown {
             leaves_with: disclosed(whole, &look.content.manifest),
             headers: ext.client_metadata.clone(),
             findings: ext.findings.clone(),
+            redactions: look.plan.redactions_applied.clone(),
             uninspectable: ext.uninspectable,
             second_hand: ext.second_hand.clone(),
             assurance: look.assurance,

@@ -6,6 +6,7 @@ mod it {
     mod evasion;
     mod hostile;
     mod pack;
+    mod places;
     mod redact;
     mod validator;
 }

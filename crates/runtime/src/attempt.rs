@@ -31,6 +31,7 @@ use crate::{
     handle::Rest,
     outcome::OutcomeGuard,
     ports::Ports,
+    redacting::{self, Redacting},
     registry::identity::answered_elsewhere,
     step::{OfCall, Steps},
     timings::CallStep,
@@ -52,6 +53,7 @@ pub(crate) struct Attempts<'a> {
     /// Which call of the request, from 1.
     pub(crate) turn: u32,
     pub(crate) promises: Promises,
+    pub(crate) redacting: Option<&'a Redacting>,
     /// Whether the answer is needed as one.
     pub(crate) fold: bool,
 }
@@ -80,6 +82,7 @@ struct Progress {
     tier: ModelTier,
     turn_told: bool,
     start_told: bool,
+    redaction_told: bool,
     /// Whether another model that answers was recorded.
     alarmed: bool,
 }
@@ -93,14 +96,16 @@ impl Attempts<'_> {
         &self,
         mut request: EgressRequest,
         started: Body,
+        scan: Option<Scan>,
     ) -> Result<Answered, Ended> {
         let mut progress = Progress {
             guard: OutcomeGuard::new(self.log.clone(), request.use_id),
-            scan: None,
+            scan,
             started: Some(started),
             tier: request.record.tier,
             turn_told: false,
             start_told: false,
+            redaction_told: false,
             alarmed: false,
         };
         if !self.ports.gate.in_flood(&self.log.scope) {
@@ -277,6 +282,8 @@ impl Attempts<'_> {
                 .ok_or_else(|| unsent(broken(), tier))?;
             self.out.event(started).await;
         }
+        let redaction = self.redaction(request, tier, progress).await;
+        redaction.map_err(|error| unsent(error, tier))?;
         let executed = Body::CloudEscalationExecuted {
             use_id: request.use_id,
             attempt: request.attempt,
@@ -348,6 +355,27 @@ impl Attempts<'_> {
             model_id: cleared.envelope().model_id.clone()?,
             tier: cleared.effective_tier(),
         })
+    }
+
+    /// Records that the call was redacted, once, before any byte of it leaves.
+    async fn redaction(
+        &self,
+        request: &EgressRequest,
+        tier: ModelTier,
+        progress: &mut Progress,
+    ) -> Result<(), CallError> {
+        let Some(body) = redacting::recorded(request) else {
+            return Ok(());
+        };
+        if std::mem::replace(&mut progress.redaction_told, true) {
+            return Ok(());
+        }
+        self.log.record(tier, body).await?;
+        let told = self.redacting;
+        if let Some(told) = told.and_then(|told| told.told(&request.context.redactions)) {
+            self.out.event(told).await;
+        }
+        Ok(())
     }
 
     /// Records the first event of the call, once.

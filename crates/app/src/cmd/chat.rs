@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use handshake_core::{chat::Target, ports::SessionStore};
 use handshake_llm::parts::{
     OsEntropy, SystemClock,
-    runtime::{CallOptions, ConsentMode, History, ToolUse, tools::Grants},
+    runtime::{CallOptions, ConsentMode, History, Redact, ToolUse, tools::Grants},
 };
 
 use crate::{
@@ -42,6 +42,10 @@ pub(crate) struct Args {
     /// Require the answer to match this JSON schema.
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
+    /// Replace secrets and personal data by stand-ins before anything is sent to a cloud model, and put the values back
+    /// into the answer shown here.
+    #[arg(long)]
+    redact: bool,
     /// Wait this many seconds for approval; 0 does not wait.
     #[arg(long, default_value_t = 540, value_name = "SECONDS")]
     wait: u64,
@@ -92,6 +96,10 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         consent: match args.wait {
             0 => ConsentMode::AnswerAtOnce,
             seconds => ConsentMode::Wait(Duration::from_secs(seconds.min(3600))),
+        },
+        redact: match args.redact {
+            true => Redact::LocalSink,
+            false => Redact::Off,
         },
         ..CallOptions::default()
     };

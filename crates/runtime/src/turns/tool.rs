@@ -13,7 +13,8 @@ use handshake_core::{
     },
 };
 
-use super::Request;
+use super::{Conversation, Request};
+use crate::redacting::Redacting;
 
 impl Request {
     /// One call, through the gate: recorded whether it ran or not.
@@ -22,8 +23,9 @@ impl Request {
         request: &ChatRequest,
         call: &ToolCall,
         asked_by: ModelTier,
-        label: Label,
+        conversation: &Conversation,
     ) -> (Message, Label) {
+        let label = conversation.label;
         let began = self.ports.clock.monotonic();
         let tool_id = ToolId::new(call.tool_id.as_str()).ok();
         // A registered tool that this request did not offer is none that it may call.
@@ -53,7 +55,11 @@ impl Request {
                     tool_id,
                     tool_version: entry
                         .map_or_else(|| "0.0.0".to_owned(), |e| e.tool_version.clone()),
-                    args: call.arguments.clone(),
+                    args: Redacting::arguments(
+                        conversation.redacting.as_ref(),
+                        entry,
+                        &call.arguments,
+                    ),
                     idempotency_key: keyed.map(|_| key),
                     dry_run: false,
                 };
