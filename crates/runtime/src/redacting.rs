@@ -1,9 +1,9 @@
 //! Redact and continue: whose calls are redacted, and where values come back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use handshake_core::{
-    chat::{ChatRequest, TurnEvent},
+    chat::{ChatEvent, ChatRequest, TurnEvent},
     event::Body,
     finding::FindingClass,
     gate::{EgressRequest, Redacted, Scan},
@@ -21,16 +21,18 @@ use crate::{
 /// Bytes of values that the arguments of one call of a tool get back; the tool gate takes no more anyway.
 const ARGUMENTS: usize = handshake_core::tool::INLINE_CAP;
 
+/// What a model is told of a call whose arguments hold values that it was not shown, whatever came of it: a part of
+/// the value, its length, or whether it is what the model guesses would be a way to buy it piece by piece.
+pub(crate) const WITHHELD: &str = r#"{"note":"called with values that are redacted here; what came of it stays on that machine"}"#;
+
 /// What is kept of the redaction of one request, all its turns long.
 #[derive(Clone, Debug)]
 pub(crate) struct Redacting {
     stand_ins: Arc<StandIns>,
-    /// Values come back into the answer.
-    sink: bool,
+    /// What puts values into the answers; `None` for a caller that gets none.
+    restorer: Option<Arc<Mutex<Restorer>>>,
     /// Values come back into what stays here.
     local: bool,
-    /// A document was asked for.
-    json: bool,
 }
 
 impl Redacting {
@@ -49,11 +51,15 @@ impl Redacting {
         let session = options.consent_session.as_ref();
         let session = session.unwrap_or(&request.session_id).clone();
         let key = ports.gate.commitments().clone();
+        let stand_ins = Arc::new(StandIns::new(key, principal, session));
+        let restorer = (redact == Redact::LocalSink).then(|| {
+            let json = request.structured_output_schema.is_some();
+            Arc::new(Mutex::new(Restorer::new(Arc::clone(&stand_ins), json)))
+        });
         Some(Self {
-            stand_ins: Arc::new(StandIns::new(key, principal, session)),
-            sink: redact == Redact::LocalSink,
+            stand_ins,
+            restorer,
             local: principal.kind != PrincipalKind::Client,
-            json: request.structured_output_schema.is_some(),
         })
     }
 
@@ -72,20 +78,39 @@ impl Redacting {
         }
     }
 
-    /// What puts values into one answer; `None` for a caller that gets none.
-    pub(crate) fn restorer(&self) -> Option<Restorer> {
-        self.sink
-            .then(|| Restorer::new(Arc::clone(&self.stand_ins), self.json))
+    /// The events of an answer with values in place of their stand-ins, where the reader is on this machine. What is
+    /// stored and checked has the stand-ins: it is what the model said.
+    pub(crate) fn restored(redacting: Option<&Self>, events: Vec<ChatEvent>) -> Vec<ChatEvent> {
+        match redacting.and_then(|redacting| redacting.restorer.as_ref()) {
+            Some(restorer) => restorer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .events(events),
+            None => events,
+        }
+    }
+
+    /// What was held back of an answer that breaks off.
+    pub(crate) fn rest(redacting: Option<&Self>) -> Vec<ChatEvent> {
+        match redacting.and_then(|redacting| redacting.restorer.as_ref()) {
+            Some(restorer) => restorer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .rest(),
+            None => Vec::new(),
+        }
     }
 
     /// What the caller is told, where values come back to it. Whoever gets none is not told either.
     pub(crate) fn told(&self, applied: &[Applied]) -> Option<TurnEvent> {
         let (values, places) = counts(applied);
-        self.sink.then_some(TurnEvent::Redacted { values, places })
+        self.restorer.as_ref()?;
+        Some(TurnEvent::Redacted { values, places })
     }
 
     /// The arguments that a tool is run with: with values where they stay on this machine, as the model gave them
-    /// otherwise. Names of members are never restored.
+    /// otherwise. Names of members are never restored. What comes of a call whose arguments were restored is not for the
+    /// model: see [`WITHHELD`].
     pub(crate) fn arguments(
         redacting: Option<&Self>,
         entry: Option<&ToolEntry>,

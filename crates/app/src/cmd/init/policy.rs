@@ -59,8 +59,10 @@ pub(crate) fn beyond(loaded: &Loaded) -> Vec<String> {
     written
         .into_iter()
         .filter_map(|(name, value)| {
-            let counts = in_force.get(&name)?;
-            (*counts != value).then(|| format!("{name} = {value} (in force: {counts})"))
+            // What is empty by default is left out where it is.
+            let counts = in_force.get(&name).map(Value::to_string);
+            let counts = counts.unwrap_or_else(|| "none".to_owned());
+            (counts != value.to_string()).then(|| format!("{name} = {value} (in force: {counts})"))
         })
         .collect()
 }
@@ -85,6 +87,7 @@ mod tests {
             },
             written: Rules {
                 max_body_bytes: 1,
+                redact_clients: ["editor".to_owned()].into(),
                 ..Rules::default()
             },
             missing: false,
@@ -94,7 +97,8 @@ mod tests {
             beyond(&loaded),
             [
                 "locked = false (in force: true)",
-                "max_body_bytes = 1 (in force: 16777216)"
+                "max_body_bytes = 1 (in force: 16777216)",
+                "redact_clients = [\"editor\"] (in force: none)"
             ]
         );
     }
