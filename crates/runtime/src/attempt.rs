@@ -2,6 +2,7 @@
 
 mod answer;
 mod clear;
+mod told;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -10,11 +11,10 @@ use std::{
 
 use futures_util::FutureExt;
 use handshake_core::{
-    chat::TurnEvent,
     code::{ErrorCode, Phase},
     error::{CallError, SendError},
     event::Body,
-    gate::{Cleared, EgressRequest, Scan},
+    gate::{EgressRequest, Scan},
     ids::UseId,
     ports::{EntropyExt, LlmClient},
     tier::ModelTier,
@@ -31,7 +31,7 @@ use crate::{
     handle::Rest,
     outcome::OutcomeGuard,
     ports::Ports,
-    redacting::{self, Redacting},
+    redacting::Redacting,
     registry::identity::answered_elsewhere,
     step::{OfCall, Steps},
     timings::CallStep,
@@ -342,47 +342,6 @@ impl Attempts<'_> {
                 in_doubt: error.in_doubt,
                 ..unsent(error.error, tier)
             }),
-        }
-    }
-
-    /// Sent to the caller once the tier is known, before the first event.
-    fn turn_started(&self, request: &EgressRequest, cleared: &Cleared) -> Option<TurnEvent> {
-        Some(TurnEvent::TurnStarted {
-            turn: self.turn,
-            trace_id: self.log.scope.trace_id?,
-            session_id: self.log.scope.session_id.clone()?,
-            provider_id: request.record.provider_id.clone(),
-            model_id: cleared.envelope().model_id.clone()?,
-            tier: cleared.effective_tier(),
-        })
-    }
-
-    /// Records that the call was redacted, once, before any byte of it leaves.
-    async fn redaction(
-        &self,
-        request: &EgressRequest,
-        tier: ModelTier,
-        progress: &mut Progress,
-    ) -> Result<(), CallError> {
-        let Some(body) = redacting::recorded(request) else {
-            return Ok(());
-        };
-        if std::mem::replace(&mut progress.redaction_told, true) {
-            return Ok(());
-        }
-        self.log.record(tier, body).await?;
-        let told = self.redacting;
-        if let Some(told) = told.and_then(|told| told.told(&request.context.redactions)) {
-            self.out.event(told).await;
-        }
-        Ok(())
-    }
-
-    /// Records the first event of the call, once.
-    async fn started(&self, progress: &mut Progress, tier: ModelTier) -> Result<(), CallError> {
-        match progress.started.take() {
-            Some(started) => self.log.record(tier, started).await,
-            None => Ok(()),
         }
     }
 }

@@ -60,9 +60,11 @@ pub(crate) fn beyond(loaded: &Loaded) -> Vec<String> {
         .into_iter()
         .filter_map(|(name, value)| {
             // What is empty by default is left out where it is.
-            let counts = in_force.get(&name).map(Value::to_string);
-            let counts = counts.unwrap_or_else(|| "none".to_owned());
-            (counts != value.to_string()).then(|| format!("{name} = {value} (in force: {counts})"))
+            match in_force.get(&name) {
+                Some(counts) if *counts == value => None,
+                Some(counts) => Some(format!("{name} = {value} (in force: {counts})")),
+                None => Some(format!("{name} = {value} (in force: none)")),
+            }
         })
         .collect()
 }
