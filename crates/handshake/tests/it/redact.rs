@@ -7,13 +7,13 @@ use handshake_core::{
     event::Body,
     finding::FindingClass,
     ids::{ExternalId, MessageId, Principal, PrincipalKind, SessionId},
-    ports::{EntropyExt, ProviderStore},
+    ports::{EntropyExt, ProviderStore, SessionStore},
 };
 use handshake_llm::{
     Handshake, LeaseLimits, TurnEvent,
     parts::{
         OsEntropy, Rules,
-        runtime::{CallOptions, Redact},
+        runtime::{CallOptions, History, Redact},
     },
 };
 use handshake_simulator::{Model, Reply, Rule, Script};
@@ -350,6 +350,40 @@ async fn s58_a_stand_in_that_stands_in_a_question_stays_one() {
         "{}",
         came.text
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a9_a_kept_session_goes_on_in_another_process_with_the_same_stand_ins() {
+    let world = echoing().await;
+    let stored = || CallOptions {
+        history: History::Stored,
+        ..local_sink()
+    };
+    let request = ask(&world.handshake, "kept", &format!("see: {CANARY}"));
+    let came = call(&world.handshake, request, stored(), Yes::Lease).await;
+    assert!(came.text.contains(CANARY), "{}", came.text);
+    let known = stand_in(&bodies(&world)[0]).to_owned();
+    let kept = |handshake: &Handshake| {
+        let store = handshake.parts().store.clone();
+        let session = SessionId::new("kept").expect("an id");
+        async move { store.load(&session).await.expect("read").messages }
+    };
+    // What the model said is kept as it said it.
+    let messages = kept(&world.handshake).await;
+    assert!(messages[1].content.contains(&known) && !messages[1].content.contains(CANARY));
+    // What was kept in memory is gone; the value is found again in the session.
+    let again = world.opened_again().await;
+    let request = ask(&again, "kept", &format!("what was {known}?"));
+    let came = call(&again, request, stored(), Yes::Once).await;
+    assert_eq!(came.error, None);
+    assert!(
+        came.text.contains(&format!("what was {CANARY}?")),
+        "{}",
+        came.text
+    );
+    let sent = bodies(&world);
+    assert_eq!(sent[1].matches(&known).count(), 3);
+    assert!(!sent[1].contains(CANARY));
 }
 
 async fn confirm(handshake: &Handshake, rules: &Rules) {

@@ -16,7 +16,8 @@ use handshake_core::{
     secret::Secret,
 };
 use handshake_leakage::{Engine, Enrolment, SecretValidator, SharedEnrolment};
-use serde_json::json;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 const VALUE: &str = "vK7-mQ2x.Lp9Rw4Tz8Yb3Nc6Hd";
 
@@ -279,4 +280,36 @@ fn s49_a_client_gets_no_stand_in_for_an_enrolled_value() {
     }
     assert_eq!(said[0], said[1]);
     assert_eq!(said[0].1, None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn a9_whatever_is_replaced_can_be_put_back(
+        pieces in proptest::collection::vec(0usize..14, 1..16), cut in 0usize..64,
+    ) {
+        let token = Engine::builtin().sample("github-token", 7).expect("a rule");
+        let all = [
+            VALUE, &VALUE[..cut.min(VALUE.len())], &token, &token[..cut.min(token.len())],
+            "password = \"aX9-kk2!qWe71\"", "\"", "\\", "\n", "é漢😀", "{\"k\":\"", "\"}", " ", "%2D", "data:image/png;base64,",
+        ];
+        let text: String = pieces.iter().map(|at| all[*at]).collect();
+        let body = json!({ "messages": [{ "content": text }, { "content": [{ "text": VALUE }] }] });
+        let written = body.to_string();
+        let before = prepared(written.as_bytes());
+        let stand_ins = stand_ins(PrincipalKind::Terminal);
+        let mut budget = WorkBudget::new(256 << 20);
+        let places = validator().places(&EnvelopeView::new(&before), true, &mut budget).expect("places");
+        let (out, applied) = redact_body(written.as_bytes(), &places, &stand_ins).expect("one at least");
+        let mut back: Value = serde_json::from_slice(&out).expect("JSON");
+        for pointer in ["/messages/0/content", "/messages/1/content/0/text"] {
+            let Some(Value::String(text)) = back.pointer_mut(pointer) else { continue };
+            *text = stand_ins.restored(text, &mut 1_000_000).into_owned();
+        }
+        prop_assert_eq!(back, body);
+        let sent = String::from_utf8(out).expect("text");
+        for one in applied {
+            prop_assert_eq!(sent.matches(&one.stand_in).count(), one.count as usize);
+        }
+    }
 }
