@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use handshake_core::{chat::Target, ports::SessionStore};
+use handshake_core::{chat::Target, code::ErrorCode, ports::SessionStore};
 use handshake_llm::parts::{
     OsEntropy, SystemClock,
     runtime::{CallOptions, ConsentMode, History, Redact, ToolUse, tools::Grants},
@@ -19,7 +19,7 @@ use crate::{
 /// Send a chat request.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  handshake chat --model ollama/qwen3:8b 'Say hello'\n  handshake chat --model ollama/qwen3:8b --session notes 'And again'\n  echo '[\"math.add\"]' > tools.json; handshake chat --model ollama/qwen3:8b --tools tools.json '2+3?'"
+    after_help = "Examples:\n  handshake chat --model ollama/qwen3:8b 'Say hello'\n  handshake chat --model ollama/qwen3:8b --session notes 'And again'\n  echo '[\"math.add\"]' > tools.json; handshake chat --model ollama/qwen3:8b --tools tools.json '2+3?'\n  handshake chat --model cloud/large --redact \"$(cat deploy.log)\""
 )]
 pub(crate) struct Args {
     /// Message to send.
@@ -111,6 +111,9 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         Ok(_) => Ok(Exit::Done),
         // The stream's last line was the error already.
         Err(error) if cx.out.json => Ok(error.exit),
+        Err(error) if error.code == ErrorCode::LeakageBlocked && !args.redact => Err(error.next(
+            "remove it, use a local model, or repeat with --redact to send stand-ins in its place",
+        )),
         Err(error) => Err(error),
     }
 }
