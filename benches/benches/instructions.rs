@@ -99,6 +99,7 @@ fn decide_local(times: usize) {
         locked: false,
         cloud_allowed: true,
         private_hosts: BTreeSet::new(),
+        redact_clients: BTreeSet::new(),
         min_assurance: Assurance::A1,
         max_body_bytes: 1 << 20,
         second_hand: SecondHand::Refuse,

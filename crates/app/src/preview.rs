@@ -108,6 +108,11 @@ fn head(part: &Part) -> String {
             line.push_str(&format!(" in {}", found.views.join(", ")));
         }
     }
+    match part.stand_ins {
+        0 => {}
+        1 => line.push_str(", 1 stand-in"),
+        n => line.push_str(&format!(", {n} stand-ins")),
+    }
     if part.state == PartState::Known && !part.hash.is_empty() {
         line.push_str(&format!(" #{}", part.hash));
     }

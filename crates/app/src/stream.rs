@@ -33,6 +33,9 @@ pub(crate) fn published(event: &TurnEvent) -> Option<Value> {
         } => {
             json!({ "type": "awaiting_consent", "request_id": request_id, "deadline": deadline })
         }
+        TurnEvent::Redacted { values, places } => {
+            json!({ "type": "redacted", "values": values, "places": places })
+        }
         TurnEvent::Paused { deadline } => json!({ "type": "paused", "deadline": deadline }),
         TurnEvent::ToolResult {
             tool_call_id,
@@ -142,6 +145,14 @@ fn people(out: Out, event: &TurnEvent) {
         }
         TurnEvent::Paused { .. } => {
             out.note("Cloud calls are paused: run `handshake resume` in another terminal");
+        }
+        TurnEvent::Redacted { values: 1, .. } => {
+            out.note("Redacted: 1 value was replaced by a stand-in before sending");
+        }
+        TurnEvent::Redacted { values, .. } => {
+            out.note(format!(
+                "Redacted: {values} values were replaced by stand-ins before sending"
+            ));
         }
         TurnEvent::ToolResult { ok, error, .. } => match error {
             None => out.note(format!(

@@ -108,6 +108,10 @@ fn decision(recorded: &RecordedEvent) -> Option<String> {
             Some(count) => format!("refused {count} times ({code}): {}", asked()),
             None => format!("refused ({code}): {}", asked()),
         },
+        Body::ContentRedacted { values, .. } => match values {
+            1 => format!("redacted 1 value: {}", asked()),
+            _ => format!("redacted {values} values: {}", asked()),
+        },
         Body::Revoked {
             consent_receipt_id: Some(_),
             ..

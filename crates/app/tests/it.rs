@@ -21,6 +21,7 @@ mod it {
     mod machine;
     mod mission;
     mod provider;
+    mod redact;
     mod rules;
     mod servers;
     mod state;

@@ -12,6 +12,7 @@ mod flood;
 mod judged;
 mod locate;
 mod plan;
+mod redact;
 mod scan;
 mod sealed;
 mod spend;
@@ -29,6 +30,7 @@ pub use self::{
         EgressFacts, FindingsFact, LedgerFact, PauseFact, PeerFact, PersonFact, Purpose,
         ReceiptFact, RulesFact, SealFact, SecretFact,
     },
+    redact::Redacted,
     steps::{Inspected, Located, Scan},
 };
 use crate::{
@@ -46,6 +48,7 @@ use crate::{
         FindingStore, FlightRecorder, Home, LeakageValidator, PeerResolver, SealStore, SecretStore,
     },
     provider::ProviderRecord,
+    redact::Applied,
     seal::SealKeys,
     tier::Residence,
 };
@@ -184,6 +187,8 @@ pub struct CallContext {
     pub reason: EscalationReason,
     /// Local attempts before.
     pub local_attempts: u32,
+    /// What was replaced by stand-ins before the gate saw the call.
+    pub redactions: Vec<Applied>,
     /// Whether the caller waits while Cloud is paused: it is told that the call is held, and asks again.
     pub waits_for_resume: bool,
 }
@@ -208,6 +213,7 @@ impl CallContext {
             residence: Residence::Unknown,
             reason: EscalationReason::default(),
             local_attempts: 0,
+            redactions: Vec::new(),
             waits_for_resume: false,
         }
     }

@@ -25,6 +25,7 @@ pub mod policy;
 pub mod ports;
 pub mod profile;
 pub mod provider;
+pub mod redact;
 pub mod reply;
 pub mod routing;
 pub mod seal;

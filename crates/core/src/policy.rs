@@ -92,6 +92,9 @@ pub struct Posture {
     pub max_body_bytes: u64,
     /// What happens to second-hand egress.
     pub second_hand: SecondHand,
+    /// Gateway clients, by the name of their token, whose calls are redacted and go on, where they would be blocked or
+    /// asked for otherwise.
+    pub redact_clients: BTreeSet<String>,
     /// The digest of the confirmed rules: their epoch.
     pub digest: Digest,
 }

@@ -145,6 +145,20 @@ impl ToolEntry {
         self.availability != Availability::OfflineOk
     }
 
+    /// Whether its arguments stay on this machine for certain: it reaches nothing, runs nothing that could, and asks
+    /// for no leave to.
+    #[must_use]
+    pub fn stays_local(&self) -> bool {
+        const REACHING: &[&str] = &["net", "network", "http", "internet", "egress", "mcp"];
+        let reaches = |wanted: &String| {
+            let axis = wanted.split(':').next().unwrap_or_default();
+            REACHING.contains(&axis)
+        };
+        !self.is_egress()
+            && self.side_effect != SideEffect::Execute
+            && !self.required_capabilities.iter().any(reaches)
+    }
+
     /// The projection that a request carries.
     ///
     /// # Panics

@@ -18,5 +18,6 @@ mod it {
     mod gate_world;
     mod json;
     mod one_meaning;
+    mod redact;
     mod schema;
 }

@@ -71,6 +71,8 @@ pub struct Summary {
     pub declassified: Vec<DeclassifiedCount>,
     /// The values that a lease can let pass again; empty where nothing is asked about, and where it can let none pass.
     pub waivable: Vec<Waivable>,
+    /// What was replaced by a stand-in: the stand-in, the rule that found the value, and how often it stands there.
+    pub redactions: Vec<String>,
     /// Parts that could not be inspected.
     pub uninspectable: u32,
     /// Pointers of fields that reach beyond the destination.
@@ -148,6 +150,8 @@ pub struct Part {
     pub hash: String,
     /// What was found in it.
     pub findings: Vec<Found>,
+    /// Stand-ins in it that this program put there. What only looks like one is not counted.
+    pub stand_ins: u32,
     /// What it says, decoded.
     pub pieces: Vec<Piece>,
 }
@@ -286,6 +290,7 @@ impl Shown {
             findings: ext.findings.clone(),
             declassified: ext.declassified.clone(),
             waivable: look.waivable.clone(),
+            redactions: look.plan.redactions_applied.clone(),
             uninspectable: ext.uninspectable,
             second_hand: ext.second_hand.clone(),
             assurance: look.assurance,

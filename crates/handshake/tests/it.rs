@@ -8,6 +8,8 @@ mod it {
     mod open;
     mod place;
     mod policy;
+    mod redact;
+    mod redact_tools;
     mod stopping;
     mod world;
 }

@@ -49,6 +49,13 @@ struct Index {
     bloom: Vec<u64>,
 }
 
+/// A run of a value in a text.
+struct Run {
+    start: usize,
+    end: usize,
+    whole: bool,
+}
+
 struct Needle {
     bytes: Zeroizing<Vec<u8>>,
     /// The shortest run of it that counts.
@@ -129,7 +136,7 @@ impl Enrolment {
         if self.is_empty() {
             return false;
         }
-        if !self.written.find(text, &mut |_, _| true).is_empty() {
+        if !self.written.find(text, &mut |_| true).is_empty() {
             return true;
         }
         let mut squeezed = Vec::with_capacity(text.len());
@@ -138,12 +145,40 @@ impl Enrolment {
                 squeezed.push(*byte);
             }
         }
-        squeezed.len() != text.len() && !self.squeezed.find(&squeezed, &mut |_, _| true).is_empty()
+        squeezed.len() != text.len() && !self.squeezed.find(&squeezed, &mut |_| true).is_empty()
     }
 
-    /// The spans of all enrolled values that stand in a text as they are.
+    /// Whether a text holds an enrolled value from its first byte to its last.
+    pub(crate) fn is_whole_in(&self, text: &[u8]) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let whole = |index: &Index, text: &[u8]| {
+            let mut whole = false;
+            index.find(text, &mut |run| {
+                whole |= run.whole;
+                whole
+            });
+            whole
+        };
+        let word = |byte: &u8| WORD.has(*byte);
+        whole(&self.written, text) || {
+            let squeezed: Vec<u8> = text.iter().copied().filter(word).collect();
+            whole(&self.squeezed, &squeezed)
+        }
+    }
+
+    /// The spans of all enrolled values that stand in a text as they are, or of enough of one.
     pub(crate) fn spans(&self, text: &[u8]) -> Vec<(usize, usize)> {
-        self.written.find(text, &mut |_, _| false)
+        let runs = self.written.find(text, &mut |_| false);
+        runs.iter().map(|run| (run.start, run.end)).collect()
+    }
+
+    /// The spans of whole values.
+    pub(crate) fn whole_spans(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let runs = self.written.find(text, &mut |_| false);
+        let whole = runs.iter().filter(|run| run.whole);
+        whole.map(|run| (run.start, run.end)).collect()
     }
 }
 
@@ -204,8 +239,8 @@ impl Index {
     }
 
     /// Runs of enrolled values in a text, merged by the caller; stops where `done` says so.
-    fn find(&self, text: &[u8], done: &mut dyn FnMut(usize, usize) -> bool) -> Vec<(usize, usize)> {
-        let mut out: Vec<(usize, usize)> = Vec::new();
+    fn find(&self, text: &[u8], done: &mut dyn FnMut(&Run) -> bool) -> Vec<Run> {
+        let mut out: Vec<Run> = Vec::new();
         if self.needles.is_empty() || text.len() < BLOCK {
             return out;
         }
@@ -217,7 +252,7 @@ impl Index {
                 continue;
             }
             let from = at + 1 - BLOCK;
-            if out.last().is_some_and(|(_, end)| from < *end) {
+            if out.last().is_some_and(|run| from < run.end) {
                 continue;
             }
             for (needle, offset) in self.blocks.get(&key).map_or(&[][..], Vec::as_slice) {
@@ -225,8 +260,14 @@ impl Index {
                 if let Some((start, end)) = extend(text, from, &needle.bytes, *offset as usize)
                     && end - start >= needle.least
                 {
-                    out.push((start, end));
-                    if done(start, end) {
+                    let run = Run {
+                        start,
+                        end,
+                        whole: end - start == needle.bytes.len(),
+                    };
+                    let enough = done(&run);
+                    out.push(run);
+                    if enough {
                         return out;
                     }
                     break;

@@ -10,6 +10,7 @@ mod error;
 pub mod guard;
 mod matcher;
 mod pack;
+mod places;
 mod rarity;
 mod redact;
 mod rule;

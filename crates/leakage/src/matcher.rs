@@ -19,6 +19,8 @@ pub(crate) struct Match {
     pub(crate) rule: usize,
     pub(crate) start: usize,
     pub(crate) end: usize,
+    /// Where the secret itself stands.
+    pub(crate) value: (usize, usize),
     pub(crate) level: FindingLevel,
     pub(crate) confidence: Confidence,
     /// The anchor that led here says enough to be looked for in turned text.
@@ -198,8 +200,8 @@ impl Matcher {
         mode: Mode,
     ) -> Option<Match> {
         let rule = &self.rules[index];
-        let (start, end, value) = locate(rule, data, at)?;
-        let value = &data[value.0..value.1];
+        let (start, end, secret) = locate(rule, data, at)?;
+        let value = &data[secret.0..secret.1];
         if !boundary_before(rule.spec.left_word, data, start) {
             return None;
         }
@@ -217,6 +219,7 @@ impl Matcher {
             rule: index,
             start,
             end,
+            value: secret,
             level,
             confidence,
             telling,

@@ -116,12 +116,12 @@ pub(crate) fn splice(bytes: &[u8], mut spans: Vec<(usize, usize, String)>) -> Co
 /// No character of UTF-8 is longer than this.
 const CHARACTER: usize = 4;
 
-fn floor(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn floor(bytes: &[u8], at: usize) -> usize {
     let back = (0..CHARACTER).find(|n| *n >= at || !is_inside(bytes, at - n));
     at - back.unwrap_or(0)
 }
 
-fn ceil(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn ceil(bytes: &[u8], at: usize) -> usize {
     let on = (0..CHARACTER).find(|n| !is_inside(bytes, at + n));
     at + on.unwrap_or(0)
 }

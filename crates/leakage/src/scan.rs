@@ -42,6 +42,8 @@ pub(crate) struct Scan<'a> {
     hasher: std::collections::hash_map::RandomState,
     heads: Vec<Open>,
     enrolled: bool,
+    /// Whether halves of enrolled values count.
+    halves: bool,
 }
 
 /// A token that began and did not end as its rule wants.
@@ -79,7 +81,14 @@ impl<'a> Scan<'a> {
             hasher: std::collections::hash_map::RandomState::new(),
             heads: Vec::new(),
             enrolled: false,
+            halves: true,
         }
+    }
+
+    /// The same, for which only whole enrolled values count.
+    pub(crate) fn of_whole_values(mut self) -> Self {
+        self.halves = false;
+        self
     }
 
     pub(crate) fn finish(self) -> Vec<LeakageFinding> {
@@ -317,7 +326,11 @@ impl<'a> Scan<'a> {
     }
 
     fn enrolled(&mut self, data: &[u8]) {
-        if !self.enrolled && self.enrolment.is_in(data) {
+        let is_in = |enrolment: &Enrolment| match self.halves {
+            true => enrolment.is_in(data),
+            false => enrolment.is_whole_in(data),
+        };
+        if !self.enrolled && is_in(self.enrolment) {
             // One finding without place, count or name: more would let a reader search for the value.
             self.enrolled = true;
             self.push(
@@ -402,7 +415,7 @@ pub(crate) fn plain_leaf(text: &str) -> Leaf {
 }
 
 /// What tokens are made of.
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     TOKEN.has(byte)
 }
 
@@ -412,7 +425,7 @@ fn built_in_rule(id: &str) -> RuleId {
 }
 
 /// Whether a piece of an unfinished token could not be a word of a sentence.
-fn is_piece(token: &[u8]) -> bool {
+pub(crate) fn is_piece(token: &[u8]) -> bool {
     !is_word(token)
         && (rarity::is_random_piece(token)
             || token.len() >= 6 && token.iter().all(u8::is_ascii_uppercase))

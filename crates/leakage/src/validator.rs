@@ -7,9 +7,10 @@ use handshake_core::{
     envelope::EnvelopeView,
     finding::{Findings, LeakageFinding, ValidatorError, WorkBudget},
     ports::LeakageValidator,
+    redact::Place,
 };
 
-use crate::{engine::Engine, enroll::SharedEnrolment, scan::Scan};
+use crate::{engine::Engine, enroll::SharedEnrolment, places::places, scan::Scan};
 
 /// Looks for secrets in path, plain headers and body.
 #[derive(Clone)]
@@ -57,6 +58,19 @@ impl LeakageValidator for SecretValidator {
             ruleset: self.engine.digest(),
             enrolment: enrolment.generation(),
         })
+    }
+
+    fn places(
+        &self,
+        view: &EnvelopeView<'_>,
+        enrolled: bool,
+        budget: &mut WorkBudget,
+    ) -> Result<Vec<Place>, ValidatorError> {
+        let enrolment = match enrolled {
+            true => self.enrolment.current(),
+            false => Arc::default(),
+        };
+        places(self.engine.matcher(), &enrolment, view.body(), budget)
     }
 }
 

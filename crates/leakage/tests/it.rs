@@ -7,6 +7,7 @@ mod it {
     mod hostile;
     mod many;
     mod pack;
+    mod places;
     mod redact;
     mod validator;
 }

@@ -32,6 +32,10 @@ pub struct Rules {
     pub retry: RetryRules,
     /// Providers whose models may have tools emulated. Must be empty: emulation is not available in this version.
     pub emulate_tools: BTreeSet<String>,
+    /// Gateway clients, by the name of their token, whose calls are redacted and go on: what a leakage rule finds is
+    /// replaced by a stand-in before anything is judged. Enrolled secrets are not replaced for them, they block.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub redact_clients: BTreeSet<String>,
     /// Leakage rules that are switched off: calls are not blocked by them. Enrolled secrets always block.
     pub disabled_rules: BTreeSet<String>,
 }
@@ -70,6 +74,7 @@ impl Default for Rules {
             max_context_tokens: 32_768,
             retry: RetryRules::default(),
             emulate_tools: BTreeSet::new(),
+            redact_clients: BTreeSet::new(),
             disabled_rules: BTreeSet::new(),
         }
     }
@@ -188,6 +193,11 @@ impl Rules {
                 .intersection(&confirmed.emulate_tools)
                 .cloned()
                 .collect(),
+            redact_clients: self
+                .redact_clients
+                .intersection(&confirmed.redact_clients)
+                .cloned()
+                .collect(),
             disabled_rules: self
                 .disabled_rules
                 .intersection(&confirmed.disabled_rules)
@@ -212,6 +222,7 @@ impl Rules {
             min_assurance: self.min_assurance,
             max_body_bytes: self.max_body_bytes,
             second_hand: self.second_hand,
+            redact_clients: self.redact_clients.clone(),
             digest: self.digest(),
         }
     }
@@ -258,6 +269,17 @@ mod tests {
         };
         assert!(!narrower.widens(&confirmed));
         assert_eq!(narrower.narrowed_to(&confirmed), narrower);
+    }
+
+    #[test]
+    fn s58_redacting_for_a_client_is_a_widening_and_changes_no_older_digest() {
+        let rules = Rules::read("redact_clients = [\"editor\"]").expect("rules");
+        assert!(rules.widens(&Rules::default()));
+        assert!(!Rules::default().widens(&rules));
+        assert!(rules.posture().redact_clients.contains("editor"));
+        assert_ne!(rules.digest(), Rules::default().digest());
+        let older = serde_json::to_value(Rules::default()).expect("data");
+        assert_eq!(older.get("redact_clients"), None);
     }
 
     #[test]

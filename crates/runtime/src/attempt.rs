@@ -2,6 +2,7 @@
 
 mod answer;
 mod clear;
+mod told;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -10,11 +11,10 @@ use std::{
 
 use futures_util::FutureExt;
 use handshake_core::{
-    chat::TurnEvent,
     code::{ErrorCode, Phase},
     error::{CallError, SendError},
     event::Body,
-    gate::{Cleared, EgressRequest, Scan},
+    gate::{EgressRequest, Scan},
     ids::UseId,
     ports::{EntropyExt, LlmClient},
     tier::ModelTier,
@@ -31,6 +31,7 @@ use crate::{
     handle::Rest,
     outcome::OutcomeGuard,
     ports::Ports,
+    redacting::Redacting,
     registry::identity::answered_elsewhere,
     step::{OfCall, Steps},
     timings::CallStep,
@@ -52,6 +53,7 @@ pub(crate) struct Attempts<'a> {
     /// Which call of the request, from 1.
     pub(crate) turn: u32,
     pub(crate) promises: Promises,
+    pub(crate) redacting: Option<&'a Redacting>,
     /// Whether the answer is needed as one.
     pub(crate) fold: bool,
 }
@@ -80,6 +82,7 @@ struct Progress {
     tier: ModelTier,
     turn_told: bool,
     start_told: bool,
+    redaction_told: bool,
     /// Whether another model that answers was recorded.
     alarmed: bool,
 }
@@ -93,14 +96,16 @@ impl Attempts<'_> {
         &self,
         mut request: EgressRequest,
         started: Body,
+        scan: Option<Scan>,
     ) -> Result<Answered, Ended> {
         let mut progress = Progress {
             guard: OutcomeGuard::new(self.log.clone(), request.use_id),
-            scan: None,
+            scan,
             started: Some(started),
             tier: request.record.tier,
             turn_told: false,
             start_told: false,
+            redaction_told: false,
             alarmed: false,
         };
         if !self.ports.gate.in_flood(&self.log.scope) {
@@ -277,6 +282,8 @@ impl Attempts<'_> {
                 .ok_or_else(|| unsent(broken(), tier))?;
             self.out.event(started).await;
         }
+        let redaction = self.redaction(request, tier, progress).await;
+        redaction.map_err(|error| unsent(error, tier))?;
         let executed = Body::CloudEscalationExecuted {
             use_id: request.use_id,
             attempt: request.attempt,
@@ -335,26 +342,6 @@ impl Attempts<'_> {
                 in_doubt: error.in_doubt,
                 ..unsent(error.error, tier)
             }),
-        }
-    }
-
-    /// Sent to the caller once the tier is known, before the first event.
-    fn turn_started(&self, request: &EgressRequest, cleared: &Cleared) -> Option<TurnEvent> {
-        Some(TurnEvent::TurnStarted {
-            turn: self.turn,
-            trace_id: self.log.scope.trace_id?,
-            session_id: self.log.scope.session_id.clone()?,
-            provider_id: request.record.provider_id.clone(),
-            model_id: cleared.envelope().model_id.clone()?,
-            tier: cleared.effective_tier(),
-        })
-    }
-
-    /// Records the first event of the call, once.
-    async fn started(&self, progress: &mut Progress, tier: ModelTier) -> Result<(), CallError> {
-        match progress.started.take() {
-            Some(started) => self.log.record(tier, started).await,
-            None => Ok(()),
         }
     }
 }

@@ -9,7 +9,7 @@ use handshake_core::{
     envelope::Prepared,
     error::CallError,
     event::{Body, EventScope},
-    gate::{CallContext, EgressRequest},
+    gate::{CallContext, EgressRequest, Scan},
     ids::UseId,
     label::Label,
     ports::{Adapter, Batch, EntropyExt, LlmClient},
@@ -23,6 +23,7 @@ use crate::{
     emit::{Ended, Log, Out},
     handle::Rest,
     ports::Ports,
+    redacting::Redacting,
     route::Routed,
     size::payload_bytes,
     step::{OfCall, Steps},
@@ -105,6 +106,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) steps: Steps<'a>,
     pub(crate) number: u32,
     pub(crate) label: Label,
+    pub(crate) redacting: Option<&'a Redacting>,
     /// Whether the answer is needed as one: to be stored, or for its tool calls.
     pub(crate) fold: bool,
 }
@@ -120,6 +122,8 @@ pub(crate) struct Answered {
 /// A turn that is ready to ask the gate.
 struct Ready {
     egress: EgressRequest,
+    /// What was found in it, where somebody looked already.
+    scan: Option<Scan>,
     client: Arc<dyn LlmClient>,
     promises: Promises,
     started: Body,
@@ -149,27 +153,26 @@ impl Turn<'_> {
             steps: self.steps,
             turn: self.number,
             promises: ready.promises,
+            redacting: self.redacting,
             fold: self.fold,
         };
-        attempts.run(ready.egress, ready.started).await
+        attempts.run(ready.egress, ready.started, ready.scan).await
     }
 
     /// Admits, renders and hashes: off the reactor where that is much work.
     async fn ready(&self, request: &Arc<ChatRequest>) -> Result<Ready, CallError> {
         if payload_bytes(request) <= self.config.inspect_inline_bytes {
-            return ready(
-                self.ports,
-                self.config,
-                request,
-                self.routed,
-                self.options,
-                self.label,
-            );
+            let parts = (&**self.ports, &**self.config, self.routed);
+            return ready(parts, request, self.options, self.label, self.redacting);
         }
         let (ports, config) = (Arc::clone(self.ports), Arc::clone(self.config));
         let (request, routed) = (Arc::clone(request), self.routed.clone());
         let (options, label) = (self.options.clone(), self.label);
-        let work = move || ready(&ports, &config, &request, &routed, &options, label);
+        let redacting = self.redacting.cloned();
+        let work = move || {
+            let parts = (&*ports, &*config, &routed);
+            ready(parts, &request, &options, label, redacting.as_ref())
+        };
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|_| {
             Err(CallError::new(ErrorCode::Protocol, Phase::Prepare).about("crash"))
@@ -178,20 +181,21 @@ impl Turn<'_> {
 }
 
 fn ready(
-    ports: &Ports,
-    config: &Config,
+    (ports, config, routed): (&Ports, &Config, &Routed),
     request: &Arc<ChatRequest>,
-    routed: &Routed,
     options: &CallOptions,
     label: Label,
+    redacting: Option<&Redacting>,
 ) -> Result<Ready, CallError> {
     let (admitted, prepared, adapter) = prepared(ports, config, request, routed)?;
     let schema = request.structured_output_schema.as_ref();
     let schema = schema.map(compile_schema).transpose()?.map(Arc::new);
     let egress = egress(ports, request, routed, options, prepared, label);
+    let (egress, scan) = Redacting::redacted(redacting, ports, egress);
     Ok(Ready {
         started: started(request, routed, &admitted, egress.use_id),
         egress,
+        scan,
         client: adapter.client,
         promises: Promises {
             max_tokens: admitted.max_tokens(),

@@ -70,6 +70,20 @@ pub enum ConsentMode {
     AnswerAtOnce,
 }
 
+/// What happens to a Cloud call in which something is found that may not leave. A gateway's client has no say in it:
+/// for its calls the operator's rules decide, and nothing comes back to it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Redact {
+    /// It is refused, or a person is asked about it.
+    #[default]
+    Off,
+    /// Stand-ins are put in its place, and the call goes on. They stay in the answer.
+    Outbound,
+    /// The same, and the answer has the values again: for a caller that is a sink on this machine, such as the terminal
+    /// of the person who asks.
+    LocalSink,
+}
+
 /// The options of one call.
 #[derive(Clone, Debug)]
 pub struct CallOptions {
@@ -81,6 +95,8 @@ pub struct CallOptions {
     pub consent: ConsentMode,
     /// The session under which consent is asked for; the request's own where absent.
     pub consent_session: Option<SessionId>,
+    /// What happens to what may not leave.
+    pub redact: Redact,
     /// Attempts of one call, where the caller wants another number than the policy's; never more than that.
     pub max_attempts: Option<u32>,
     /// Why Cloud is asked for.
@@ -100,6 +116,7 @@ impl Default for CallOptions {
             tools: ToolUse::default(),
             consent: ConsentMode::Wait(Duration::from_secs(540)),
             consent_session: None,
+            redact: Redact::default(),
             max_attempts: None,
             reason: EscalationReason::default(),
             job_id: None,

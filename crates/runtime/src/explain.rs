@@ -15,6 +15,7 @@ use handshake_core::{
 use crate::{
     call,
     config::CallOptions,
+    redacting::Redacting,
     route::{self, Routed},
     runtime::Runtime,
 };
@@ -64,7 +65,7 @@ impl Runtime {
         };
         let request = Arc::new(request);
         let (_, prepared, _) = call::prepared(&self.ports, &self.config, &request, &routed)?;
-        let (envelope, adjusted) = (Arc::clone(prepared.envelope()), prepared.adjusted.clone());
+        let adjusted = prepared.adjusted.clone();
         let egress = call::egress(
             &self.ports,
             &request,
@@ -73,6 +74,9 @@ impl Runtime {
             prepared,
             Label::INLINE,
         );
+        let redacting = Redacting::of(&self.ports, &request, options);
+        let (egress, _) = Redacting::redacted(redacting.as_ref(), &self.ports, egress);
+        let envelope = Arc::clone(egress.prepared.envelope());
         let gate = self.ports.gate.explain(egress).await;
         Ok(Explained {
             resolution,

@@ -15,6 +15,7 @@ mod handle;
 mod outcome;
 mod pause;
 mod ports;
+mod redacting;
 pub mod registry;
 mod route;
 mod runtime;
@@ -28,7 +29,7 @@ mod watch;
 
 pub use self::{
     adapters::Adapters,
-    config::{CallOptions, Config, ConsentMode, History, ToolUse},
+    config::{CallOptions, Config, ConsentMode, History, Redact, ToolUse},
     handle::{CallHandle, Delivery},
     ports::Ports,
     runtime::Runtime,

@@ -26,6 +26,7 @@ use crate::{
     emit::{Ended, Log, Out},
     handle::{Delivery, Rest},
     ports::Ports,
+    redacting::Redacting,
     route,
     step::{OfCall, Steps},
     timings::{CallStep, Timings},
@@ -162,6 +163,8 @@ impl Request {
         if stored {
             conversation = self.remembered(Arc::make_mut(&mut request)).await?;
         }
+        let redacting = Redacting::of(&self.ports, &request, &self.options);
+        conversation.redacting = redacting;
         for number in 1..=self.config.max_turns {
             let turn = Turn {
                 ports: &self.ports,
@@ -175,6 +178,7 @@ impl Request {
                 steps: self.steps(),
                 number,
                 label: conversation.label,
+                redacting: conversation.redacting.as_ref(),
                 fold: stored || registry,
             };
             let Answered { last, response } = turn.run(&request).await?;
@@ -241,7 +245,7 @@ impl Request {
             if self.cancel.is_cancelled() {
                 return Err(CallError::new(ErrorCode::Cancelled, Phase::Tool));
             }
-            let (message, joined) = self.tool(request, call, asked_by, conversation.label).await;
+            let (message, joined) = self.tool(request, call, asked_by, conversation).await;
             conversation.label = joined;
             if self.options.history == History::Stored {
                 conversation.fresh.push(message.clone());
@@ -266,6 +270,7 @@ impl Request {
             label: known.label,
             referred,
             fresh,
+            redacting: None,
         })
     }
 
@@ -305,6 +310,8 @@ struct Conversation {
     referred: Label,
     /// What is stored when the exchange succeeds.
     fresh: Vec<Message>,
+    /// Its redaction, where there is one.
+    redacting: Option<Redacting>,
 }
 
 impl Default for Conversation {
@@ -313,6 +320,7 @@ impl Default for Conversation {
             label: Label::INLINE,
             referred: Label::INLINE,
             fresh: Vec::new(),
+            redacting: None,
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use handshake_core::{chat::Target, ports::SessionStore};
+use handshake_core::{chat::Target, code::ErrorCode, ports::SessionStore};
 use handshake_llm::parts::{
     OsEntropy, SystemClock,
-    runtime::{CallOptions, ConsentMode, History, ToolUse, tools::Grants},
+    runtime::{CallOptions, ConsentMode, History, Redact, ToolUse, tools::Grants},
 };
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 /// Send a chat request.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  handshake chat --model ollama/qwen3:8b 'Say hello'\n  handshake chat --model ollama/qwen3:8b --session notes 'And again'\n  echo '[\"math.add\"]' > tools.json; handshake chat --model ollama/qwen3:8b --tools tools.json '2+3?'"
+    after_help = "Examples:\n  handshake chat --model ollama/qwen3:8b 'Say hello'\n  handshake chat --model ollama/qwen3:8b --session notes 'And again'\n  echo '[\"math.add\"]' > tools.json; handshake chat --model ollama/qwen3:8b --tools tools.json '2+3?'\n  handshake chat --model cloud/large --redact \"$(cat deploy.log)\""
 )]
 pub(crate) struct Args {
     /// Message to send.
@@ -42,6 +42,10 @@ pub(crate) struct Args {
     /// Require the answer to match this JSON schema.
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
+    /// Replace secrets and personal data by stand-ins before anything is sent to a cloud model, and put the values back
+    /// into the answer shown here.
+    #[arg(long)]
+    redact: bool,
     /// Wait this many seconds for approval; 0 does not wait.
     #[arg(long, default_value_t = 540, value_name = "SECONDS")]
     wait: u64,
@@ -93,6 +97,10 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
             0 => ConsentMode::AnswerAtOnce,
             seconds => ConsentMode::Wait(Duration::from_secs(seconds.min(3600))),
         },
+        redact: match args.redact {
+            true => Redact::LocalSink,
+            false => Redact::Off,
+        },
         ..CallOptions::default()
     };
     let trace_id = composed.request.trace_id;
@@ -103,6 +111,9 @@ pub(crate) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         Ok(_) => Ok(Exit::Done),
         // The stream's last line was the error already.
         Err(error) if cx.out.json => Ok(error.exit),
+        Err(error) if error.code == ErrorCode::LeakageBlocked && !args.redact => Err(error.next(
+            "remove it, use a local model, or repeat with --redact to send stand-ins in its place",
+        )),
         Err(error) => Err(error),
     }
 }

@@ -1,6 +1,7 @@
 //! `handshake status`: what is going on, in one line. Reads, and asks for nothing.
 
 use handshake_core::{
+    event::Body,
     policy::Governance,
     ports::{ApprovalQueue, EgressPolicy, RegistryFeed},
 };
@@ -20,6 +21,9 @@ use crate::{
     wire::App,
 };
 
+/// Events of the log that what is counted is taken from.
+const LATELY: u32 = 1000;
+
 /// Events of a log that is verified for one line.
 const VERIFIED: u64 = 100_000;
 
@@ -31,6 +35,8 @@ pub(crate) struct Standing {
     leases_json: Vec<Value>,
     paused: bool,
     locked: bool,
+    /// Calls that were redacted, of what the log says lately, and values that were replaced in them.
+    redacted: (u64, u64),
 }
 
 impl Standing {
@@ -50,6 +56,13 @@ impl Standing {
             }));
         }
         let governance = app.store.current()?.governance();
+        let mut redacted = (0, 0u64);
+        for recorded in app.store.log_tail(LATELY).await? {
+            if let Body::ContentRedacted { values, .. } = recorded.event.body {
+                redacted.0 += 1;
+                redacted.1 += u64::from(values);
+            }
+        }
         Ok(Self {
             gateway: serve::is_running(&app.home.path),
             waiting: app.store.pending().await?.len(),
@@ -58,6 +71,7 @@ impl Standing {
             paused: app.store.is_paused().await?,
             locked: app.policy.posture().locked
                 || governance.automation_level == Governance::LOCKED.automation_level,
+            redacted,
         })
     }
 
@@ -82,6 +96,13 @@ impl Standing {
                 )
             })),
         }
+        match self.redacted {
+            (0, _) => {}
+            (1, values) => said.push(format!("1 call redacted lately ({values} values)")),
+            (calls, values) => {
+                said.push(format!("{calls} calls redacted lately ({values} values)"));
+            }
+        }
         if self.paused {
             said.push("cloud PAUSED".to_owned());
         }
@@ -95,6 +116,7 @@ impl Standing {
         json!({
             "gateway": self.gateway, "waiting": self.waiting, "leases": self.leases_json,
             "paused": self.paused, "locked": self.locked,
+            "redacted": { "calls": self.redacted.0, "values": self.redacted.1 },
         })
     }
 }

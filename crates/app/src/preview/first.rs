@@ -73,7 +73,7 @@ pub(crate) fn first(summary: &Summary, extent: Extent) -> Vec<String> {
     if !summary.headers.is_empty() {
         facts.push(("headers", list(summary.headers.iter().cloned())));
     }
-    facts.push(("findings", findings(summary)));
+    facts.push(("findings", findings(summary, extent)));
     facts.push((
         "unseen",
         match summary.uninspectable {
@@ -122,7 +122,19 @@ fn new(summary: &Summary) -> String {
     }
 }
 
-fn findings(summary: &Summary) -> String {
+/// What was found, and what was replaced so that it is not found any more.
+fn findings(summary: &Summary, extent: Extent) -> String {
+    let found = found(summary);
+    let replaced = match (summary.redactions.len(), extent) {
+        (0, _) => return found,
+        (_, Extent::Everything) => summary.redactions.join(", "),
+        (1, Extent::New) => "1 value".to_owned(),
+        (n, Extent::New) => format!("{n} values"),
+    };
+    format!("{found}; replaced by stand-ins: {replaced}")
+}
+
+fn found(summary: &Summary) -> String {
     let all = list(summary.findings.iter().map(|found| {
         let class = spaced(found.class.as_str());
         format!("{} {class} ({})", found.count, found.level.as_str())

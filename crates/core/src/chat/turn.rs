@@ -44,6 +44,13 @@ pub enum TurnEvent {
         /// When waiting ends.
         deadline: UtcTime,
     },
+    /// The call was redacted before it was sent, for a caller that values come back to.
+    Redacted {
+        /// Different values that were replaced.
+        values: u32,
+        /// Places where one was.
+        places: u32,
+    },
     /// An event of the call.
     Chat(ChatEvent),
     /// A tool ran, or was denied.

@@ -131,8 +131,8 @@ pub struct ProjectionPlan {
     /// The top-level fields of the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_fields: Option<Vec<String>>,
-    /// Placeholders that were put in where a person chose to redact and continue. Always empty so far: nothing here
-    /// puts any in. A published member of the plan and part of what is signed, so it stands in each.
+    /// Placeholders that were put in where a person chose to redact and continue: each with the rule that found what
+    /// it stands for, and how often it stands in the body. Never a value.
     pub redactions_applied: Vec<String>,
     /// The size of the body in bytes.
     pub max_bytes: u64,

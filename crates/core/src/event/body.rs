@@ -390,6 +390,16 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         consent_receipt_id: Option<ReceiptId>,
     },
+    /// FR-EVT-EGRESS-010. Before a call that was redacted is sent, whether or not somebody was asked about it.
+    ContentRedacted {
+        use_id: UseId,
+        /// Different values that were replaced.
+        values: u32,
+        /// Places where one was.
+        places: u32,
+        /// The first of their classes.
+        class: FindingClass,
+    },
 }
 
 impl Body {
@@ -430,6 +440,7 @@ impl Body {
             Self::Widened { .. } => "FR-EVT-EGRESS-007",
             Self::EventsLost { .. } => "FR-EVT-EGRESS-008",
             Self::Revoked { .. } => "FR-EVT-EGRESS-009",
+            Self::ContentRedacted { .. } => "FR-EVT-EGRESS-010",
         }
     }
 }

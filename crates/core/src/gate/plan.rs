@@ -51,7 +51,12 @@ impl Gate {
             projection_plan_id: plan_id,
             include_artifact_refs: request.context.artifacts.clone(),
             include_fields: outline.map(|o| o.fields.iter().cloned().collect()),
-            redactions_applied: Vec::new(),
+            redactions_applied: request
+                .context
+                .redactions
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             max_bytes: envelope.body.len() as u64,
             payload_sha256: prepared.payload_sha256(&salt),
             created_at: self.ports.clock.now(),

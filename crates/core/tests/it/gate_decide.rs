@@ -28,6 +28,7 @@ fn allowed() -> EgressFacts {
         locked: false,
         cloud_allowed: true,
         private_hosts: BTreeSet::new(),
+        redact_clients: BTreeSet::new(),
         min_assurance: Assurance::A1,
         max_body_bytes: 100,
         second_hand: SecondHand::Refuse,

@@ -7,6 +7,7 @@ use handshake_core::{
     envelope::EnvelopeView,
     finding::{Findings, ValidatorError, WorkBudget},
     ports::LeakageValidator,
+    redact::Place,
 };
 use handshake_leakage::{Engine, SecretValidator, SharedEnrolment};
 use handshake_policy::{rules::Rules, second_hand::SecondHandValidator};
@@ -50,6 +51,15 @@ impl LeakageValidator for Secrets {
         budget: &mut WorkBudget,
     ) -> std::result::Result<Findings, ValidatorError> {
         self.0.checks().secrets.inspect(view, budget)
+    }
+
+    fn places(
+        &self,
+        view: &EnvelopeView<'_>,
+        enrolled: bool,
+        budget: &mut WorkBudget,
+    ) -> std::result::Result<Vec<Place>, ValidatorError> {
+        self.0.checks().secrets.places(view, enrolled, budget)
     }
 }
 

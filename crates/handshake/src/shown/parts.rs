@@ -35,6 +35,8 @@ pub(super) fn unreadable(look: &Look<'_>, marks: &Marks<'_>) -> Part {
         new_bytes: body.len() as u64,
         hash: String::new(),
         findings: marks.within(""),
+        // Only what can be read is redacted.
+        stand_ins: 0,
         pieces: pieces(&[leaf], marks, None, look.key),
     }
 }
@@ -63,6 +65,7 @@ impl Body<'_> {
             new_bytes: 0,
             hash: String::new(),
             findings: self.marks.within(at),
+            stand_ins: 0,
             pieces: Vec::new(),
         }
     }
@@ -100,6 +103,16 @@ impl Body<'_> {
         }
         parts.extend(self.frame(outline, frame));
         parts
+    }
+
+    /// How many of the stand-ins of the plan stand in a part.
+    fn stand_ins(&self, leaves: &[Leaf]) -> u32 {
+        let applied = self.look.plan.redactions_applied.iter();
+        let stand_ins = applied.filter_map(|entry| entry.split(' ').next());
+        let count: usize = stand_ins
+            .flat_map(|it| leaves.iter().map(move |leaf| leaf.text.matches(it).count()))
+            .sum();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// What stands between the values of a body.
@@ -178,6 +191,7 @@ impl Body<'_> {
     ) -> Part {
         let leaves = leaves(value, at);
         let mut part = self.part(at, source, state, value.to_string().len() as u64);
+        part.stand_ins = self.stand_ins(&leaves);
         let id = ["tool_use_id", "tool_call_id", "call_id"];
         let id = id.iter().find_map(|name| value.get(*name)?.as_str());
         part.name = id

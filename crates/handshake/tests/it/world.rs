@@ -13,15 +13,19 @@ use handshake_core::{
     base_url::BaseUrl,
     capability::{Claims, Feature, Limit},
     ids::{ModelId, ProviderId, Token},
-    ports::{Clock, EntropyExt, ProviderStore},
+    ports::{Clock, EntropyExt, ProviderStore, ToolExecutor},
     provider::{ProviderDraft, ProviderRecord},
     secret::SecretRef,
     tier::Reach,
     time::UtcTime,
+    tool::ToolRegistry,
 };
 use handshake_llm::{
     Builder, Handshake, Secret,
-    parts::{OsEntropy, SystemClock, runtime::registry},
+    parts::{
+        OsEntropy, SystemClock,
+        runtime::{registry, tools::Grants},
+    },
 };
 use handshake_simulator::{Model, Reply, Rule, Script, SimConfig, Simulator};
 use tempfile::TempDir;
@@ -94,6 +98,29 @@ impl World {
             cloud,
             folder,
         }
+    }
+
+    /// The same home, opened once more with these tools, which its model may call.
+    pub(crate) async fn with_tools(
+        &self,
+        tools: ToolRegistry,
+        grants: Grants,
+        executor: Arc<dyn ToolExecutor>,
+    ) -> Handshake {
+        let opening = builder(&self.folder).tools(tools, grants, executor);
+        let handshake = opening.open().await.expect("opened again");
+        let parts = handshake.parts();
+        let record = ProviderStore::list(&parts.store).await.expect("read");
+        let record = record.into_iter().next().expect("a provider");
+        let (model, mut claims) = model();
+        claims.features.insert(Feature::SupportsToolCalling, true);
+        let factor = secret(PASSPHRASE);
+        let approval = parts.vault.approve(Some(&factor)).expect("the passphrase");
+        parts
+            .enable_model(&Arc::new(record), &model, claims, Some(&approval))
+            .await
+            .expect("enabled");
+        handshake
     }
 
     /// The same home, opened once more with these clocks.

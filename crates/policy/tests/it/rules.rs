@@ -111,7 +111,7 @@ fn each_widening_is_one() {
         locked: true,
         ..Rules::default()
     };
-    let wider: [Edit; 10] = [
+    let wider: [Edit; 11] = [
         |r| r.locked = false,
         |r| r.cloud = true,
         |r| r.private_hosts = ["h.example.org".to_owned()].into(),
@@ -122,6 +122,7 @@ fn each_widening_is_one() {
         |r| r.retry.max_attempts += 1,
         |r| r.emulate_tools = ["p".to_owned()].into(),
         |r| r.disabled_rules = ["x".to_owned()].into(),
+        |r| r.redact_clients = ["c".to_owned()].into(),
     ];
     for (n, edit) in wider.into_iter().enumerate() {
         let mut rules = confirmed.clone();
@@ -165,7 +166,7 @@ fn rules() -> impl Strategy<Value = Rules> {
             0u64..4,
             second,
         ),
-        (0u64..4, 1u32..4, 0u64..4, names(), names()),
+        (0u64..4, 1u32..4, 0u64..4, names(), names(), names()),
     )
         .prop_map(|(a, b)| Rules {
             locked: a.0,
@@ -182,6 +183,7 @@ fn rules() -> impl Strategy<Value = Rules> {
             },
             emulate_tools: b.3,
             disabled_rules: b.4,
+            redact_clients: b.5,
         })
 }
 

@@ -13,7 +13,8 @@ use handshake_core::{
 
 use super::{Attempts, Failed, Progress};
 use crate::{
-    call::Answered, check::Check, handle::Delivery, outcome::OutcomeGuard, timings::CallStep,
+    call::Answered, check::Check, handle::Delivery, outcome::OutcomeGuard, redacting::Redacting,
+    timings::CallStep,
 };
 
 impl Attempts<'_> {
@@ -36,6 +37,14 @@ impl Attempts<'_> {
                 done.as_ref().err().map(|error| error.code)
             })
             .await;
+        if drained.is_err() {
+            // What came before the end is the reader's, as far as it came.
+            let events = Redacting::rest(self.redacting);
+            if !events.is_empty() {
+                let batch = Batch { events, raw: None };
+                self.out.deliver(Delivery::Batch(batch)).await;
+            }
+        }
         drained.map_err(|error| Failed {
             error,
             tier,
@@ -126,11 +135,13 @@ impl Attempts<'_> {
                 self.completed(&check, tier, how, &mut progress.guard, request)
                     .await?;
                 let response = fold.map(Fold::finish).transpose().map_err(broken)?;
+                batch.events = Redacting::restored(self.redacting, batch.events);
                 return Ok(Answered {
                     last: batch,
                     response,
                 });
             }
+            batch.events = Redacting::restored(self.redacting, batch.events);
             if !batch.events.is_empty() || batch.raw.is_some() {
                 // A reader who takes nothing more holds up neither a wish to cancel nor a revocation.
                 tokio::select! {

@@ -13,7 +13,8 @@ use handshake_core::{
     },
 };
 
-use super::Request;
+use super::{Conversation, Request};
+use crate::redacting::{Redacting, WITHHELD};
 
 impl Request {
     /// One call, through the gate: recorded whether it ran or not.
@@ -22,8 +23,9 @@ impl Request {
         request: &ChatRequest,
         call: &ToolCall,
         asked_by: ModelTier,
-        label: Label,
+        conversation: &Conversation,
     ) -> (Message, Label) {
+        let label = conversation.label;
         let began = self.ports.clock.monotonic();
         let tool_id = ToolId::new(call.tool_id.as_str()).ok();
         // A registered tool that this request did not offer is none that it may call.
@@ -36,6 +38,9 @@ impl Request {
                     .any(|tool| tool.tool_id == call.tool_id)
             })
             .and_then(|tool_id| self.ports.tools.get(tool_id));
+        let redacting = conversation.redacting.as_ref();
+        let args = Redacting::arguments(redacting, entry, &call.arguments);
+        let restored = args != call.arguments;
         let (response, joined) = match tool_id {
             None => (
                 refused(call, ErrorCode::ToolDenied, "no such tool", Vec::new()),
@@ -53,7 +58,7 @@ impl Request {
                     tool_id,
                     tool_version: entry
                         .map_or_else(|| "0.0.0".to_owned(), |e| e.tool_version.clone()),
-                    args: call.arguments.clone(),
+                    args,
                     idempotency_key: keyed.map(|_| key),
                     dry_run: false,
                 };
@@ -129,7 +134,10 @@ impl Request {
                 error,
             })
             .await;
-        let content = content(&response);
+        let content = match restored {
+            true => WITHHELD.to_owned(),
+            false => content(&response),
+        };
         let id = MessageId::from_entropy(self.ports.entropy.bytes());
         (
             Message::result(id, call.tool_call_id, content, self.ports.clock.now()),

@@ -27,6 +27,7 @@ impl Default for MemoryPolicy {
             locked: false,
             cloud_allowed: true,
             private_hosts: BTreeSet::new(),
+            redact_clients: BTreeSet::new(),
             min_assurance: Assurance::A1,
             max_body_bytes: 16 << 20,
             second_hand: SecondHand::Refuse,

@@ -33,6 +33,11 @@ pub(super) fn policy(findings: &mut Findings, loaded: Result<Loaded, Error>) {
         );
         return;
     }
+    let redacted: Vec<_> = loaded.in_force.redact_clients.into_iter().collect();
+    let redacted = match redacted.is_empty() {
+        true => String::new(),
+        false => format!("; redacted clients: {}", redacted.join(", ")),
+    };
     let off: Vec<_> = loaded.in_force.disabled_rules.into_iter().collect();
     let locked = match loaded.in_force.locked {
         true => "; cloud calls are locked",
@@ -46,7 +51,7 @@ pub(super) fn policy(findings: &mut Findings, loaded: Result<Loaded, Error>) {
         true => "there is no policy.toml, so the defaults hold",
         false => "policy.toml is confirmed",
     };
-    findings.ok("policy", format!("{file}{locked}{off}"));
+    findings.ok("policy", format!("{file}{locked}{off}{redacted}"));
 }
 
 /// What was trusted in the home's place before it.

@@ -59,8 +59,12 @@ pub(crate) fn beyond(loaded: &Loaded) -> Vec<String> {
     written
         .into_iter()
         .filter_map(|(name, value)| {
-            let counts = in_force.get(&name)?;
-            (*counts != value).then(|| format!("{name} = {value} (in force: {counts})"))
+            // What is empty by default is left out where it is.
+            match in_force.get(&name) {
+                Some(counts) if *counts == value => None,
+                Some(counts) => Some(format!("{name} = {value} (in force: {counts})")),
+                None => Some(format!("{name} = {value} (in force: none)")),
+            }
         })
         .collect()
 }
@@ -85,6 +89,7 @@ mod tests {
             },
             written: Rules {
                 max_body_bytes: 1,
+                redact_clients: ["editor".to_owned()].into(),
                 ..Rules::default()
             },
             missing: false,
@@ -94,7 +99,8 @@ mod tests {
             beyond(&loaded),
             [
                 "locked = false (in force: true)",
-                "max_body_bytes = 1 (in force: 16777216)"
+                "max_body_bytes = 1 (in force: 16777216)",
+                "redact_clients = [\"editor\"] (in force: none)"
             ]
         );
     }
