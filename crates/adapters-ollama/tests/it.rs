@@ -16,5 +16,7 @@ mod home;
 mod laws;
 #[path = "it/served.rs"]
 mod served;
+#[path = "it/window.rs"]
+mod window;
 #[path = "it/wire.rs"]
 mod wire;

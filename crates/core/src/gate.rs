@@ -39,7 +39,7 @@ use crate::{
     event::EventScope,
     ids::{ArtifactRef, Principal, SessionId, UseId},
     label::Label,
-    policy::Governance,
+    policy::{Governance, Posture},
     ports::{
         ArtifactStore, Clock, ConsentStore, ContactGrants, EgressLedger, EgressPolicy, Entropy,
         FlightRecorder, Home, LeakageValidator, PeerResolver, SealStore, SecretStore,
@@ -143,6 +143,12 @@ impl Gate {
             floods: flood::Floods::default(),
             alarms: Alarms::default(),
         }
+    }
+
+    /// The operator's rules at this moment, for what is rendered under them.
+    #[must_use]
+    pub fn posture(&self) -> Arc<Posture> {
+        self.ports.policy.posture()
     }
 
     /// The key of commitments, for events about the same content.

@@ -92,6 +92,8 @@ pub struct Posture {
     pub max_body_bytes: u64,
     /// What happens to second-hand egress.
     pub second_hand: SecondHand,
+    /// The largest context to ask a server for that makes one per call, in tokens.
+    pub max_context_tokens: u64,
     /// The digest of the confirmed rules: their epoch.
     pub digest: Digest,
 }

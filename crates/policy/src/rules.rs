@@ -212,6 +212,7 @@ impl Rules {
             min_assurance: self.min_assurance,
             max_body_bytes: self.max_body_bytes,
             second_hand: self.second_hand,
+            max_context_tokens: self.max_context_tokens,
             digest: self.digest(),
         }
     }
