@@ -17,6 +17,8 @@ use handshake_gateway::{Gateway, GatewayPorts, Listener};
 use handshake_leakage::Redactor;
 use serde_json::json;
 
+mod signals;
+
 use crate::{
     announce,
     context::Context,
@@ -44,12 +46,11 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
         .next("choose another port with `--listen`")
     })?;
     let address = listener.address();
-    let app = cx
-        .app_with(Wiring {
-            own_listeners: vec![address],
-            ..Wiring::default()
-        })
-        .await?;
+    let wiring = Wiring {
+        own_listeners: vec![address],
+        ..Wiring::default()
+    };
+    let app = Arc::new(cx.app_with(wiring).await?);
     // What calls need is made ready before the first one comes: the view for all of them, the leakage rules where one
     // may leave the machine. They take some ten MiB, which a home of local models never needs.
     let view = app.store.current()?;
@@ -62,7 +63,8 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     }
     more_files();
     // From here on a signal is a wish, and not the end: before anybody can know that it runs.
-    let stopped = stop_signal()?;
+    let stopped = signals::end()?;
+    let halt = signals::Halt::listen()?;
     let mut gateway = Gateway::builder(ports(&app)).listening_on(address);
     for host in allow_host {
         gateway = gateway.allow_host(host);
@@ -82,7 +84,9 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
             cx.out,
         ))
     });
+    let halter = tokio::spawn(halt.obey(Arc::clone(&app), cx.out));
     gateway.build().serve(listener, stopped).await;
+    halter.abort();
     if let Some(announcer) = announcer {
         announcer.abort();
     }
@@ -169,31 +173,3 @@ fn more_files() {
 
 #[cfg(not(unix))]
 fn more_files() {}
-
-/// Resolves at Ctrl-C, or at what service managers and containers send. The handlers stand when this returns.
-#[cfg(unix)]
-fn stop_signal() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |_| {
-        AppError::new(
-            ErrorCode::InvalidConfig,
-            Phase::Input,
-            "cannot listen for signals",
-        )
-    };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> Result<impl Future<Output = ()>> {
-    Ok(async {
-        let _told = tokio::signal::ctrl_c().await;
-    })
-}
