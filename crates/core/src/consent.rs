@@ -7,7 +7,7 @@ mod receipt;
 
 pub use self::{
     cover::{AskReason, Coverage, ReceiptEvidence, ReceiptProblem, Wanted, judge},
-    outline::{Block, ContentKind, Frame, Outline, OutlineDiff, Placed, without_hints},
+    outline::{Block, ContentKind, Frame, Outline, OutlineDiff, Placed, accounting, without_hints},
     plan::{
         CloudEscalationRequest, Destination, EscalationReason, FindingCount, PlanExt,
         ProjectionPlan,
