@@ -16,6 +16,7 @@ pub(crate) const STEPS: &[M<'static>] = &[
     M::up(SEALS),
     M::up(STATE),
     M::up(SHOWN),
+    M::up(PAUSED_AT),
 ];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
@@ -222,4 +223,13 @@ CREATE TABLE shown (
   principal TEXT NOT NULL, provider_id TEXT NOT NULL REFERENCES providers ON DELETE CASCADE,
   shown_at INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (principal, provider_id)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// When Cloud was paused last decides which leases are asked about again, so it is counted as the pause itself is: also
+/// where somebody changes nothing else.
+const PAUSED_AT: &str = "
+CREATE TRIGGER paused_at_changed AFTER UPDATE ON epochs WHEN NEW.name = 'paused_at' BEGIN
+  INSERT INTO registry_changes VALUES ('', (SELECT coalesce(max(version), 0) + 1 FROM registry_changes))
+  ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version;
+END;
 ";
