@@ -39,6 +39,8 @@ pub enum FindingClass {
     Hidden,
     /// A part that cannot be inspected.
     Uninspectable,
+    /// Text of a stored artefact that may not leave.
+    StoredContent,
 }
 
 /// What a finding means for the call.

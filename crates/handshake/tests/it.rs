@@ -9,5 +9,6 @@ mod it {
     mod place;
     mod policy;
     mod stopping;
+    mod stored;
     mod world;
 }

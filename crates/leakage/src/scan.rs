@@ -3,7 +3,10 @@
 mod parts;
 mod stitch;
 
-use std::{collections::BTreeSet, hash::BuildHasher};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::BuildHasher,
+};
 
 use handshake_core::{
     finding::{Confidence, FindingClass, FindingLevel, LeakageFinding, ValidatorError, WorkBudget},
@@ -21,8 +24,10 @@ use crate::{
 
 /// How many decodings deep a text is followed.
 const DEPTH: usize = 4;
-/// How many findings of one rule and level one scan lists; more say nothing new.
+/// How many findings of one rule and level a scan for a verdict lists; more say nothing new.
 const PER_RULE: usize = 16;
+/// How many a scan lists that is to mask each of them.
+const PLACES: usize = 50_000;
 /// How many unfinished tokens one scan tries to put together.
 const HEADS: usize = 256;
 
@@ -35,6 +40,10 @@ pub(crate) struct Scan<'a> {
     enrolment: &'a Enrolment,
     budget: &'a mut WorkBudget,
     findings: Vec<LeakageFinding>,
+    /// How many of each rule and level are listed at most, and are already.
+    most: usize,
+    listed: BTreeMap<(RuleId, FindingLevel), usize>,
+    more: bool,
     seen: BTreeSet<(usize, u64)>,
     hasher: std::collections::hash_map::RandomState,
     heads: Vec<Open>,
@@ -72,11 +81,25 @@ impl<'a> Scan<'a> {
             enrolment,
             budget,
             findings: Vec::new(),
+            most: PER_RULE,
+            listed: BTreeMap::new(),
+            more: false,
             seen: BTreeSet::new(),
             hasher: std::collections::hash_map::RandomState::new(),
             heads: Vec::new(),
             enrolled: false,
         }
+    }
+
+    /// Lists each place, so that whatever is found can be masked wherever it stands.
+    pub(crate) fn with_places(mut self) -> Self {
+        self.most = PLACES;
+        self
+    }
+
+    /// Whether more was found than is listed.
+    pub(crate) fn has_more(&self) -> bool {
+        self.more
     }
 
     pub(crate) fn finish(self) -> Vec<LeakageFinding> {
@@ -351,10 +374,12 @@ impl<'a> Scan<'a> {
         span: Option<(u64, u64)>,
         chain: &[&'static str],
     ) {
-        let like = |f: &&LeakageFinding| f.rule == rule && f.level == level;
-        if self.findings.iter().filter(like).count() >= PER_RULE {
+        let listed = self.listed.entry((rule.clone(), level)).or_default();
+        if *listed >= self.most {
+            self.more = true;
             return;
         }
+        *listed += 1;
         self.findings.push(LeakageFinding {
             rule,
             class,

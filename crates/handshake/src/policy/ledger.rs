@@ -8,7 +8,9 @@ use handshake_core::{
     ids::{ProviderId, UseId},
     ports::{Committed, EgressLedger, Entropy, Epochs, Intent, LedgerError, StoreError},
 };
+use handshake_leakage::SharedStored;
 use handshake_registry_store::Store;
+use tokio::sync::Mutex;
 
 use super::LivePolicy;
 use crate::clock::HomeClock;
@@ -20,10 +22,47 @@ pub(crate) struct WatchfulLedger {
     pub(crate) policy: Arc<LivePolicy>,
     pub(crate) clock: Arc<HomeClock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) withheld: Withheld,
+}
+
+/// What is known of stored content that may not leave, and up to where that was read.
+pub(crate) struct Withheld {
+    stored: SharedStored,
+    last: Mutex<i64>,
+}
+
+impl Withheld {
+    pub(crate) fn new(stored: SharedStored) -> Self {
+        Self {
+            stored,
+            last: Mutex::new(0),
+        }
+    }
+
+    /// Learns what was stored meanwhile, by whichever process. Whoever comes while somebody reads waits for them.
+    async fn look(&self, store: &Store) -> Result<(), StoreError> {
+        let mut last = self.last.lock().await;
+        loop {
+            let found = store.withheld_after(*last).await?;
+            let stored = self.stored.clone();
+            let (to, more, contents) = (found.last, found.more, found.contents);
+            if !contents.is_empty() {
+                let learnt = tokio::task::spawn_blocking(move || {
+                    contents.iter().for_each(|content| stored.learn(content));
+                });
+                learnt.await.map_err(|_| StoreError::Failed)?;
+            }
+            *last = to;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
 }
 
 impl WatchfulLedger {
     async fn look(&self) -> Result<(), StoreError> {
+        self.withheld.look(&self.store).await?;
         // Rules that nobody can read are not rules that nobody broke.
         let looked = self.policy.look(&self.store).await;
         looked.map_err(|_| StoreError::Failed)?;
