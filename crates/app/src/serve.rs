@@ -23,6 +23,7 @@ use crate::{
     announce,
     context::Context,
     error::{AppError, Exit, Result},
+    start,
     wire::{App, Wiring},
 };
 
@@ -85,14 +86,50 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
         ))
     });
     let halter = tokio::spawn(halt.obey(Arc::clone(&app), cx.out));
-    gateway.build().serve(listener, stopped).await;
+    let first = FirstPassphrase::of(&app)?;
+    let mut anew = false;
+    let over = async {
+        tokio::select! {
+            () = stopped => {}
+            () = first.is_set() => anew = true,
+        }
+    };
+    gateway.build().serve(listener, over).await;
     halter.abort();
     if let Some(announcer) = announcer {
         announcer.abort();
     }
     app.finish().await?;
+    if anew {
+        cx.out
+            .line("The home has an approval passphrase now: the gateway starts again.");
+        return Err(start::anew(address));
+    }
     Ok(Exit::Done)
 }
+
+/// That a home got its first approval passphrase, and with it another approval key: what is open with the old one believes
+/// no seal and no receipt any more.
+struct FirstPassphrase(Option<Arc<App>>);
+
+impl FirstPassphrase {
+    fn of(app: &Arc<App>) -> Result<Self> {
+        Ok(Self((!app.has_factor()?).then(|| Arc::clone(app))))
+    }
+
+    /// Never for a home that had one.
+    async fn is_set(self) {
+        let Some(app) = self.0 else {
+            return std::future::pending().await;
+        };
+        while !app.has_factor().unwrap_or(false) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// How often is looked for it.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Longer than anybody holds the lock who only looks.
 const LOOKED_AT: Duration = Duration::from_millis(50);

@@ -11,11 +11,14 @@ mod it {
     mod check_url;
     mod cut;
     mod doctor;
+    mod ending;
+    mod escapes;
     mod factor;
     mod flood;
     mod gateway;
     mod hardening;
     mod input;
+    mod kinds;
     mod log;
     mod machine;
     mod mission;

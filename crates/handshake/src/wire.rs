@@ -210,6 +210,8 @@ impl Parts {
             clock: home_clock,
             entropy: Arc::clone(&entropy),
             withheld: Withheld::new(stored),
+            enrolment: enrolment.clone(),
+            secrets: Arc::clone(&secrets),
         });
         ports.approval_key = Some(approval_key);
         ports.seal_keys = Some(Arc::clone(&seals));
@@ -374,7 +376,7 @@ pub(crate) fn seal_keys(vault: &Arc<Vault>) -> Result<SealKeys> {
     Ok(SealKeys::new(vault.integrity_key()?, holder, register))
 }
 
-async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {
+pub(crate) async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {
     let any = ProviderId::new("any")?;
     let generation = store.epochs(&any).await?.enrolled;
     let mut set = Enrolment::new(generation);

@@ -172,6 +172,10 @@ fn times(a: u64, b: u64) -> u64 {
 }
 
 impl Pieces {
+    fn digest(&self) -> Digest {
+        Digest::of(&[b"hsk.stored.v1", &self.generation.to_be_bytes()])
+    }
+
     /// Whether the text goes on with a known piece.
     fn has(&self, roller: &mut Roller, text: &[u8]) -> bool {
         plain(text).any(|byte| {
@@ -252,8 +256,9 @@ impl StoredValidator {
 }
 
 impl LeakageValidator for StoredValidator {
+    /// What is known is in the digest: the other number is that of enrolled secrets, of which this one knows nothing.
     fn epoch(&self) -> (Digest, u64) {
-        (Digest::of(&[b"hsk.stored.v1"]), self.0.read().generation)
+        (self.0.read().digest(), 0)
     }
 
     fn inspect(
@@ -262,8 +267,7 @@ impl LeakageValidator for StoredValidator {
         budget: &mut WorkBudget,
     ) -> Result<Findings, ValidatorError> {
         let pieces = self.0.read();
-        let (ruleset, generation) = (Digest::of(&[b"hsk.stored.v1"]), pieces.generation);
-        let mut found = Findings::none(ruleset, generation);
+        let mut found = Findings::none(pieces.digest(), 0);
         if pieces.full {
             return Err(ValidatorError::Budget);
         }
@@ -347,6 +351,23 @@ mod tests {
         ] {
             assert!(!finds(other), "{other}");
         }
+    }
+
+    /// The gate takes the highest generation of enrolled secrets that any validator knows for the one of all.
+    #[test]
+    fn s28_what_is_learnt_is_no_generation_of_secrets() {
+        let stored = SharedStored::new([7; 8]);
+        let validator = StoredValidator::new(stored.clone());
+        let before = validator.epoch();
+        for _ in 0..100 {
+            stored.learn(TEXT.as_bytes());
+        }
+        assert_ne!(
+            validator.epoch().0,
+            before.0,
+            "an earlier scan does not count"
+        );
+        assert_eq!((before.1, validator.epoch().1), (0, 0));
     }
 
     #[test]

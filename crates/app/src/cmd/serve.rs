@@ -15,7 +15,12 @@ use crate::{
 )]
 pub(crate) struct Args {
     /// Loopback address to listen on.
-    #[arg(long, default_value = "127.0.0.1:4477", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        default_value = "127.0.0.1:4477",
+        value_name = "ADDRESS",
+        overrides_with = "listen"
+    )]
     listen: SocketAddr,
     /// Also accept this Host header, for clients in containers.
     #[arg(long, value_name = "HOST")]

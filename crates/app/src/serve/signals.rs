@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::{
     error::{AppError, Result},
+    keys::kept::ends_itself,
     out::Out,
     wire::App,
 };
@@ -34,6 +35,7 @@ pub(super) fn end() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::SignalKind;
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
+    ends_itself();
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}

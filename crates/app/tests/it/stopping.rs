@@ -287,6 +287,33 @@ fn rt_b13_rt_b16_s51_s64_a_flood_of_denials_is_counted_and_a_clients_own_token_s
     let _again = serve(machine, token);
 }
 
+/// What is written into `policy.toml` counts for what is on its way too.
+#[test]
+fn rt_b08_a_policy_that_locks_cloud_ends_what_streams() {
+    for rule in ["locked = true\n", "cloud = false\n"] {
+        let runtime = runtime();
+        let cloud = simulator(&runtime, endless());
+        let gateway = cloud_gateway(&cloud);
+        let machine = &gateway.machine;
+        let client = Beside::post(&gateway, &ask("6 x 7?", true));
+        let _pending = wait_for_pending(machine);
+        approve_lease(machine);
+        client.see("again and", SOON);
+        machine.write("home/policy.toml", rule);
+        let said = client.see("HSK-403-GOVERNANCE-LOCKED", SOON);
+        assert!(said.contains("locked by policy"), "{said}");
+        assert!(
+            !said.contains("[DONE]"),
+            "it does not look complete: {said}"
+        );
+        is_idle(&runtime, &cloud);
+        assert_eq!(cloud.requests(), 1);
+        let events = machine.json(&["log", "tail", "-n", "100"]).1;
+        let ended = |line: &Value| line["type"] == "call_failed" && line["outcome"] == "cancelled";
+        assert!(events.iter().any(ended), "{events:?}");
+    }
+}
+
 /// For whoever has no command at hand: the process, or the folder. Neither asks, neither can be undone without the factor.
 #[test]
 fn rt_b08_a_signal_or_a_file_stops_as_the_command_does() {

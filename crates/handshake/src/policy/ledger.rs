@@ -8,12 +8,13 @@ use handshake_core::{
     ids::{ProviderId, UseId},
     ports::{Committed, EgressLedger, Entropy, Epochs, Intent, LedgerError, StoreError},
 };
-use handshake_leakage::SharedStored;
+use handshake_leakage::{SharedEnrolment, SharedStored};
 use handshake_registry_store::Store;
+use handshake_vault::VaultSecrets;
 use tokio::sync::Mutex;
 
 use super::LivePolicy;
-use crate::clock::HomeClock;
+use crate::{clock::HomeClock, wire::enrol};
 
 /// Epochs are the first thing that is read of a cloud call, and what is compared when it is committed. So a file that
 /// was narrowed counts for the next call, and for one that is being judged.
@@ -23,6 +24,8 @@ pub(crate) struct WatchfulLedger {
     pub(crate) clock: Arc<HomeClock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) withheld: Withheld,
+    pub(crate) enrolment: SharedEnrolment,
+    pub(crate) secrets: Arc<VaultSecrets>,
 }
 
 /// What is known of stored content that may not leave, and up to where that was read.
@@ -61,6 +64,15 @@ impl Withheld {
 }
 
 impl WatchfulLedger {
+    /// What another process enrolled is looked for from this call on.
+    async fn enrolled(&self, epochs: &Epochs) -> Result<(), StoreError> {
+        if epochs.enrolled > self.enrolment.current().generation() {
+            let set = enrol(&self.store, &self.secrets).await;
+            self.enrolment.replace(set.map_err(|_| StoreError::Failed)?);
+        }
+        Ok(())
+    }
+
     async fn look(&self) -> Result<(), StoreError> {
         self.withheld.look(&self.store).await?;
         // Rules that nobody can read are not rules that nobody broke.
@@ -79,6 +91,7 @@ impl EgressLedger for WatchfulLedger {
     async fn epochs(&self, provider: &ProviderId) -> Result<Epochs, StoreError> {
         self.look().await?;
         let epochs = self.store.epochs(provider).await?;
+        self.enrolled(&epochs).await?;
         if epochs.policy == self.policy.digest() {
             return Ok(epochs);
         }
