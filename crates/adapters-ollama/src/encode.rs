@@ -108,9 +108,14 @@ fn translate(record: &ProviderRecord, admitted: &Admitted) -> Result<Rendered, P
             admitted.max_tokens(),
         ));
     }
+    let known = (family.name != profile::UNKNOWN_NAME).then_some(family.name);
+    let (messages, escaped) = messages::render(&route.snapshot, request, &declared, known)?;
+    if escaped > 0 {
+        adjusted.push(adjustment("control_tokens", Some(escaped), Some(0)));
+    }
     let mut body = ChatBody {
         model: &name,
-        messages: messages::render(&route.snapshot, request, &declared)?,
+        messages,
         tools: declared.render(request)?,
         format: request.structured_output_schema.as_ref(),
         think: think::decide(

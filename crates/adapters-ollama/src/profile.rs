@@ -14,6 +14,9 @@ use handshake_core::{
 /// change of them.
 pub const PROFILE_VERSION: u32 = 1;
 
+/// The name of no family.
+pub(crate) const UNKNOWN_NAME: &str = "unknown";
+
 /// One family of models. Tokens are the same at every kind of provider.
 pub(crate) struct Family {
     /// Its token.
@@ -31,7 +34,7 @@ pub(crate) struct Family {
 }
 
 const PLAIN: Family = Family {
-    name: "unknown",
+    name: UNKNOWN_NAME,
     prefixes: &[],
     parts: &[],
     thinks_in_text: false,

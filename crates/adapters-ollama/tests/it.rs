@@ -16,5 +16,9 @@ mod home;
 mod laws;
 #[path = "it/served.rs"]
 mod served;
+#[path = "it/specials.rs"]
+mod specials;
+#[path = "it/window.rs"]
+mod window;
 #[path = "it/wire.rs"]
 mod wire;

@@ -45,6 +45,8 @@ pub struct Dialect {
     pub call_content: CallContent,
     /// Whether a tool result carries the tool's name.
     pub result_name: bool,
+    /// Whether the spelling of a control token inside of content is taken for the token.
+    pub control_tokens: bool,
     /// Whether a user may speak right after a tool result.
     pub user_after_result: bool,
     /// Which of the model's earlier thinking goes back.

@@ -94,9 +94,11 @@ fn translate(
     let family = profile::family_rules(route.snapshot.family.as_ref(), &route.model);
     let declared = tools::Declared::new(request)?;
     params::check(dialect, family, request)?;
+    let (messages, escaped) =
+        messages::render(record, dialect, family, &route.snapshot, request, &declared)?;
     let body = Body {
         model: route.model.as_str(),
-        messages: messages::render(record, dialect, family, &route.snapshot, request, &declared)?,
+        messages,
         tools: declared.render(request)?,
         tool_choice: declared.choice(dialect, request)?,
         response_format: tools::response_format(dialect, request)?,
@@ -119,7 +121,7 @@ fn translate(
         stream: request.stream,
         tool_choice: request.tool_choice.clone(),
         structured: request.structured_output_schema.is_some(),
-        adjusted: params::adjusted(admitted),
+        adjusted: params::adjusted(admitted, escaped),
         tool_names: declared.into_names(),
     })
 }

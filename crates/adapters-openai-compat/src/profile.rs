@@ -10,8 +10,9 @@ use handshake_core::{
     provider::ProviderRecord,
 };
 
+use self::families::FAMILIES;
 pub(crate) use self::families::Family;
-use self::families::{FAMILIES, UNKNOWN};
+pub(crate) use self::families::UNKNOWN;
 use crate::dialect::Dialect;
 
 /// The version of the tables behind [`handshake_core::ports::AdapterFactory::profile`]; rises with every

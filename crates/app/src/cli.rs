@@ -92,7 +92,7 @@ enum Command {
     Resume,
     /// Stop cloud calls: end those in progress, revoke all receipts, hold new ones.
     #[command(
-        after_help = "Example:\n  handshake stop\n\nAn empty file `run/stop` in the home does the same, within half a second."
+        after_help = "Example:\n  handshake stop\n\nAn empty file `run/stop` in the home does the same, within half a second, and so does the signal USR1 to a running `handshake serve`. None of them asks; resuming does."
     )]
     Stop,
     /// Scan text for secrets and list the rules.

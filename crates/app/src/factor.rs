@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{AppError, Result},
+    keys::kept::Kept,
     out::printable,
 };
 
@@ -209,6 +210,7 @@ fn typed(question: &str) -> Result<Zeroizing<String>> {
         ));
     }
     forget_what_was_typed_ahead();
+    let _kept = Kept::open();
     rpassword::prompt_password(question)
         .map(Zeroizing::new)
         .map_err(|_| required("no passphrase was entered"))

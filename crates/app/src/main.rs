@@ -70,8 +70,13 @@ fn usage_error(usage: &clap::Error) -> ExitCode {
         let error = invalid(usage).next("run `handshake --help`");
         return ExitCode::from(Out::new(true).fail(&error) as u8);
     }
-    // What clap prints repeats words of the command line; a broken pipe is no failure of ours.
-    let _printed = usage.print();
+    if usage.use_stderr() {
+        // What clap prints repeats words of the command line, which may be the name of a file of anybody.
+        out::usage(&usage.render().to_string());
+    } else {
+        // A broken pipe is no failure of ours.
+        let _printed = usage.print();
+    }
     let exit = if usage.use_stderr() {
         Exit::Usage
     } else {

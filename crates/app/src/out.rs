@@ -1,11 +1,16 @@
 //! What a command prints: for people, or one JSON object a line. Everything that may hold bytes from a model,
 //! provider, tool, file or client passes the allow-list encoder before a terminal.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    os::fd::AsFd,
+};
 
 use serde::Serialize;
 
 use crate::error::{AppError, Exit};
+
+pub(crate) mod wrap;
 
 /// Where output goes.
 #[derive(Clone, Copy, Debug)]
@@ -16,9 +21,14 @@ pub(crate) struct Out {
 
 /// Warns on standard error, in every mode: it is about the home, and not this command's result.
 pub(crate) fn warn(text: &str, help: &str) {
-    let mut stderr = std::io::stderr().lock();
-    write_line(&mut stderr, &printable(&format!("warning: {text}")));
-    write_line(&mut stderr, &printable(&format!("help: {help}")));
+    let text = text.replace('\n', "\\n");
+    let said = printable(&format!("warning: {text}\nhelp: {help}"));
+    fitted(std::io::stderr().lock(), &said, INDENT);
+}
+
+/// What is wrong with a command line, as clap says it.
+pub(crate) fn usage(text: &str) {
+    fitted(std::io::stderr().lock(), printable(text).trim_end(), INDENT);
 }
 
 impl Out {
@@ -39,10 +49,23 @@ impl Out {
         }
     }
 
-    /// A line for people. Encoded.
+    /// A line for people. Encoded, and broken where it is longer than the terminal.
     pub(crate) fn line(self, text: impl AsRef<str>) {
+        self.raw(&printable(text.as_ref()));
+    }
+
+    /// A line that is copied from here, such as a command: it is not broken. Holds nothing foreign.
+    pub(crate) fn whole(self, text: impl AsRef<str>) {
         if !self.json {
             write_line(&mut std::io::stdout().lock(), &printable(text.as_ref()));
+        }
+    }
+
+    /// A line of content, behind its rule: what of it is longer than the terminal stands behind one, too.
+    pub(crate) fn ruled(self, text: impl AsRef<str>) {
+        if !self.json {
+            let sink = std::io::stdout().lock();
+            fitted(sink, &printable(text.as_ref()), CONTINUED);
         }
     }
 
@@ -62,7 +85,7 @@ impl Out {
         if self.json {
             return;
         }
-        let mut stdout = std::io::stdout().lock();
+        let mut stdout = std::io::stdout();
         if stdout.is_terminal() {
             let mut text = String::with_capacity(bytes.len());
             for chunk in bytes.utf8_chunks() {
@@ -71,7 +94,9 @@ impl Out {
                     text.push_str(&format!("\\x{byte:02x}"));
                 }
             }
-            write_line(&mut stdout, &text);
+            for line in text.split('\n') {
+                self.ruled(format!("  | {line}"));
+            }
         } else {
             // A reader that went away (a closed pipe) is no failure of the command.
             let _closed = stdout.write_all(bytes).and_then(|()| stdout.flush());
@@ -141,14 +166,14 @@ impl Out {
 
     fn raw(self, text: &str) {
         if !self.json {
-            write_line(&mut std::io::stdout().lock(), text);
+            fitted(std::io::stdout().lock(), text, INDENT);
         }
     }
 
     /// A remark on stderr, for people.
     pub(crate) fn note(self, text: impl AsRef<str>) {
         if !self.json {
-            write_line(&mut std::io::stderr().lock(), &printable(text.as_ref()));
+            fitted(std::io::stderr().lock(), &printable(text.as_ref()), INDENT);
         }
     }
 
@@ -157,13 +182,27 @@ impl Out {
         if self.json {
             self.object(&serde_json::json!({ "error": error }));
         } else {
-            let mut text = format!("error: {} [{}]", error.message, error.code);
+            // A message is one line: what it repeats of a file or a name ends none.
+            let message = error.message.replace('\n', "\\n");
+            let mut text = format!("error: {message} [{}]", error.code);
             if let Some(step) = &error.next_step {
                 text.push_str(&format!("\nhelp: {step}"));
             }
-            write_line(&mut std::io::stderr().lock(), &printable(&text));
+            fitted(std::io::stderr().lock(), &printable(&text), INDENT);
         }
         error.exit
+    }
+}
+
+/// What begins the rest of a line of ours, and of a line of content.
+const INDENT: &str = "    ";
+const CONTINUED: &str = "  : ";
+
+/// Writes lines, broken where a terminal would break them.
+fn fitted(mut sink: impl Write + AsFd, text: &str, rule: &str) {
+    match wrap::columns(&sink) {
+        Some(columns) => write_line(&mut sink, &wrap::wrapped(text, columns, rule)),
+        None => write_line(&mut sink, text),
     }
 }
 
@@ -178,8 +217,9 @@ pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         let invisible = matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{2800}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e0fff}');
         match c {

@@ -32,7 +32,7 @@ pub(crate) fn print(out: Out, shown: &Shown, extent: Extent) {
     }
     out.line("");
     for line in body(shown, extent) {
-        out.line(line);
+        out.ruled(line);
     }
 }
 

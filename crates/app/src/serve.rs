@@ -17,10 +17,13 @@ use handshake_gateway::{Gateway, GatewayPorts, Listener};
 use handshake_leakage::Redactor;
 use serde_json::json;
 
+mod signals;
+
 use crate::{
     announce,
     context::Context,
     error::{AppError, Exit, Result},
+    start,
     wire::{App, Wiring},
 };
 
@@ -44,12 +47,11 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
         .next("choose another port with `--listen`")
     })?;
     let address = listener.address();
-    let app = cx
-        .app_with(Wiring {
-            own_listeners: vec![address],
-            ..Wiring::default()
-        })
-        .await?;
+    let wiring = Wiring {
+        own_listeners: vec![address],
+        ..Wiring::default()
+    };
+    let app = Arc::new(cx.app_with(wiring).await?);
     // What calls need is made ready before the first one comes: the view for all of them, the leakage rules where one
     // may leave the machine. They take some ten MiB, which a home of local models never needs.
     let view = app.store.current()?;
@@ -62,7 +64,8 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     }
     more_files();
     // From here on a signal is a wish, and not the end: before anybody can know that it runs.
-    let stopped = stop_signal()?;
+    let stopped = signals::end()?;
+    let halt = signals::Halt::listen()?;
     let mut gateway = Gateway::builder(ports(&app)).listening_on(address);
     for host in allow_host {
         gateway = gateway.allow_host(host);
@@ -82,13 +85,51 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
             cx.out,
         ))
     });
-    gateway.build().serve(listener, stopped).await;
+    let halter = tokio::spawn(halt.obey(Arc::clone(&app), cx.out));
+    let first = FirstPassphrase::of(&app)?;
+    let mut anew = false;
+    let over = async {
+        tokio::select! {
+            () = stopped => {}
+            () = first.is_set() => anew = true,
+        }
+    };
+    gateway.build().serve(listener, over).await;
+    halter.abort();
     if let Some(announcer) = announcer {
         announcer.abort();
     }
     app.finish().await?;
+    if anew {
+        cx.out
+            .line("The home has an approval passphrase now: the gateway starts again.");
+        return Err(start::anew(address));
+    }
     Ok(Exit::Done)
 }
+
+/// That a home got its first approval passphrase, and with it another approval key: what is open with the old one believes
+/// no seal and no receipt any more.
+struct FirstPassphrase(Option<Arc<App>>);
+
+impl FirstPassphrase {
+    fn of(app: &Arc<App>) -> Result<Self> {
+        Ok(Self((!app.has_factor()?).then(|| Arc::clone(app))))
+    }
+
+    /// Never for a home that had one.
+    async fn is_set(self) {
+        let Some(app) = self.0 else {
+            return std::future::pending().await;
+        };
+        while !app.has_factor().unwrap_or(false) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// How often is looked for it.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Longer than anybody holds the lock who only looks.
 const LOOKED_AT: Duration = Duration::from_millis(50);
@@ -169,31 +210,3 @@ fn more_files() {
 
 #[cfg(not(unix))]
 fn more_files() {}
-
-/// Resolves at Ctrl-C, or at what service managers and containers send. The handlers stand when this returns.
-#[cfg(unix)]
-fn stop_signal() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |_| {
-        AppError::new(
-            ErrorCode::InvalidConfig,
-            Phase::Input,
-            "cannot listen for signals",
-        )
-    };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> Result<impl Future<Output = ()>> {
-    Ok(async {
-        let _told = tokio::signal::ctrl_c().await;
-    })
-}

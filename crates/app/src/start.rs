@@ -4,6 +4,7 @@
 use std::{
     ffi::OsString,
     io,
+    net::SocketAddr,
     os::unix::process::CommandExt,
     process::{Command, id},
 };
@@ -67,6 +68,19 @@ pub(crate) fn keep_little() {
             command.envs(ALLOCATOR);
         });
     }
+}
+
+/// Starts a gateway again that listens where it does. Comes back only where that fails.
+pub(crate) fn anew(listen: SocketAddr) -> AppError {
+    let _gone_on = again(|command| {
+        command.args(["--listen".to_owned(), listen.to_string()]);
+    });
+    AppError::new(
+        ErrorCode::InvalidConfig,
+        Phase::Input,
+        "the gateway cannot start again by itself",
+    )
+    .next("run `handshake serve`")
 }
 
 /// Replaces this process by itself, with another environment. Comes back only where that fails.

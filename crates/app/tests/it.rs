@@ -12,11 +12,14 @@ mod it {
     mod cut;
     mod declassify;
     mod doctor;
+    mod ending;
+    mod escapes;
     mod factor;
     mod flood;
     mod gateway;
     mod hardening;
     mod input;
+    mod kinds;
     mod log;
     mod machine;
     mod mission;

@@ -41,9 +41,24 @@ pub struct Admitted {
     route: Route,
     tool_mode: ToolMode,
     max_tokens: Option<u64>,
+    context_limit: Option<u64>,
 }
 
 impl Admitted {
+    /// The same under the operator's limit on the context that a server is asked to make, in tokens. The least of all
+    /// that were given counts.
+    #[must_use]
+    pub fn within_context(mut self, tokens: u64) -> Self {
+        self.context_limit = Some(self.context_limit.map_or(tokens, |held| held.min(tokens)));
+        self
+    }
+
+    /// The largest context to ask a server for, where the operator set one.
+    #[must_use]
+    pub fn context_limit(&self) -> Option<u64> {
+        self.context_limit
+    }
+
     /// The request.
     #[must_use]
     pub fn request(&self) -> &ChatRequest {

@@ -8,7 +8,7 @@ mod waiver;
 
 pub use self::{
     cover::{AskReason, Coverage, ReceiptEvidence, ReceiptProblem, Wanted, judge},
-    outline::{Block, ContentKind, Frame, Outline, OutlineDiff, Placed, without_hints},
+    outline::{Block, ContentKind, Frame, Outline, OutlineDiff, Placed, accounting, without_hints},
     plan::{
         CloudEscalationRequest, DeclassifiedCount, Destination, EscalationReason, FindingCount,
         PlanExt, ProjectionPlan,

@@ -42,6 +42,8 @@ pub enum FindingClass {
     Hidden,
     /// A part that cannot be inspected.
     Uninspectable,
+    /// Text of a stored artefact that may not leave.
+    StoredContent,
 }
 
 impl FindingClass {

@@ -42,7 +42,7 @@ use crate::{
     event::EventScope,
     ids::{ArtifactRef, Principal, SessionId, UseId},
     label::Label,
-    policy::Governance,
+    policy::{Governance, Posture},
     ports::{
         ArtifactStore, Clock, ConsentStore, ContactGrants, EgressLedger, EgressPolicy, Entropy,
         FindingStore, FlightRecorder, Home, LeakageValidator, PeerResolver, SealStore, SecretStore,
@@ -150,6 +150,12 @@ impl Gate {
             floods: flood::Floods::default(),
             alarms: Alarms::default(),
         }
+    }
+
+    /// The operator's rules at this moment, for what is rendered under them.
+    #[must_use]
+    pub fn posture(&self) -> Arc<Posture> {
+        self.ports.policy.posture()
     }
 
     /// The key of commitments, for events about the same content.

@@ -95,6 +95,8 @@ pub struct Posture {
     /// Gateway clients, by the name of their token, whose calls are redacted and go on, where they would be blocked or
     /// asked for otherwise.
     pub redact_clients: BTreeSet<String>,
+    /// The largest context to ask a server for that makes one per call, in tokens.
+    pub max_context_tokens: u64,
     /// The digest of the confirmed rules: their epoch.
     pub digest: Digest,
 }

@@ -84,6 +84,7 @@ words! {
         SecondHandEgress = "second_hand_egress",
         Hidden = "hidden",
         Uninspectable = "uninspectable",
+        StoredContent = "stored_content",
     }
     FindingLevel { Warn = "warn", Ask = "ask", Block = "block" }
     AskReason {

@@ -22,7 +22,7 @@ pub use self::live::LivePolicy;
 pub(crate) use self::{
     checks::{Second, Secrets},
     kept::Bounds,
-    ledger::WatchfulLedger,
+    ledger::{WatchfulLedger, Withheld},
     live::{Ground, Watch},
     written::Written,
 };

@@ -18,16 +18,20 @@ use handshake_core::{
         AskReason, Assurance, DeclassifiedCount, Destination, FindingCount, Outline, ProjectionPlan,
     },
     digest::{CommitmentKey, KeyedHash},
-    finding::{FindingClass, FindingLevel, LeakageFinding},
+    finding::{FindingClass, FindingLevel},
     ids::{Principal, RuleId, SessionId},
     ports::PendingContent,
     time::UtcTime,
 };
+use handshake_leakage::Places;
 use serde::Serialize;
 
 pub(crate) use self::memory::Memory;
 use self::{disclosed::disclosed, parts::Body, text::Marks};
 use crate::approve::Waivable;
+
+/// New text beyond this is more than a person reads at once.
+const MUCH: u64 = 64 << 10;
 
 /// What is shown. New parts come first, then what changed, then what was sent before.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -79,6 +83,9 @@ pub struct Summary {
     pub second_hand: Vec<String>,
     /// How strong an approval would be.
     pub assurance: Assurance,
+    /// More new text than a person reads at once: the factor is to be asked for twice (S13). What an agent brings along
+    /// (system prompt, tools, fields) does not count, for it is a diff or a name from the second time on.
+    pub much_new: bool,
     /// Why no lease can cover this call; `None` where one can.
     pub no_lease: Option<&'static str>,
     /// The beginning of the envelope's hash, to be compared between two surfaces. It authorises nothing.
@@ -245,7 +252,7 @@ pub(crate) struct Look<'a> {
     pub(crate) known: &'a BTreeSet<KeyedHash>,
     /// What was shown at the last yes, and when.
     pub(crate) before: Option<(UtcTime, Memory)>,
-    pub(crate) findings: &'a [LeakageFinding],
+    pub(crate) findings: &'a Places,
     pub(crate) assurance: Assurance,
     pub(crate) no_lease: Option<&'static str>,
     pub(crate) waivable: Vec<Waivable>,
@@ -275,6 +282,11 @@ impl Shown {
             }
         }
         let whole = read.as_ref().map(|(_, _, _, whole)| whole);
+        let brought = [Source::System, Source::Definition, Source::Field];
+        let text = new_by_source
+            .iter()
+            .filter(|(source, _)| !brought.contains(source));
+        let text = text.fold(0u64, |sum, (_, amount)| sum.saturating_add(amount.bytes));
         let summary = Summary {
             to: ext.destination.clone(),
             principal: ext.principal.clone(),
@@ -294,6 +306,7 @@ impl Shown {
             uninspectable: ext.uninspectable,
             second_hand: ext.second_hand.clone(),
             assurance: look.assurance,
+            much_new: text > MUCH,
             no_lease: look.no_lease,
             fingerprint: ext.envelope_sha256.to_string()[..24].to_owned(),
         };

@@ -16,7 +16,9 @@ use handshake_core::{
     secret::Secret,
     tool::ToolRegistry,
 };
-use handshake_leakage::{Engine, Enrolment, Redactor, SharedEnrolment, SinkGuard};
+use handshake_leakage::{
+    Engine, Enrolment, Redactor, SharedEnrolment, SharedStored, SinkGuard, StoredValidator,
+};
 use handshake_registry_store::{Epoch, Store};
 use handshake_runtime::{Adapters, Config, Ports, Runtime, tools::Grants};
 use handshake_transport::SystemResolver;
@@ -32,7 +34,7 @@ use crate::{
     halt::StopFile,
     home::Home,
     opening::{Opened, Opening},
-    policy::{Ground, LivePolicy, Second, Secrets, Watch, WatchfulLedger},
+    policy::{Ground, LivePolicy, Second, Secrets, Watch, WatchfulLedger, Withheld},
     tools::Builtins,
 };
 
@@ -183,9 +185,11 @@ impl Parts {
             enrolment.clone(),
         )));
         let (_, commitments) = vault.commitment_key()?;
+        let stored = SharedStored::new(entropy.bytes());
         let validators: Vec<Arc<dyn LeakageValidator>> = vec![
             Arc::new(Secrets(Arc::clone(&policy))),
             Arc::new(Second(Arc::clone(&policy))),
+            Arc::new(StoredValidator::new(stored.clone())),
         ];
         let state = Arc::new(store.clone());
         let stop_file = StopFile::begin(&home.path, &state).await?;
@@ -205,6 +209,9 @@ impl Parts {
             policy: Arc::clone(&policy),
             clock: home_clock,
             entropy: Arc::clone(&entropy),
+            withheld: Withheld::new(stored),
+            enrolment: enrolment.clone(),
+            secrets: Arc::clone(&secrets),
         });
         ports.approval_key = Some(approval_key);
         ports.seal_keys = Some(Arc::clone(&seals));
@@ -369,7 +376,7 @@ pub(crate) fn seal_keys(vault: &Arc<Vault>) -> Result<SealKeys> {
     Ok(SealKeys::new(vault.integrity_key()?, holder, register))
 }
 
-async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {
+pub(crate) async fn enrol(store: &Store, secrets: &VaultSecrets) -> Result<Enrolment> {
     let any = ProviderId::new("any")?;
     let generation = store.epochs(&any).await?.enrolled;
     let mut set = Enrolment::new(generation);

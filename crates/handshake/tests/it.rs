@@ -11,5 +11,6 @@ mod it {
     mod redact;
     mod redact_tools;
     mod stopping;
+    mod stored;
     mod world;
 }

@@ -184,6 +184,25 @@ impl Engine {
         Ok(scan.finish())
     }
 
+    /// The same, with every place of what was found, for whoever masks it. A scan for a verdict lists a few of each rule.
+    ///
+    /// # Errors
+    /// As [`Engine::scan`].
+    pub fn scan_places(
+        &self,
+        data: &[u8],
+        enrolment: &Enrolment,
+        envelope: bool,
+        budget: &mut WorkBudget,
+    ) -> Result<Places, ValidatorError> {
+        let mut scan = Scan::new(self.matcher(), enrolment, budget).with_places();
+        scan.document(data, envelope)?;
+        Ok(Places {
+            complete: !scan.has_more(),
+            findings: scan.finish(),
+        })
+    }
+
     pub(crate) fn matcher(&self) -> &Matcher {
         // Every other engine was compiled when it was made.
         self.matcher.get_or_init(|| {
@@ -191,6 +210,15 @@ impl Engine {
                 .expect("the pack of this crate is checked by its tests")
         })
     }
+}
+
+/// Where something was found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Places {
+    /// Each place.
+    pub findings: Vec<LeakageFinding>,
+    /// Whether these are all. Where they are not, nothing is known of the places that are not listed.
+    pub complete: bool,
 }
 
 /// A budget that honest content of so many bytes does not reach.

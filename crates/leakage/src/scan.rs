@@ -3,7 +3,10 @@
 mod parts;
 mod stitch;
 
-use std::{collections::BTreeSet, hash::BuildHasher};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::BuildHasher,
+};
 
 use handshake_core::{
     finding::{Confidence, FindingClass, FindingLevel, LeakageFinding, ValidatorError, WorkBudget},
@@ -26,6 +29,8 @@ const DEPTH: usize = 4;
 const PER_RULE: usize = 16;
 /// Views of several texts, or of a part that another one may go on.
 const SEVERAL: &[&str] = &["document", "partial", "stitched"];
+/// How many a scan lists that is to mask each of them.
+const PLACES: usize = 50_000;
 /// How many unfinished tokens one scan tries to put together.
 const HEADS: usize = 256;
 
@@ -38,6 +43,10 @@ pub(crate) struct Scan<'a> {
     enrolment: &'a Enrolment,
     budget: &'a mut WorkBudget,
     findings: Vec<LeakageFinding>,
+    /// How many of each rule and level are listed at most, and are already.
+    most: usize,
+    listed: BTreeMap<(RuleId, FindingLevel), usize>,
+    more: bool,
     seen: BTreeSet<(usize, u64)>,
     hasher: std::collections::hash_map::RandomState,
     heads: Vec<Open>,
@@ -77,6 +86,9 @@ impl<'a> Scan<'a> {
             enrolment,
             budget,
             findings: Vec::new(),
+            most: PER_RULE,
+            listed: BTreeMap::new(),
+            more: false,
             seen: BTreeSet::new(),
             hasher: std::collections::hash_map::RandomState::new(),
             heads: Vec::new(),
@@ -89,6 +101,17 @@ impl<'a> Scan<'a> {
     pub(crate) fn of_whole_values(mut self) -> Self {
         self.halves = false;
         self
+    }
+
+    /// Lists each place, so that whatever is found can be masked wherever it stands.
+    pub(crate) fn with_places(mut self) -> Self {
+        self.most = PLACES;
+        self
+    }
+
+    /// Whether more was found than is listed.
+    pub(crate) fn has_more(&self) -> bool {
+        self.more
     }
 
     pub(crate) fn finish(self) -> Vec<LeakageFinding> {
@@ -367,18 +390,22 @@ impl<'a> Scan<'a> {
         span: Option<(u64, u64)>,
         chain: &[&'static str],
     ) {
-        let like = |f: &&LeakageFinding| f.rule == rule && f.level == level;
-        let listed = self.findings.iter().filter(like).count();
-        if listed > PER_RULE {
+        let key = (rule.clone(), level);
+        let listed = self.listed.get(&key).copied().unwrap_or_default();
+        if listed > self.most {
             return;
         }
-        let more = listed == PER_RULE;
+        let more = listed == self.most;
+        self.more |= more;
         // A text that is listed is let pass as a whole or not at all; of what is asked about, each value counts.
-        let is_told = level == FindingLevel::Block
+        let is_told = more
+            && level == FindingLevel::Block
             && pointer.is_some()
             && !chain.iter().any(|view| SEVERAL.contains(view))
-            && self.findings.iter().filter(like).any(|it| {
-                it.pointer.as_deref() == pointer
+            && self.findings.iter().any(|it| {
+                it.rule == rule
+                    && it.level == level
+                    && it.pointer.as_deref() == pointer
                     && !it.views.iter().any(|view| SEVERAL.contains(&&**view))
             });
         if more && (is_told || level == FindingLevel::Warn) {
@@ -388,6 +415,7 @@ impl<'a> Scan<'a> {
             true => (None, None, &["more"][..]),
             false => (pointer, span, chain),
         };
+        self.listed.insert(key, listed + 1);
         self.findings.push(LeakageFinding {
             rule,
             class,

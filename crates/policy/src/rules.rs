@@ -223,6 +223,7 @@ impl Rules {
             max_body_bytes: self.max_body_bytes,
             second_hand: self.second_hand,
             redact_clients: self.redact_clients.clone(),
+            max_context_tokens: self.max_context_tokens,
             digest: self.digest(),
         }
     }

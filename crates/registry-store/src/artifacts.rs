@@ -126,3 +126,66 @@ impl ArtifactStore for Store {
         .await
     }
 }
+
+/// Artefacts that are read at once.
+const PAGE: u32 = 64;
+
+/// Stored content that may not leave, from a place on.
+#[derive(Debug, Default)]
+pub struct Withheld {
+    /// Up to where was read.
+    pub last: i64,
+    /// What of it is not labelled, high or not exportable.
+    pub contents: Vec<Bytes>,
+    /// Whether there is more.
+    pub more: bool,
+}
+
+impl Store {
+    /// The artefacts after this place that may not leave, a page at a time. What was stored by whichever process.
+    ///
+    /// # Errors
+    /// [`StoreError`]; of one that is damaged nobody can say what it held.
+    pub async fn withheld_after(&self, last: i64) -> Result<Withheld, StoreError> {
+        let shared = Arc::clone(self.shared());
+        self.read(move |conn| {
+            let mut found = Withheld {
+                last,
+                ..Withheld::default()
+            };
+            let mut rows = conn.prepare_cached(
+                "SELECT rowid, artifact, meta, sealed FROM artifacts WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+            )?;
+            let rows = rows.query_map(params![last, PAGE], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, String>(2)?,
+                    row.get::<_, Vec<u8>>(3)?,
+                ))
+            })?;
+            let mut read = 0;
+            for row in rows {
+                let (place, artifact, meta, sealed) = row?;
+                read += 1;
+                found.last = place;
+                let artifact = ArtifactRef::new(artifact).map_err(|_| StoreError::Damaged)?;
+                let meta = checked(&artifact, &meta)?;
+                if meta.label.is_some_and(|label| label.blocks().is_none()) {
+                    continue;
+                }
+                let sealer = &shared.options.sealer;
+                let content = sealer
+                    .open(&context(&artifact), &sealed)
+                    .map_err(codec::seal_error)?;
+                if Digest::of(&[&content]) != meta.content_hash {
+                    return Err(StoreError::Damaged.into());
+                }
+                found.contents.push(content.into());
+            }
+            found.more = read == PAGE;
+            Ok(found)
+        })
+        .await
+    }
+}

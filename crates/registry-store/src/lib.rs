@@ -34,6 +34,7 @@ mod tokens;
 mod writer;
 
 pub use aliases::Alias;
+pub use artifacts::Withheld;
 pub use consent::ReceiptRecord;
 pub use epochs::Epoch;
 pub use error::{ExportFailed, OpenError};

@@ -17,6 +17,7 @@ pub(crate) const STEPS: &[M<'static>] = &[
     M::up(STATE),
     M::up(SHOWN),
     M::up(DECLASSIFIED),
+    M::up(PAUSED_AT),
 ];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
@@ -235,4 +236,13 @@ CREATE TABLE declassified (
 CREATE TABLE blocked (
   handle TEXT PRIMARY KEY, principal TEXT NOT NULL, at INTEGER NOT NULL, sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+/// When Cloud was paused last decides which leases are asked about again, so it is counted as the pause itself is: also
+/// where somebody changes nothing else.
+const PAUSED_AT: &str = "
+CREATE TRIGGER paused_at_changed AFTER UPDATE ON epochs WHEN NEW.name = 'paused_at' BEGIN
+  INSERT INTO registry_changes VALUES ('', (SELECT coalesce(max(version), 0) + 1 FROM registry_changes))
+  ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version;
+END;
 ";

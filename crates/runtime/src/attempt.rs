@@ -35,7 +35,7 @@ use crate::{
     registry::identity::answered_elsewhere,
     step::{OfCall, Steps},
     timings::CallStep,
-    watch::Watched,
+    watch::{TakenBack, Watched},
 };
 
 /// What one logical call needs.
@@ -309,7 +309,7 @@ impl Attempts<'_> {
                     ErrorCode::Cancelled,
                     Phase::Status,
                 ))),
-                () = &mut revoked => Err(SendError::in_doubt(taken_back(Phase::Status))),
+                why = &mut revoked => Err(SendError::in_doubt(taken_back(why, Phase::Status))),
             }
         };
         let began = self.ports.clock.monotonic();
@@ -354,17 +354,24 @@ fn of(request: &EgressRequest, tier: Option<ModelTier>) -> OfCall {
     }
 }
 
-/// Resolves when the consent that a call runs under is taken back; never for one that needs none.
-async fn revoked(watched: Option<&Watched>) {
+/// Resolves when the consent that a call runs under is taken back, or Cloud is locked; never for one that needs none.
+async fn revoked(watched: Option<&Watched>) -> TakenBack {
     match watched {
         Some(watched) => watched.revoked().await,
         None => std::future::pending().await,
     }
 }
 
-/// The error of a call whose consent was taken back while it ran.
-fn taken_back(phase: Phase) -> CallError {
-    CallError::new(ErrorCode::CloudConsentRequired, phase).about("consent revoked")
+/// The error of a call that may not go on.
+fn taken_back(why: TakenBack, phase: Phase) -> CallError {
+    match why {
+        TakenBack::Consent => {
+            CallError::new(ErrorCode::CloudConsentRequired, phase).about("consent revoked")
+        }
+        TakenBack::Locked => {
+            CallError::new(ErrorCode::GovernanceLocked, phase).about("locked by policy")
+        }
+    }
 }
 
 fn broken() -> CallError {

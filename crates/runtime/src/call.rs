@@ -58,7 +58,9 @@ pub(crate) fn prepared(
         true => Emulation::On,
         false => Emulation::Off,
     };
-    let admitted = admit(Arc::clone(request), routed.route.clone(), emulation)?;
+    let limit = ports.gate.posture().max_context_tokens;
+    let admitted =
+        admit(Arc::clone(request), routed.route.clone(), emulation)?.within_context(limit);
     let adapter = ports.adapters.of(&routed.route.record)?;
     let prepared = adapter.client.prepare(&admitted).map_err(|error| error.0)?;
     Ok((admitted, prepared, adapter))

@@ -40,7 +40,11 @@ impl OutcomeGuard {
         let outcome = match error.code {
             ErrorCode::Cancelled => CallOutcome::Cancelled,
             // Denied by the gate it would not have been under way.
-            ErrorCode::CloudConsentRequired if error.phase != Phase::Gate => CallOutcome::Cancelled,
+            ErrorCode::CloudConsentRequired | ErrorCode::GovernanceLocked
+                if error.phase != Phase::Gate =>
+            {
+                CallOutcome::Cancelled
+            }
             _ if in_doubt => CallOutcome::InDoubt,
             _ => CallOutcome::Failed,
         };

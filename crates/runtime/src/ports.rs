@@ -138,6 +138,7 @@ impl Ports {
             feed: Arc::clone(&self.feed),
             consent: Arc::clone(&self.consent),
             clock: Arc::clone(&self.clock),
+            gate: Arc::clone(&self.gate),
         })
     }
 

@@ -1,15 +1,17 @@
-//! Consent that is taken back ends what runs under it, in whatever process that happens.
+//! Consent that is taken back ends what runs under it, in whatever process that happens, and so do rules that let
+//! nothing leave any more.
 //!
-//! One task looks for all calls of a runtime, and only while there is one. It looks at the registry's view, which
-//! moves with every revocation, and reads receipts only where it did.
+//! One task looks for all calls of a runtime, and only while there is one. It looks at the rules, and at the registry's
+//! view, which moves with every revocation; it reads receipts only where that did.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
 use handshake_core::{
+    gate::Gate,
     ids::ReceiptId,
     ports::{Clock, ConsentStore, RegistryFeed},
     profile::RegistryView,
@@ -47,17 +49,34 @@ struct State {
 struct Live {
     receipt: ReceiptId,
     since: UtcTime,
-    revoked: CancellationToken,
+    over: Arc<Over>,
     rest: Weak<Rest>,
+}
+
+/// Why a call is over before its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TakenBack {
+    /// Its receipt does not hold any more.
+    Consent,
+    /// The rules let nothing leave any more.
+    Locked,
+}
+
+/// That a call is over, and why.
+#[derive(Default)]
+struct Over {
+    told: CancellationToken,
+    why: OnceLock<TakenBack>,
 }
 
 impl Live {
     /// Tells whoever polls the call that it is over; where nobody does, it is ended for them.
-    fn end(&self) {
-        if self.revoked.is_cancelled() {
+    fn end(&self, why: TakenBack) {
+        if self.over.told.is_cancelled() {
             return;
         }
-        self.revoked.cancel();
+        self.over.why.get_or_init(|| why);
+        self.over.told.cancel();
         let rest = Weak::clone(&self.rest);
         // Without a runtime nobody polls it, nor reads from its provider.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -80,19 +99,29 @@ pub(crate) struct Sources {
     pub(crate) feed: Arc<dyn RegistryFeed>,
     pub(crate) consent: Arc<dyn ConsentStore>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) gate: Arc<Gate>,
+}
+
+impl Sources {
+    /// Whether the rules let nothing leave.
+    fn locked(&self) -> bool {
+        let posture = self.gate.posture();
+        posture.locked || !posture.cloud_allowed
+    }
 }
 
 /// A call under a receipt. Dropping it is its end.
 pub(crate) struct Watched {
     watch: Arc<Watch>,
     id: u64,
-    revoked: CancellationToken,
+    over: Arc<Over>,
 }
 
 impl Watched {
-    /// Resolves when the receipt does not hold any more.
-    pub(crate) async fn revoked(&self) {
-        self.revoked.cancelled().await;
+    /// Resolves when the call may not go on.
+    pub(crate) async fn revoked(&self) -> TakenBack {
+        self.over.told.cancelled().await;
+        *self.over.why.get_or_init(|| TakenBack::Consent)
     }
 }
 
@@ -114,7 +143,7 @@ impl Watch {
         (since, rest): (UtcTime, Weak<Rest>),
         sources: impl FnOnce() -> Sources,
     ) -> Watched {
-        let revoked = CancellationToken::new();
+        let over = Arc::new(Over::default());
         let mut state = self.state();
         let id = state.next;
         state.next += 1;
@@ -124,7 +153,7 @@ impl Watch {
             Live {
                 receipt,
                 since,
-                revoked: revoked.clone(),
+                over: Arc::clone(&over),
                 rest,
             },
         );
@@ -134,7 +163,7 @@ impl Watch {
         Watched {
             watch: Arc::clone(self),
             id,
-            revoked,
+            over,
         }
     }
 
@@ -149,10 +178,10 @@ impl Watch {
         Some((since, std::mem::take(&mut state.fresh)))
     }
 
-    fn end(&self, ends: impl Fn(&ReceiptId) -> bool) {
+    fn end(&self, why: TakenBack, ends: impl Fn(&ReceiptId) -> bool) {
         let state = self.state();
         let over = state.live.values().filter(|live| ends(&live.receipt));
-        over.for_each(Live::end);
+        over.for_each(|live| live.end(why));
     }
 }
 
@@ -164,7 +193,10 @@ impl Drop for Looking {
         let Some(watch) = self.0.take() else { return };
         let mut state = watch.state();
         state.looking = false;
-        state.live.values().for_each(Live::end);
+        state
+            .live
+            .values()
+            .for_each(|live| live.end(TakenBack::Consent));
     }
 }
 
@@ -173,6 +205,9 @@ async fn look_after(watch: Arc<Watch>, sources: Sources) {
     let mut seen: Option<Arc<RegistryView>> = None;
     let mut saw = Instant::now();
     while let Some((since, fresh)) = watch.wanted() {
+        if sources.locked() {
+            watch.end(TakenBack::Locked, |_| true);
+        }
         let looked = match sources.feed.current() {
             Ok(view) if !fresh && seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &view)) => {
                 Ok(view)
@@ -187,7 +222,7 @@ async fn look_after(watch: Arc<Watch>, sources: Sources) {
                 );
                 let revoked = sources.consent.revoked_since(back).await;
                 revoked.map(|revoked| {
-                    watch.end(|receipt| revoked.contains(receipt));
+                    watch.end(TakenBack::Consent, |receipt| revoked.contains(receipt));
                     view
                 })
             }
@@ -201,7 +236,7 @@ async fn look_after(watch: Arc<Watch>, sources: Sources) {
             Err(_) => {
                 seen = None;
                 if saw.elapsed() > BLIND_AT_MOST {
-                    watch.end(|_| true);
+                    watch.end(TakenBack::Consent, |_| true);
                 }
             }
         }

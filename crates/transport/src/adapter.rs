@@ -13,6 +13,7 @@ mod factory;
 mod identity;
 mod request;
 mod send;
+mod specials;
 mod text;
 
 pub use self::{
@@ -21,5 +22,6 @@ pub use self::{
     factory::{Factory, Protocol},
     request::{Auth, BEARER, get, post},
     send::{ERROR_CAP, ours, refused, unexpected},
+    specials::escape_specials,
     text::Text,
 };

@@ -7,16 +7,19 @@ use handshake_core::{
     error::PrepareError,
     ids::ToolCallId,
 };
-use handshake_transport::image_type;
+use handshake_transport::{adapter::escape_specials, image_type};
 
 use super::{invalid, tools::Declared, unsupported};
 use crate::wire::request::{Call, CallFunction, Message};
 
+/// The messages, and how many spellings of control tokens were escaped in results of tools.
 pub(super) fn render<'a>(
     snapshot: &CapabilitySnapshot,
     request: &'a ChatRequest,
     declared: &Declared,
-) -> Result<Vec<Message<'a>>, PrepareError> {
+    family: Option<&str>,
+) -> Result<(Vec<Message<'a>>, u64), PrepareError> {
+    let mut escaped = 0;
     let messages = &request.messages;
     // Thinking is wanted back within the turn that it belongs to, and nowhere else.
     let turn = messages
@@ -54,7 +57,7 @@ pub(super) fn render<'a>(
                 Role::Assistant | Role::ToolCall => "assistant",
                 Role::ToolResult => "tool",
             },
-            content: &message.content,
+            content: (&*message.content).into(),
             images: message
                 .attachments
                 .iter()
@@ -70,12 +73,16 @@ pub(super) fn render<'a>(
                 .tool_call_id
                 .and_then(|id| find(request, id))
                 .ok_or_else(|| invalid("tool_result"))?;
+            // The daemon takes the spelling of a token for the token, wherever it stands.
+            let (content, found) = escape_specials(&message.content, family);
+            rendered.content = content;
+            escaped += found;
             rendered.tool_name = Some(declared.wire(&call.tool_id));
             rendered.tool_call_id = call.provider_call_id.as_ref().map(|id| id.as_str());
         }
         wire.push(rendered);
     }
-    Ok(wire)
+    Ok((wire, escaped))
 }
 
 fn find(request: &ChatRequest, id: ToolCallId) -> Option<&ToolCall> {

@@ -6,9 +6,9 @@ use handshake_core::{
     admit::Admitted, chat::Verbatim, error::PrepareError, ids::ToolName, provider::ProviderRecord,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
-use super::{Rendered, invalid, unsupported};
+use super::{Rendered, invalid, unsupported, window};
 use crate::dialect;
 
 /// What must be known of the body beside what was read of it already.
@@ -18,6 +18,14 @@ struct Asked {
     tools: Option<Vec<Tool>>,
     #[serde(default)]
     format: Option<Value>,
+    #[serde(default)]
+    options: Option<Options>,
+}
+
+#[derive(Deserialize)]
+struct Options {
+    #[serde(default)]
+    num_ctx: Option<Number>,
 }
 
 #[derive(Deserialize)]
@@ -38,6 +46,7 @@ pub(super) fn render(
 ) -> Result<Rendered, PrepareError> {
     let route = admitted.route();
     let asked: Asked = serde_json::from_slice(verbatim.body()).map_err(|_| invalid("body"))?;
+    window::asked(asked.num_ctx()?, admitted)?;
     let name = dialect::sent_name(record, &route.snapshot, &route.model);
     Ok(Rendered {
         body: verbatim.clone().with_model(&name).body().clone(),
@@ -50,6 +59,15 @@ pub(super) fn render(
 }
 
 impl Asked {
+    /// The context that is asked for. A daemon reads `4096.0` as a number too: what is not a whole one is refused, so
+    /// that nothing is read in two ways.
+    fn num_ctx(&self) -> Result<Option<u64>, PrepareError> {
+        let number = self.options.as_ref().and_then(|it| it.num_ctx.as_ref());
+        number
+            .map(|number| number.as_u64().ok_or_else(|| invalid("num_ctx")))
+            .transpose()
+    }
+
     /// The client's names, which are the wire's.
     fn tool_names(&self) -> Result<BTreeMap<String, ToolName>, PrepareError> {
         let mut names = BTreeMap::new();

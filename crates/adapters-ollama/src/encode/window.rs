@@ -19,7 +19,11 @@ const IMAGE: u64 = 1024;
 /// What a message costs beside its text.
 const MESSAGE: u64 = 8;
 
-/// min(need rounded up, the model's window).
+/// What a limit on the context is called in a refusal, by who set it.
+const OF_MODEL: &str = "max_context_window";
+const OF_POLICY: &str = "policy.max_context_tokens";
+
+/// min(need rounded up, the model's window, policy's).
 ///
 /// Need is estimated at three bytes a token, which is more than most text needs. A prompt is refused here
 /// only when it is too long at four bytes a token; between the two the daemon counts, and says so.
@@ -29,17 +33,28 @@ pub(super) fn size(body: &ChatBody<'_>, admitted: &Admitted) -> Result<u64, Prep
         .snapshot
         .capabilities
         .limit(Limit::MaxContextWindow);
-    let window = known.unwrap_or(UNKNOWN_WINDOW);
+    let model = known.unwrap_or(UNKNOWN_WINDOW);
+    let (window, whose) = match admitted.context_limit() {
+        Some(limit) if limit < model => (limit, OF_POLICY),
+        _ => (model, OF_MODEL),
+    };
     let (bytes, images) = content(body)?;
     let fixed = images * IMAGE + body.messages.len() as u64 * MESSAGE;
     if bytes.div_ceil(4) + fixed > window {
-        return Err(PrepareError::new(
-            ErrorCode::ContextWindow,
-            "max_context_window",
-        ));
+        return Err(PrepareError::new(ErrorCode::ContextWindow, whose));
     }
     let need = bytes.div_ceil(3) + fixed + admitted.max_tokens().unwrap_or(ANSWER);
     Ok(need.div_ceil(STEP).saturating_mul(STEP).min(window))
+}
+
+/// A client's own body goes as it is, or not at all: a context above policy's is not made smaller behind its back.
+pub(super) fn asked(num_ctx: Option<u64>, admitted: &Admitted) -> Result<(), PrepareError> {
+    match (num_ctx, admitted.context_limit()) {
+        (Some(asked), Some(limit)) if asked > limit => {
+            Err(PrepareError::new(ErrorCode::ContextWindow, OF_POLICY))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Bytes that become tokens of the prompt, and images.

@@ -1,5 +1,7 @@
 //! Bodies that we write. The order of the fields is the order of the bytes.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -24,7 +26,7 @@ pub(crate) struct ChatBody<'a> {
 #[derive(Default, Serialize)]
 pub(crate) struct Message<'a> {
     pub(crate) role: &'static str,
-    pub(crate) content: &'a str,
+    pub(crate) content: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) thinking: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -67,6 +67,7 @@ const GENERIC: Dialect = Dialect {
     reasoning: &[],
     call_content: CallContent::Null,
     result_name: false,
+    control_tokens: true,
     user_after_result: true,
     replay: Replay::Drop,
     opaque_state: false,
@@ -83,6 +84,7 @@ pub const DIALECTS: &[Dialect] = &[
     GENERIC,
     Dialect {
         name: "openai",
+        control_tokens: false,
         max_tokens: "max_completion_tokens",
         seed: Some("seed"),
         schema_with_tools: true,
@@ -95,6 +97,7 @@ pub const DIALECTS: &[Dialect] = &[
     // models.
     Dialect {
         name: "azure",
+        control_tokens: false,
         aliases: &["azure_openai"],
         auth: ("api-key", ""),
         max_tokens: "max_completion_tokens",

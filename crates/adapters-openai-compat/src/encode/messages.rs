@@ -1,11 +1,14 @@
 //! Conversations.
 
+use std::cell::Cell;
+
 use handshake_core::{
     capability::CapabilitySnapshot,
     chat::{ChatRequest, Message, Role, ToolCall},
     error::PrepareError,
     provider::ProviderRecord,
 };
+use handshake_transport::adapter::escape_specials;
 use serde::Serialize;
 use serde_json::{
     Value,
@@ -16,7 +19,7 @@ use super::{attachment, ids::CallIds, invalid, tools::Declared, unsupported};
 use crate::{
     decode::Stored,
     dialect::{CallContent, Dialect, Replay},
-    profile::Family,
+    profile::{Family, UNKNOWN},
     wire::request::{self as wire, CalledFunction, Content, Named, Part, Sorted},
 };
 
@@ -28,10 +31,14 @@ struct Renderer<'a> {
     ids: CallIds,
     /// The last user message: thinking after it belongs to the tool loop in progress.
     last_user: Option<usize>,
+    /// The name of the model's family, where it is known.
+    family: Option<&'a str>,
+    /// Spellings of control tokens that were escaped.
+    escaped: Cell<u64>,
 }
 
 /// Renders the conversation. An assistant's message and the calls that follow it are one message on the
-/// wire.
+/// wire. Says how many spellings of control tokens were escaped in results of tools.
 pub(super) fn render<'a>(
     record: &ProviderRecord,
     dialect: &Dialect,
@@ -39,7 +46,7 @@ pub(super) fn render<'a>(
     snapshot: &CapabilitySnapshot,
     request: &'a ChatRequest,
     declared: &Declared,
-) -> Result<Vec<wire::Message<'a>>, PrepareError> {
+) -> Result<(Vec<wire::Message<'a>>, u64), PrepareError> {
     let messages = &request.messages;
     let mut renderer = Renderer {
         record,
@@ -50,6 +57,8 @@ pub(super) fn render<'a>(
         last_user: messages
             .iter()
             .rposition(|message| message.role == Role::User),
+        family: (family.name != UNKNOWN.name).then_some(family.name),
+        escaped: Cell::new(0),
     };
     let mut rendered = Vec::with_capacity(messages.len());
     let mut at = 0;
@@ -81,7 +90,7 @@ pub(super) fn render<'a>(
             Role::System | Role::User | Role::ToolResult => 1,
         };
     }
-    Ok(rendered)
+    Ok((rendered, renderer.escaped.get()))
 }
 
 fn plain<'a>(role: &'static str, content: Content<'a>) -> wire::Message<'a> {
@@ -99,7 +108,7 @@ fn plain<'a>(role: &'static str, content: Content<'a>) -> wire::Message<'a> {
 impl Renderer<'_> {
     fn text_only<'a>(&self, message: &'a Message) -> Result<Content<'a>, PrepareError> {
         if message.attachments.is_empty() {
-            Ok(Content::Text(&message.content))
+            Ok(Content::Text((&*message.content).into()))
         } else {
             Err(unsupported("attachments"))
         }
@@ -107,7 +116,7 @@ impl Renderer<'_> {
 
     fn user<'a>(&self, message: &'a Message) -> Result<Content<'a>, PrepareError> {
         if message.attachments.is_empty() {
-            return Ok(Content::Text(&message.content));
+            return Ok(Content::Text((&*message.content).into()));
         }
         let mut parts = Vec::with_capacity(1 + message.attachments.len());
         // Empty text parts are rejected by some servers (Q154) and say nothing.
@@ -129,10 +138,12 @@ impl Renderer<'_> {
     ) -> Result<wire::Message<'a>, PrepareError> {
         let content = match message {
             Some((_, message)) => self.text_only(message)?,
-            None => Content::Text(""),
+            None => Content::Text("".into()),
         };
         let content = match (content, self.dialect.call_content) {
-            (Content::Text(""), CallContent::Null) if !calls.is_empty() => Content::Null,
+            (Content::Text(text), CallContent::Null) if text.is_empty() && !calls.is_empty() => {
+                Content::Null
+            }
             (content, _) => content,
         };
         let mut rendered = plain("assistant", content);
@@ -195,7 +206,13 @@ impl Renderer<'_> {
         messages: &[Message],
     ) -> Result<wire::Message<'a>, PrepareError> {
         let id = message.tool_call_id.ok_or_else(|| invalid("tool_result"))?;
-        let mut rendered = plain("tool", self.text_only(message)?);
+        let mut content = self.text_only(message)?;
+        if self.dialect.control_tokens {
+            let (text, found) = escape_specials(&message.content, self.family);
+            self.escaped.set(self.escaped.get() + found);
+            content = Content::Text(text);
+        }
+        let mut rendered = plain("tool", content);
         // An orphan would be rejected there; it is rejected here (Q34).
         rendered.tool_call_id = Some(
             self.ids

@@ -79,15 +79,19 @@ pub(super) fn reasoning(
     Ok(Named(Some((name, value))))
 }
 
-/// The bounds that were changed on the way.
-pub(super) fn adjusted(admitted: &Admitted) -> Vec<Adjustment> {
+/// What was changed on the way: bounds, and spellings of control tokens that were escaped.
+pub(super) fn adjusted(admitted: &Admitted, escaped: u64) -> Vec<Adjustment> {
     let (requested, effective) = (admitted.request().params.max_tokens, admitted.max_tokens());
-    if requested == effective {
-        return Vec::new();
-    }
-    vec![Adjustment {
-        parameter: "max_tokens".to_owned(),
-        requested,
-        effective,
-    }]
+    let bound = ("max_tokens", requested, effective);
+    let tokens = ("control_tokens", Some(escaped), Some(0));
+    let changed = [bound, tokens]
+        .into_iter()
+        .filter(|(_, requested, effective)| requested != effective);
+    changed
+        .map(|(parameter, requested, effective)| Adjustment {
+            parameter: parameter.to_owned(),
+            requested,
+            effective,
+        })
+        .collect()
 }

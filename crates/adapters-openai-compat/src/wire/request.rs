@@ -1,5 +1,6 @@
 //! The request. Members are written in the order in which they stand here; absent ones are absent.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
@@ -70,7 +71,7 @@ pub(crate) struct Message<'a> {
 #[serde(untagged)]
 pub(crate) enum Content<'a> {
     Null,
-    Text(&'a str),
+    Text(Cow<'a, str>),
     Parts(Vec<Part<'a>>),
 }
 

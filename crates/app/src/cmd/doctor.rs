@@ -201,7 +201,14 @@ fn permissions(findings: &mut Findings, home: &Path) {
 async fn open(findings: &mut Findings, app: &App) {
     findings.ok("database", "the database opens");
     match app.store.is_paused().await {
-        Ok(false) => {}
+        Ok(false) => {
+            if crate::serve::is_running(&app.home.path) {
+                findings.ok(
+                    "stop",
+                    "a gateway runs; `handshake stop`, the file `run/stop` in the home or the signal USR1 to it stops cloud calls",
+                );
+            }
+        }
         Ok(true) => {
             findings.remark("cloud", "cloud calls are paused");
             findings.next("run `handshake resume` to let them go on");

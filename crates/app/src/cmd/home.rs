@@ -80,7 +80,7 @@ async fn set_first(cx: &Context, app: App) -> Result<()> {
     drop(app);
     factor::code::show(&code);
     cx.out
-        .line("The approval passphrase is set. Restart `handshake serve` if it is running.");
+        .line("The approval passphrase is set. A `handshake serve` that is running starts again by itself.");
     // Opened with it, some of what is stored here may want the person's word.
     let app = cx.app().await?;
     init::seal_what_is_right(cx, &app).await?;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 pub(crate) mod gaps;
 mod segments;
+mod share;
 pub(crate) mod verify;
 
 use crate::{
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Export the log with its checkpoints and keys to a new directory.
     Export(ExportArgs),
+    /// Write the log for others: sizes and times rounded, hashes left out. It verifies nothing.
+    #[command(after_help = "Example:\n  handshake log share log-for-others.jsonl")]
+    Share(share::Args),
     /// Sign the head of the log.
     Checkpoint,
     /// List what was not recorded: after a crash, under overload, at a storage failure.
@@ -88,7 +92,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             }));
             let to = args.directory.display();
             cx.out.line(format!("Exported the log to {to}."));
-            cx.out.line(format!(
+            cx.out.whole(format!(
                 "  verify it: handshake-verify --root {root} --approver {approver} {to}"
             ));
             cx.out.line(format!("  anchor:    {}", head.short_anchor()));
@@ -107,6 +111,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> Result<Exit> {
             ));
             Ok(Exit::Done)
         }
+        Command::Share(args) => share::run(cx, args).await,
         Command::Gaps => gaps::list(cx).await,
         Command::Segments => segments::list(cx).await,
         Command::Seal => segments::seal(cx).await,

@@ -125,7 +125,7 @@ async fn create(cx: &Context, args: CreateArgs) -> Result<Exit> {
     cx.out.object(&json!({
         "name": name, "token": token.as_str(), "models": (!models.is_empty()).then_some(models), "profile": profile,
     }));
-    cx.out.line(token.as_str());
+    cx.out.whole(token.as_str());
     cx.out.note("This token is not shown again. Clients send it to the gateway as `Authorization: Bearer` or `x-api-key`.");
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use handshake_core::consent::{AskReason, Assurance};
 use handshake_core::time::UtcTime;
 
-use crate::out::printable;
+use crate::out::{printable, wrap::width};
 
 /// A published name as people write it.
 pub(super) fn spaced(name: &str) -> String {
@@ -72,11 +72,6 @@ pub(super) fn assurance(assurance: Assurance) -> &'static str {
         Assurance::A2 => "A2: physical gesture",
         Assurance::A3 => "A3: separate account",
     }
-}
-
-/// Columns of a terminal that a character takes, rather too many than too few.
-fn width(c: char) -> usize {
-    if (c as u32) < 0x1100 { 1 } else { 2 }
 }
 
 /// A text on one line, in so many columns at most, as the terminal shows it.

@@ -20,7 +20,7 @@ const PASSPHRASE: &str = "correct horse battery staple 7";
 const KEY: &str = "sk-live-4f9Qz7LwX2mN8vB1";
 const MODEL: &str = "cloud/sim-large:latest";
 
-fn enrolled(runtime: &tokio::runtime::Runtime) -> (Machine, Simulator) {
+pub fn enrolled(runtime: &tokio::runtime::Runtime) -> (Machine, Simulator) {
     let cloud = simulator(runtime, cloud_script());
     let machine = Machine::new();
     init(&machine);
@@ -165,14 +165,14 @@ pub fn beside(gateway: &Gateway, body: &Value) -> TcpStream {
 }
 
 /// What `consent show` prints of the one question that waits, with what differs from run to run taken out.
-fn screen(machine: &Machine, more: &[&str]) -> String {
+pub fn screen(machine: &Machine, more: &[&str]) -> String {
     let id = wait_for_pending(machine);
     let output = machine.run(&[&["consent", "show", &id], more].concat());
     assert!(output.status.success());
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn settled(text: &str, cloud: &Simulator) -> String {
+pub fn settled(text: &str, cloud: &Simulator) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {
         let mut line = line.replace(&cloud.addr().to_string(), "127.0.0.1:PORT");
@@ -193,7 +193,7 @@ fn settled(text: &str, cloud: &Simulator) -> String {
 }
 
 /// Says no, and lets the client ask again.
-fn denied(machine: &Machine) {
+pub fn denied(machine: &Machine) {
     let id = wait_for_pending(machine);
     assert_eq!(machine.json(&["deny", &id]).0, 0);
     let mut terminal = Terminal::run(machine, &["consent", "reopen"]);
@@ -201,7 +201,7 @@ fn denied(machine: &Machine) {
 }
 
 /// Whether the first screen is one: 15 lines of 80 columns at most, then the content.
-fn fits(text: &str) {
+pub fn fits(text: &str) {
     let first: Vec<&str> = text
         .lines()
         .take_while(|line| !line.starts_with('['))

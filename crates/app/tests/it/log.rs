@@ -229,3 +229,40 @@ fn p11_every_broken_log_comes_to_its_exit_code() {
         );
     }
 }
+
+/// What is given to others tells neither how long a prompt was, nor when it was asked, nor its hash.
+#[test]
+fn s61_a_shared_log_is_rounded_and_the_log_itself_verifies() {
+    let machine = Machine::new();
+    assert_eq!(machine.json(&["init"]).0, 0);
+    add_local(&machine, "one", "http://127.0.0.1:9");
+    machine.json(&["chat", "--model", "one/m", "a prompt of some length"]);
+    let to = machine.path("shared.jsonl");
+    let to = to.to_str().expect("UTF-8");
+    let (code, lines) = machine.json(&["log", "share", to]);
+    assert_eq!(code, 0, "{lines:?}");
+    let text = fs::read_to_string(to).expect("written");
+    let events: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines[0]["events"], json!(events.len()));
+    let exact = machine.json(&["log", "tail", "-n", "1000"]).1;
+    assert!(events.len() >= 3 && exact.len() >= events.len());
+    for (shared, exact) in events.iter().zip(&exact) {
+        assert_eq!(shared["type"], exact["type"]);
+        let time = shared["timestamp"].as_str().expect("a time");
+        assert_eq!(time.len(), "2026-11-29T18:17:18Z".len(), "{time}");
+        assert!(shared["event_id"].is_u64(), "{shared}");
+    }
+    assert!(!text.contains("prompt of"));
+    let hash = |word: &str| word.len() >= 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    assert!(
+        !text.split(|c: char| !c.is_ascii_alphanumeric()).any(hash),
+        "{text}"
+    );
+    // It is not written over, and what verifies is exact.
+    assert_ne!(machine.json(&["log", "share", to]).0, 0);
+    let (code, lines) = machine.json(&["log", "verify"]);
+    assert_eq!((code, &lines[0]["verdict"]), (0, &json!("intact")));
+}

@@ -150,3 +150,50 @@ fn n3_what_is_no_rule_is_refused_by_its_name() {
         assert!(note.contains("every rule is on"), "{note}");
     }
 }
+
+/// A limit of `policy.toml` reaches the bytes that are sent, and what does not fit under it is not sent.
+#[test]
+fn a13_the_context_limit_of_policy_toml_reaches_the_local_server() {
+    let runtime = runtime();
+    let script = Script::new().model(Model::new("sim-small:latest").context_length(32_768));
+    let local = simulator(&runtime, script);
+    let machine = Machine::new();
+    assert_eq!(machine.json(&["init"]).0, 0);
+    let url = local.url();
+    let add = [
+        "provider",
+        "add",
+        "ollama",
+        "--kind",
+        "ollama",
+        "--base-url",
+        &url,
+    ];
+    assert_eq!(machine.json(&add).0, 0);
+    let sized = || {
+        let bodies = local.received();
+        let last = bodies.iter().filter_map(|seen| seen.json()).next_back();
+        last.expect("a chat")["options"]["num_ctx"].clone()
+    };
+    const MODEL: &str = "ollama/sim-small:latest";
+    assert_eq!(machine.chat(MODEL, "hello"), (0, Value::Null));
+    assert_eq!(sized(), json!(2048));
+    // Narrower: that counts as soon as it is written.
+    machine.write("home/policy.toml", "max_context_tokens = 1500\n");
+    assert_eq!(machine.chat(MODEL, "hello"), (0, Value::Null));
+    assert_eq!(sized(), json!(1500));
+    let chats = || {
+        local
+            .received()
+            .iter()
+            .filter(|seen| seen.path == "/api/chat")
+            .count()
+    };
+    let before = chats();
+    let long = "x".repeat(8000);
+    assert_eq!(
+        machine.chat(MODEL, &long).1,
+        json!("HSK-413-CONTEXT-WINDOW")
+    );
+    assert_eq!(chats(), before, "nothing was sent");
+}

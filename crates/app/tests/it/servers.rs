@@ -33,7 +33,11 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Server {
     fn start(headers: &'static str, pages: &[(&'static str, &'static str)]) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        Self::start_at(0, headers, pages)
+    }
+
+    fn start_at(port: u16, headers: &'static str, pages: &[(&'static str, &'static str)]) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a port");
         let address = listener.local_addr().expect("an address");
         let shared: Arc<(Mutex<Says>, Mutex<Vec<String>>)> = Arc::default();
         let served = Arc::clone(&shared);
@@ -372,4 +376,124 @@ fn s39_another_account_on_the_port_waits_for_a_persons_word() {
     );
     assert_eq!(chat(&machine, &model).0, 0);
     drop(second);
+}
+
+/// Not a test: a server that is a process of its own, under whatever name. Says where it listens, and how often it was asked
+/// for an answer of a model.
+#[test]
+fn s39_a_server_by_itself() {
+    let Ok(port) = std::env::var("HANDSHAKE_TEST_PORT") else {
+        return;
+    };
+    let server = Server::start_at(port.parse().expect("a port"), "", &[]);
+    println!("\nlistens {}", server.address.port());
+    let mut line = String::new();
+    let stdin = std::io::stdin();
+    while matches!(stdin.read_line(&mut line), Ok(1..)) {
+        println!("\nposts {}", server.posts());
+    }
+}
+
+/// One of those.
+struct ByItself {
+    port: u16,
+    stdout: BufReader<std::process::ChildStdout>,
+    running: Running,
+}
+
+impl ByItself {
+    fn start(machine: &Machine, name: &str, port: u16) -> Self {
+        let program = machine.path(name);
+        let this = std::env::current_exe().expect("this program");
+        if std::fs::hard_link(&this, &program).is_err() {
+            std::fs::copy(&this, &program).expect("copied");
+        }
+        let mut child = std::process::Command::new(&program)
+            .args([
+                "--exact",
+                "it::servers::s39_a_server_by_itself",
+                "--nocapture",
+            ])
+            .env_clear()
+            .env("HANDSHAKE_TEST_PORT", port.to_string())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut server = Self {
+            port: 0,
+            stdout,
+            running: Running(child),
+        };
+        server.port = server.told("listens ").try_into().expect("a port");
+        server
+    }
+
+    fn told(&mut self, what: &str) -> usize {
+        loop {
+            let mut line = String::new();
+            assert_ne!(
+                self.stdout.read_line(&mut line).expect("a line"),
+                0,
+                "it ended"
+            );
+            if let Some(number) = line.trim().strip_prefix(what) {
+                return number.parse().expect("a number");
+            }
+        }
+    }
+
+    fn posts(&mut self) -> usize {
+        let stdin = self.running.0.stdin.as_mut().expect("piped");
+        stdin.write_all(b"\n").expect("asked");
+        self.told("posts ")
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn s40_a_known_forwarder_in_front_of_a_local_server_is_told_and_named() {
+    let machine = Machine::new();
+    for name in ["socat", "ssh", "docker-proxy"] {
+        let mut server = ByItself::start(&machine, name, 0);
+        refused(
+            &add(&machine, "loc", &server.url(), &COMPAT),
+            &format!("{name} listens there"),
+        );
+        assert_eq!(providers(&machine), 0);
+        assert_eq!(server.posts(), 0);
+    }
+    let server = ByItself::start(&machine, "engine", 0);
+    assert_eq!(add(&machine, "loc", &server.url(), &COMPAT).0, 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn s39_another_program_on_the_port_waits_for_a_persons_word() {
+    let machine = Machine::new();
+    let mut first = ByItself::start(&machine, "engine", 0);
+    let port = first.port;
+    assert_eq!(add(&machine, "loc", &first.url(), &COMPAT).0, 0);
+    assert_eq!(machine.json(&["provider", "models", "loc"]).0, 0);
+    assert_eq!(chat(&machine, "loc/m").0, 0);
+    assert_eq!(first.posts(), 1);
+    drop(first);
+    // The same account, the same answers, another file.
+    let mut second = ByItself::start(&machine, "other", port);
+    let models = machine.json(&["provider", "models", "loc"]);
+    assert_eq!(models.1[0]["code"], "HSK-403-TIER-MISMATCH", "{models:?}");
+    assert_eq!(
+        chat(&machine, "loc/m"),
+        (3, Some(json!("HSK-403-TIER-MISMATCH")))
+    );
+    assert_eq!(second.posts(), 0, "nothing was sent");
+    let accepted = machine.json(&["provider", "edit", "loc", "--accept-server"]);
+    assert_eq!(accepted.0, 0, "{accepted:?}");
+    assert_eq!(chat(&machine, "loc/m").0, 0);
+    assert_eq!(second.posts(), 1);
 }

@@ -286,3 +286,79 @@ fn rt_b13_rt_b16_s51_s64_a_flood_of_denials_is_counted_and_a_clients_own_token_s
     let (machine, token) = gateway.end();
     let _again = serve(machine, token);
 }
+
+/// What is written into `policy.toml` counts for what is on its way too.
+#[test]
+fn rt_b08_a_policy_that_locks_cloud_ends_what_streams() {
+    for rule in ["locked = true\n", "cloud = false\n"] {
+        let runtime = runtime();
+        let cloud = simulator(&runtime, endless());
+        let gateway = cloud_gateway(&cloud);
+        let machine = &gateway.machine;
+        let client = Beside::post(&gateway, &ask("6 x 7?", true));
+        let _pending = wait_for_pending(machine);
+        approve_lease(machine);
+        client.see("again and", SOON);
+        machine.write("home/policy.toml", rule);
+        let said = client.see("HSK-403-GOVERNANCE-LOCKED", SOON);
+        assert!(said.contains("locked by policy"), "{said}");
+        assert!(
+            !said.contains("[DONE]"),
+            "it does not look complete: {said}"
+        );
+        is_idle(&runtime, &cloud);
+        assert_eq!(cloud.requests(), 1);
+        let events = machine.json(&["log", "tail", "-n", "100"]).1;
+        let ended = |line: &Value| line["type"] == "call_failed" && line["outcome"] == "cancelled";
+        assert!(events.iter().any(ended), "{events:?}");
+    }
+}
+
+/// For whoever has no command at hand: the process, or the folder. Neither asks, neither can be undone without the factor.
+#[test]
+fn rt_b08_a_signal_or_a_file_stops_as_the_command_does() {
+    let runtime = runtime();
+    let cloud = simulator(&runtime, endless());
+    let gateway = cloud_gateway(&cloud);
+    let machine = &gateway.machine;
+    let signal = || {
+        let id = rustix::process::Pid::from_child(&gateway.running.0);
+        rustix::process::kill_process(id, rustix::process::Signal::USR1).expect("sent");
+    };
+    let file = || {
+        machine.write("home/run/stop", "");
+    };
+    let ways: [&dyn Fn(); 2] = [&signal, &file];
+    for stop in ways {
+        let client = Beside::post(&gateway, &ask("6 x 7?", true));
+        let _pending = wait_for_pending(machine);
+        approve_lease(machine);
+        client.see("again and", SOON);
+        let sent = cloud.requests();
+        stop();
+        let said = client.see("HSK-403-CLOUD-CONSENT-REQUIRED", SOON);
+        assert!(
+            !said.contains("[DONE]"),
+            "it does not look complete: {said}"
+        );
+        is_idle(&runtime, &cloud);
+        let denied = gateway.post(&ask("6 x 7?", false), "prefer: wait=1\r\n");
+        assert_eq!(denied.json()["error"]["code"], "HSK-403-GOVERNANCE-LOCKED");
+        assert_eq!(cloud.requests(), sent, "nothing more leaves");
+        let events = machine.json(&["log", "tail", "-n", "100"]).1;
+        let revoked = |line: &&Value| line["type"] == "revoked" && line["what"] == "receipt";
+        assert!(
+            events.iter().any(|line| revoked(&line)),
+            "its receipt is void"
+        );
+        assert!(!machine.path("home/run/stop").exists(), "taken once");
+        assert_eq!(machine.json(&["resume"]).0, 3, "not without the factor");
+        let (code, screen) = with_factor(machine, &["resume"]);
+        assert_eq!(code, 0, "{screen}");
+    }
+    let alive = format!(
+        "GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+        gateway.address
+    );
+    assert_eq!(gateway.raw(&alive).status, 200, "the gateway goes on");
+}

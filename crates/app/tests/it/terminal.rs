@@ -16,7 +16,7 @@ use crate::it::machine::Machine;
 /// The person's end of a terminal in which one command runs.
 pub struct Terminal {
     keyboard: File,
-    screen: Arc<Mutex<String>>,
+    screen: Arc<Mutex<Vec<u8>>>,
     child: Child,
     read: usize,
 }
@@ -29,9 +29,21 @@ impl Terminal {
 
     /// The same with a command that was made before.
     pub fn run_command(machine: &Machine, plain: &Command) -> Self {
+        Self::start(machine, plain, None)
+    }
+
+    /// Runs a command in a window of this size, in rows and columns.
+    pub fn run_sized(machine: &Machine, args: &[&str], size: (u16, u16)) -> Self {
+        Self::start(machine, &machine.command(args), Some(size))
+    }
+
+    fn start(machine: &Machine, plain: &Command, size: Option<(u16, u16)>) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).expect("granted");
         unlockpt(&master).expect("unlocked");
+        if let Some((rows, columns)) = size {
+            rustix::termios::tcsetwinsize(&master, winsize(rows, columns)).expect("a size");
+        }
         let name = ptsname(&master, Vec::new()).expect("a name");
         let name = name.to_str().expect("UTF-8").to_owned();
         let slave = || {
@@ -61,15 +73,12 @@ impl Terminal {
         let child = command.spawn().expect("setsid of util-linux");
         drop(command);
         let keyboard = File::from(master);
-        let screen = Arc::new(Mutex::new(String::new()));
+        let screen: Arc<Mutex<Vec<u8>>> = Arc::default();
         let (shown, mut source) = (Arc::clone(&screen), keyboard.try_clone().expect("cloned"));
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(n @ 1..) = source.read(&mut buffer) {
-                shown
-                    .lock()
-                    .expect("lock")
-                    .push_str(&String::from_utf8_lossy(&buffer[..n]));
+                shown.lock().expect("lock").extend(&buffer[..n]);
             }
         });
         Self {
@@ -134,13 +143,23 @@ impl Terminal {
 
     /// Changes the size of the window.
     pub fn resize(&self, rows: u16, columns: u16) {
-        let size = rustix::termios::Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
+        let size = winsize(rows, columns);
         rustix::termios::tcsetwinsize(&self.keyboard, size).expect("another size");
+    }
+
+    /// Ends the command from outside.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, signal).expect("sent");
+    }
+
+    /// Whether what is typed is shown, and read by lines.
+    pub fn is_usual(&self) -> bool {
+        use rustix::termios::LocalModes;
+        let modes = rustix::termios::tcgetattr(&self.keyboard).expect("modes");
+        modes
+            .local_modes
+            .contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
     }
 
     /// Whether it has not ended.
@@ -150,6 +169,11 @@ impl Terminal {
 
     /// Everything that was shown.
     pub fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.bytes()).into_owned()
+    }
+
+    /// The same as it came.
+    pub fn bytes(&self) -> Vec<u8> {
         self.screen.lock().expect("lock").clone()
     }
 
@@ -169,6 +193,15 @@ impl Terminal {
         };
         std::thread::sleep(Duration::from_millis(50));
         (status.code().unwrap_or(-1), self.screen())
+    }
+}
+
+fn winsize(rows: u16, columns: u16) -> rustix::termios::Winsize {
+    rustix::termios::Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn admit(
         route,
         tool_mode,
         max_tokens,
+        context_limit: None,
     })
 }
 

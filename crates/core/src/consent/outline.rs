@@ -2,6 +2,7 @@
 //! the same, and this is what "the same" is measured by. Works on any JSON body with the members that all
 //! chat APIs share: `system`, `messages`, `input`, `prompt`, `tools`.
 
+mod accounting;
 mod hints;
 mod kinds;
 mod places;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::{
+    accounting::accounting,
     hints::without_hints,
     places::{Frame, Placed},
 };
@@ -174,6 +176,13 @@ impl Outline {
             });
             places.at(String::new);
             places.block();
+        }
+        if let Some(line) = accounting::set_apart(&mut system) {
+            outline.blocks.push(Block {
+                commitment: key.commit("hsk.block.v1", &[b"accounting", line.as_bytes()]),
+                bytes: line.len() as u64,
+            });
+            places.in_the_frame();
         }
         if !system.is_empty() {
             outline.system = Some(commit(key, "system", &system));

@@ -26,6 +26,9 @@ pub struct ServerIdentity {
     /// The account of this machine that listens there (a user id), where the platform tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<u32>,
+    /// The file of the program that listens there, where it can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
 }
 
 impl ServerIdentity {
@@ -43,6 +46,7 @@ impl ServerIdentity {
             kind: more.kind.or(less.kind),
             forwards: more.forwards || less.forwards,
             account: more.account.or(less.account),
+            program: more.program.or(less.program),
         }
     }
 
@@ -83,6 +87,9 @@ pub struct ServerSeen {
     /// The account that listened there then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<u32>,
+    /// The file of the program that listened there then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// Whether a server was seen since that may not stand behind the provider, or another one than at first. Stays until
     /// a person changes the provider or registers it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -96,16 +103,18 @@ impl ServerSeen {
         Self {
             software: identity.software,
             account: identity.account,
+            program: identity.program,
             refused: false,
         }
     }
 
-    /// Whether it may be the one that was seen first. An account that could be told then and cannot be told now is
-    /// another one.
+    /// Whether it may be the one that was seen first. An account or a program that could be told then and cannot be told
+    /// now is another one.
     #[must_use]
     pub fn is(&self, identity: &ServerIdentity) -> bool {
         let account = self.account.is_none() || self.account == identity.account;
-        account && self.software == identity.software
+        let program = self.program.is_none() || self.program == identity.program;
+        account && program && self.software == identity.software
     }
 }
 
@@ -120,7 +129,25 @@ mod tests {
             software: Some(token(software)),
             kind: kind.map(token),
             forwards,
-            account: None,
+            ..ServerIdentity::default()
+        }
+    }
+
+    #[test]
+    fn s39_another_program_is_another_server() {
+        let of = |program: Option<&str>| ServerIdentity {
+            program: program.map(str::to_owned),
+            ..identity("engine", None, false)
+        };
+        for (first, now, same) in [
+            (Some("/usr/bin/engine"), Some("/usr/bin/engine"), true),
+            (Some("/usr/bin/engine"), Some("/tmp/engine"), false),
+            (Some("/usr/bin/engine"), None, false),
+            (None, Some("/tmp/engine"), true),
+            (None, None, true),
+        ] {
+            let seen = ServerSeen::first(of(first));
+            assert_eq!(seen.is(&of(now)), same, "{first:?} {now:?}");
         }
     }
 

@@ -32,6 +32,7 @@ fn allowed() -> EgressFacts {
         min_assurance: Assurance::A1,
         max_body_bytes: 100,
         second_hand: SecondHand::Refuse,
+        max_context_tokens: 32_768,
         digest: Digest::of(&[b"rules"]),
     };
     let mut facts = EgressFacts::new(

@@ -1,5 +1,5 @@
 //! How far the wall clock is ahead of the time that really passed since the machine was started: what is noted of it
-//! tells that it was set back, in whichever process, and between two of them.
+//! tells that it was set back, or far ahead, in whichever process, and between two of them.
 
 use std::{sync::PoisonError, time::Duration};
 
@@ -12,6 +12,8 @@ use crate::trust::{boot_id, locked};
 /// What clocks are set back by without anybody having set them: leap seconds, and daemons that correct a clock in steps.
 /// Steps add up: they are measured from the furthest that the clock was ahead.
 const TOLERATED_MS: i64 = 5_000;
+/// Further than any correction of a clock that was right before: somebody set it, or nobody knows what time it is.
+const LEAP_MS: i64 = 60 * 60 * 1000;
 
 /// The furthest that the wall clock was ahead in a run.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -47,10 +49,10 @@ impl Anchor {
         *furthest = (*furthest).max(ahead.map(|ahead| ahead.ms));
     }
 
-    /// Whether the clock was set back since somebody looked last. A new run of the home has begun then, for every process
+    /// Whether the clock was set back since somebody looked last, or ahead by more than an hour. A new run of the home has begun then, for every process
     /// of it: what was approved before is void.
-    pub(crate) fn was_set_back(&self, clock: &dyn Clock) -> bool {
-        if !self.is_behind(clock) || !self.is_behind(clock) {
+    pub(crate) fn was_set(&self, clock: &dyn Clock) -> bool {
+        if !self.is_off(clock) || !self.is_off(clock) {
             return false;
         }
         let begun = locked(&self.path, || self.begin_later_run(clock));
@@ -61,12 +63,18 @@ impl Anchor {
         })
     }
 
-    /// Whether the clock is further behind than it may be. Remembers it where it is further ahead.
-    fn is_behind(&self, clock: &dyn Clock) -> bool {
+    /// Whether the clock is further behind, or further ahead, than it may be. Remembers where it is ahead of what is known
+    /// by less.
+    fn is_off(&self, clock: &dyn Clock) -> bool {
         let now = Ahead::of(clock);
         let mut furthest = self.furthest();
         match *furthest {
-            Some(ahead) if now < ahead.saturating_sub(TOLERATED_MS) => return true,
+            Some(ahead)
+                if now < ahead.saturating_sub(TOLERATED_MS)
+                    || now > ahead.saturating_add(LEAP_MS) =>
+            {
+                return true;
+            }
             Some(ahead) if now <= ahead => {}
             _ => *furthest = Some(now),
         }
@@ -79,7 +87,7 @@ impl Anchor {
             self.next_run(clock, self.run());
             return true;
         };
-        if self.adopt(&noted) && !self.is_behind(clock) {
+        if self.adopt(&noted) && !self.is_off(clock) {
             // Another process found out, and said so.
             return false;
         }

@@ -24,7 +24,7 @@ use handshake_core::{
     },
     secret::Secret,
 };
-use handshake_leakage::default_budget;
+use handshake_leakage::{Places, default_budget};
 
 pub use self::waive::Waivable;
 use super::LeaseLimits;
@@ -46,7 +46,7 @@ pub struct Preview {
     content: PendingContent,
     demo: Option<DemoBinding>,
     /// What the rules find in it, with the places.
-    findings: Arc<OnceLock<Vec<LeakageFinding>>>,
+    findings: Arc<OnceLock<Places>>,
 }
 
 impl std::fmt::Debug for Preview {
@@ -169,8 +169,8 @@ impl Preview {
         Ok(found.flat_map(|it| it.known_blocks).collect())
     }
 
-    /// Finds, once, what the rules see in the body. A scan that gives no verdict marks nothing: the gate gave one, and
-    /// gives it again before anything leaves.
+    /// Finds, once, each place of what the rules see in the body. Where that is not known, what the body says is not shown,
+    /// but as it is, for whoever asks for that.
     fn finder(&self) -> Finder {
         Finder {
             parts: Arc::clone(&self.parts),
@@ -250,6 +250,15 @@ impl Preview {
         self
     }
 
+    /// Checks the approval passphrase and decides nothing: for whoever asks for it twice
+    /// ([`much_new`](crate::shown::Summary::much_new)).
+    ///
+    /// # Errors
+    /// `HSK-403-FACTOR-REQUIRED` for a wrong one, which counts as one.
+    pub fn check_factor(&self, factor: &Secret) -> Result<()> {
+        Ok(self.parts.vault.check_factor(Some(factor))?)
+    }
+
     /// Lets this one call go. `factor` is the approval passphrase.
     ///
     /// # Errors
@@ -313,26 +322,41 @@ struct Finder {
     parts: Arc<Parts>,
     body: bytes::Bytes,
     declassified: Vec<DeclassifiedCount>,
-    found: Arc<OnceLock<Vec<LeakageFinding>>>,
+    found: Arc<OnceLock<Places>>,
 }
 
 impl Finder {
-    fn findings(&self) -> &[LeakageFinding] {
+    fn findings(&self) -> &Places {
         self.found.get_or_init(|| {
             let mut budget = WorkBudget::new(default_budget(self.body.len()));
             let (engine, enrolment) = (self.parts.policy.engine(), self.parts.enrolment.current());
-            let found = engine.scan(&self.body, &enrolment, true, &mut budget);
+            let found = engine.scan_places(&self.body, &enrolment, true, &mut budget);
+            // Nothing is known of what could not be looked through.
             let mut found = found.unwrap_or_default();
-            // What blocks waits for nobody: where it waits all the same, the gate found it declassified and the plan says so.
-            for finding in found.iter_mut().filter(|finding| finding.blocks()) {
-                let mut said = self.declassified.iter();
-                let said = said.find(|it| it.rule == finding.rule && it.class == finding.class);
-                if let Some(said) = said {
-                    finding.level = FindingLevel::Warn;
-                    finding.declassified = Some(said.at);
-                }
-            }
+            self.mark_declassified(&mut found.findings);
             found
         })
+    }
+
+    /// What the gate lists of it, which is not each place: what it says of the call is said of these.
+    fn listed(&self) -> Vec<LeakageFinding> {
+        let mut budget = WorkBudget::new(default_budget(self.body.len()));
+        let (engine, enrolment) = (self.parts.policy.engine(), self.parts.enrolment.current());
+        let found = engine.scan(&self.body, &enrolment, true, &mut budget);
+        let mut found = found.unwrap_or_default();
+        self.mark_declassified(&mut found);
+        found
+    }
+
+    /// What blocks waits for nobody: where it waits all the same, the gate found it declassified and the plan says so.
+    fn mark_declassified(&self, found: &mut [LeakageFinding]) {
+        for finding in found.iter_mut().filter(|finding| finding.blocks()) {
+            let mut said = self.declassified.iter();
+            let said = said.find(|it| it.rule == finding.rule && it.class == finding.class);
+            if let Some(said) = said {
+                finding.level = FindingLevel::Warn;
+                finding.declassified = Some(said.at);
+            }
+        }
     }
 }

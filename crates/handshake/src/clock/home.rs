@@ -18,12 +18,12 @@ use handshake_registry_store::Store;
 
 use crate::{anchor::Anchor, error::Result};
 
-/// The clocks of a home: those of the machine, and the run that the home is in. Set back, the wall clock begins another
-/// one, the next time that anybody asks which it is.
+/// The clocks of a home: those of the machine, and the run that the home is in. Set back, or ahead by more than an hour, the
+/// wall clock begins another one, the next time that anybody asks which it is.
 pub(crate) struct HomeClock {
     machine: Arc<dyn Clock>,
     anchor: Arc<Anchor>,
-    set_back: AtomicBool,
+    was_set: AtomicBool,
 }
 
 impl HomeClock {
@@ -31,22 +31,22 @@ impl HomeClock {
         Self {
             machine,
             anchor,
-            set_back: AtomicBool::new(false),
+            was_set: AtomicBool::new(false),
         }
     }
 
-    /// Whether this process found that the clock was set back, and nobody said so yet.
+    /// Whether this process found that the clock was set, and nobody said so yet.
     pub(crate) fn is_news(&self) -> bool {
         self.run();
-        self.set_back.swap(false, Ordering::SeqCst)
+        self.was_set.swap(false, Ordering::SeqCst)
     }
 
-    /// Says that the clock was set back.
+    /// Says that the clock was set.
     ///
     /// # Errors
     /// The log's; it is news still then, as it is where nobody waits for the end of this.
     pub(crate) async fn says(&self, store: &Store, entropy: &dyn Entropy) -> Result<()> {
-        let mut unsaid = Unsaid(Some(&self.set_back));
+        let mut unsaid = Unsaid(Some(&self.was_set));
         let body = Body::Revoked {
             what: Withdrawn::Clock,
             consent_receipt_id: None,
@@ -64,8 +64,8 @@ struct Unsaid<'a>(Option<&'a AtomicBool>);
 
 impl Drop for Unsaid<'_> {
     fn drop(&mut self) {
-        if let Some(set_back) = self.0 {
-            set_back.store(true, Ordering::SeqCst);
+        if let Some(was_set) = self.0 {
+            was_set.store(true, Ordering::SeqCst);
         }
     }
 }
@@ -80,8 +80,8 @@ impl Clock for HomeClock {
     }
 
     fn run(&self) -> u64 {
-        if self.anchor.was_set_back(&*self.machine) {
-            self.set_back.store(true, Ordering::SeqCst);
+        if self.anchor.was_set(&*self.machine) {
+            self.was_set.store(true, Ordering::SeqCst);
         }
         self.anchor.run()
     }

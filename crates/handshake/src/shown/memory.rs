@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use handshake_core::{
     consent::{Outline, without_hints},
     digest::CommitmentKey,
-    finding::LeakageFinding,
 };
+use handshake_leakage::Places;
 use serde::{Deserialize, Serialize};
 
 use super::{frame, leaves::leaves, text::Marks};
@@ -29,11 +29,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// What is to be remembered of a body. `None` for one that cannot be outlined.
-    pub(crate) fn of(
-        body: &[u8],
-        key: &CommitmentKey,
-        findings: &[LeakageFinding],
-    ) -> Option<Self> {
+    pub(crate) fn of(body: &[u8], key: &CommitmentKey, findings: &Places) -> Option<Self> {
         let (outline, placed, places, whole) = Outline::placed(body, key)?;
         let marks = Marks::new(findings);
         let mut memory = Self {

@@ -5,7 +5,7 @@ use handshake_core::{
     consent::{Destination, EGRESS_EXT, PlanExt},
     digest::Digest,
     envelope::Salt,
-    finding::{Confidence, WorkBudget},
+    finding::{Confidence, LeakageFinding, WorkBudget},
     ids::{ExternalId, PlanId, PrincipalKind, ProviderId},
     tier::{ModelTier, Reach},
 };
@@ -78,7 +78,9 @@ impl Yes {
         let before = before.to_string().into_bytes();
         let outline = Outline::of(&before, &key()).expect("readable");
         let known = outline.blocks.iter().filter(|_| sent);
-        let kept = Memory::of(&before, &key(), &[]).expect("readable").write();
+        let kept = Memory::of(&before, &key(), &places(Vec::new()))
+            .expect("readable")
+            .write();
         Self {
             known: known.map(|block| block.commitment).collect(),
             memory: Memory::read(&kept),
@@ -98,11 +100,18 @@ impl Yes {
             key: &key(),
             known: &self.known,
             before: self.memory.clone().map(|memory| (at, memory)),
-            findings,
+            findings: &places(findings.to_vec()),
             assurance: Assurance::A1,
             no_lease: None,
             waivable: Vec::new(),
         })
+    }
+}
+
+fn places(findings: Vec<LeakageFinding>) -> Places {
+    Places {
+        findings,
+        complete: true,
     }
 }
 
@@ -343,7 +352,7 @@ fn s13_found_values_are_marked_where_they_stand_and_not_repeated() {
     let mut framed = now;
     framed["system"] = json!(format!("the key is {value}, and be kind"));
     let bytes = framed.to_string().into_bytes();
-    let kept = Memory::of(&bytes, &key(), &found(&framed)).expect("kept");
+    let kept = Memory::of(&bytes, &key(), &places(found(&framed))).expect("kept");
     let kept = String::from_utf8(kept.write()).expect("text");
     assert!(
         kept.contains("be kind") && !kept.contains(&value[..8]),
@@ -416,7 +425,7 @@ fn s13_what_cannot_be_read_is_shown_as_it_is() {
         key: &key(),
         known: &BTreeSet::new(),
         before: None,
-        findings: &[finding],
+        findings: &places(vec![finding]),
         assurance: Assurance::A1,
         no_lease: None,
         waivable: Vec::new(),
@@ -424,4 +433,53 @@ fn s13_what_cannot_be_read_is_shown_as_it_is() {
     assert_eq!(shown.parts.len(), 1);
     assert_eq!(shown.parts[0].source, Source::Unreadable);
     assert_eq!(all(&shown), "{\"a\":1,\"a\":\"twic…[a-rule, 5 bytes]\"}\n");
+}
+
+/// A list for a verdict ends after a few of a rule; a person is shown none of them.
+#[test]
+fn s50_the_seventeenth_finding_of_a_rule_is_masked_too() {
+    let account = "DE89370400440532013000";
+    let text: String = (0..60)
+        .map(|n| format!("{n}: pay it to IBAN {account} today\n"))
+        .collect();
+    let now = json!({ "messages": [{ "role": "user", "content": text }] });
+    let body = now.to_string();
+    let mut budget = WorkBudget::new(default_budget(body.len()));
+    let engine = Engine::builtin();
+    let found = engine.scan_places(body.as_bytes(), &Enrolment::default(), true, &mut budget);
+    let found = found.expect("a verdict");
+    assert!(
+        found.complete && found.findings.len() >= 60,
+        "{}",
+        found.findings.len()
+    );
+    let shown = |places: &Places| {
+        Shown::of(&Look {
+            plan: &plan(body.len()),
+            content: &PendingContent {
+                manifest: bytes::Bytes::from_static(b"{}"),
+                body: body.clone().into(),
+                salt: Salt::new([1; 32]),
+            },
+            key: &key(),
+            known: &BTreeSet::new(),
+            before: None,
+            findings: places,
+            assurance: Assurance::A1,
+            no_lease: None,
+        })
+    };
+    let seen = serde_json::to_string(&shown(&found)).expect("data");
+    assert_eq!(seen.matches("27 bytes]").count(), 60, "{seen}");
+    assert!(!seen.contains("3704004405"), "{seen}");
+    // Where not all places are known, none of the text is shown.
+    let cut = Places {
+        findings: found.findings[..3].to_vec(),
+        complete: false,
+    };
+    for places in [cut, Places::default()] {
+        let seen = serde_json::to_string(&shown(&places)).expect("data");
+        assert!(!seen.contains(account) && !seen.contains("pay"), "{seen}");
+        assert!(seen.contains("not looked through"), "{seen}");
+    }
 }

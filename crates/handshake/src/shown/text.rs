@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use handshake_core::{digest::CommitmentKey, finding::LeakageFinding, ids::RuleId};
+use handshake_leakage::Places;
 
 use super::{
     Fold, Found, Mark, Memory, Piece,
@@ -12,6 +13,8 @@ use super::{
 
 /// Characters of what was found that are repeated.
 const LEAD: usize = 4;
+/// What stands for a text where it is not known what of it is to be masked.
+const WITHHELD: &str = "…[not looked through: see the raw body]";
 /// As many lines in a row have to be seen for a fold.
 const SEEN: usize = 4;
 
@@ -19,10 +22,12 @@ const SEEN: usize = 4;
 pub(super) struct Marks<'f> {
     findings: &'f [LeakageFinding],
     spans: BTreeMap<&'f str, Vec<(usize, usize, &'f RuleId)>>,
+    complete: bool,
 }
 
 impl<'f> Marks<'f> {
-    pub(super) fn new(findings: &'f [LeakageFinding]) -> Self {
+    pub(super) fn new(places: &'f Places) -> Self {
+        let findings = &places.findings;
         let mut spans: BTreeMap<&str, Vec<(usize, usize, &RuleId)>> = BTreeMap::new();
         for finding in findings {
             let (Some(pointer), Some(start), Some(end)) =
@@ -40,7 +45,11 @@ impl<'f> Marks<'f> {
         for all in spans.values_mut() {
             all.sort_unstable();
         }
-        Self { findings, spans }
+        Self {
+            findings,
+            spans,
+            complete: places.complete,
+        }
     }
 
     /// What was found in a part.
@@ -69,6 +78,10 @@ impl<'f> Marks<'f> {
 
     /// A stretch of a text that begins at `from`, with what was found in it masked.
     pub(super) fn masked(&self, pointer: &str, from: usize, stretch: &str) -> String {
+        if !self.complete && !stretch.trim().is_empty() {
+            // Something may stand here that is not listed.
+            return WITHHELD.to_owned();
+        }
         let to = from + stretch.len();
         let Some(spans) = self.spans.get(pointer) else {
             return stretch.to_owned();

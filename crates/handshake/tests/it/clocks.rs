@@ -154,6 +154,7 @@ async fn s32_a_night_of_sleep_and_a_jump_of_ten_years_end_leases_and_lock_nobody
 
     clock.set(10 * 365 * 24 * HOUR);
     assert_eq!(came(&world.handshake, false).await, Came::Question);
+    assert_eq!(said(&world.handshake).await, 1, "somebody set it");
     // What is approved in that future does not live for ten years when it turns out to be none.
     assert_eq!(came(&world.handshake, true).await, Came::Answer);
     assert_eq!(world.cloud.requests(), 4);
@@ -161,7 +162,7 @@ async fn s32_a_night_of_sleep_and_a_jump_of_ten_years_end_leases_and_lock_nobody
     assert_eq!(came(&world.handshake, false).await, Came::Question);
     assert_eq!(
         (said(&world.handshake).await, world.cloud.requests()),
-        (1, 4)
+        (2, 4)
     );
     // And a person goes on.
     assert_eq!(came(&world.handshake, true).await, Came::Answer);
@@ -184,4 +185,27 @@ async fn s32_a_machine_that_was_started_again_asks_anew() {
     assert_eq!(came(&again, false).await, Came::Question);
     assert_eq!(void(&again).await, [true]);
     assert_eq!(world.cloud.requests(), 2);
+}
+
+/// Leases live for hours and are idle for half of one at most, so that less would be a correction that costs nobody anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn s32_a_clock_that_is_set_ahead_by_more_than_an_hour_is_told_in_the_log() {
+    let clock = Arc::new(TestClock::default());
+    let world = leased(&clock).await;
+    clock.set(20 * 60);
+    assert_eq!(came(&world.handshake, false).await, Came::Answer);
+    assert_eq!(said(&world.handshake).await, 0, "a correction");
+    clock.set(HOUR + 60);
+    assert_eq!(came(&world.handshake, false).await, Came::Question);
+    assert_eq!(came(&world.handshake, false).await, Came::Question);
+    assert_eq!(said(&world.handshake).await, 1, "once");
+    assert_eq!(void(&world.handshake).await, [true]);
+    // Between two processes, too.
+    assert_eq!(came(&world.handshake, true).await, Came::Answer);
+    world.handshake.finish().await.expect("written");
+    clock.set(2 * HOUR);
+    let second = world.opened_at(&clock).await;
+    assert_eq!(said(&second).await, 2);
+    assert_eq!(came(&second, false).await, Came::Question);
+    assert_eq!(world.cloud.requests(), 4);
 }

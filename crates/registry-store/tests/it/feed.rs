@@ -175,6 +175,27 @@ async fn a1_events_change_no_view() {
     assert!(Arc::ptr_eq(&before, &world.view()));
 }
 
+/// Whoever edits when Cloud was paused changes which leases hold, and changes the view with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn rt_b05_a_pause_and_its_time_are_in_the_next_view() {
+    let world = World::new().await;
+    for (row, value) in [("paused", "true"), ("paused_at", "1")] {
+        let before = world.view();
+        world.sql(&format!(
+            "UPDATE epochs SET value = '{value}' WHERE name = '{row}'"
+        ));
+        world.later(20);
+        assert!(!Arc::ptr_eq(&before, &world.view()), "{row}");
+    }
+    let before = world.view();
+    world.sql("UPDATE epochs SET value = '1' WHERE name = 'rules'");
+    world.later(20);
+    assert!(
+        Arc::ptr_eq(&before, &world.view()),
+        "what is read with each call"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a1_a_change_reads_what_changed_and_nothing_else() {
     let world = World::empty().await;

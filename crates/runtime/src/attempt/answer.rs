@@ -14,7 +14,7 @@ use handshake_core::{
 use super::{Attempts, Failed, Progress};
 use crate::{
     call::Answered, check::Check, handle::Delivery, outcome::OutcomeGuard, redacting::Redacting,
-    timings::CallStep,
+    timings::CallStep, watch::TakenBack,
 };
 
 impl Attempts<'_> {
@@ -26,7 +26,7 @@ impl Attempts<'_> {
         tier: ModelTier,
         request: &EgressRequest,
         progress: &mut Progress,
-        revoked: impl Future<Output = ()>,
+        revoked: impl Future<Output = TakenBack>,
     ) -> Result<Answered, Failed> {
         let mut seen = false;
         let reading = self.batches(answer, tier, request, progress, (&mut seen, revoked));
@@ -62,7 +62,7 @@ impl Attempts<'_> {
         tier: ModelTier,
         request: &EgressRequest,
         progress: &mut Progress,
-        (seen, revoked): (&mut bool, impl Future<Output = ()>),
+        (seen, revoked): (&mut bool, impl Future<Output = TakenBack>),
     ) -> Result<Answered, CallError> {
         let broken = |_| CallError::new(ErrorCode::Protocol, Phase::Check);
         let mut check = Check::new(self.promises.clone());
@@ -80,7 +80,7 @@ impl Attempts<'_> {
                 () = &mut cancelled => {
                     return Err(CallError::new(ErrorCode::Cancelled, Phase::Stream));
                 }
-                () = &mut revoked => return Err(super::taken_back(Phase::Stream)),
+                why = &mut revoked => return Err(super::taken_back(why, Phase::Stream)),
                 item = stream.next() => item,
             };
             self.steps.timings.waited_for_upstream(self.since(waiting));
@@ -147,7 +147,7 @@ impl Attempts<'_> {
                 tokio::select! {
                     biased;
                     () = self.out.deliver(Delivery::Batch(batch)) => {}
-                    () = &mut revoked => return Err(super::taken_back(Phase::Stream)),
+                    why = &mut revoked => return Err(super::taken_back(why, Phase::Stream)),
                 }
             }
             if let Some((_, error)) = failure {

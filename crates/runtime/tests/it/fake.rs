@@ -179,7 +179,7 @@ impl Fake {
             software: Some(token(software)),
             kind: kind.map(token),
             forwards,
-            account: None,
+            ..ServerIdentity::default()
         });
     }
 

@@ -31,6 +31,7 @@ impl Default for MemoryPolicy {
             min_assurance: Assurance::A1,
             max_body_bytes: 16 << 20,
             second_hand: SecondHand::Refuse,
+            max_context_tokens: 32_768,
             digest: Digest::of(&[b"policy"]),
         };
         Self {

@@ -19,7 +19,7 @@ use handshake_core::{
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use self::marks::{EMULATORS, HEADERS, Mark, PAGES, PRODUCTS};
+use self::marks::{EMULATORS, HEADERS, Mark, PAGES, PRODUCTS, PROGRAMS};
 use super::request::get;
 use crate::http::Response;
 
@@ -89,13 +89,42 @@ pub(super) async fn answered(
         false => head.join(body),
     };
     // The first answer is enough: what follows comes over the same connection.
-    if number == 0 {
-        identity.account = peer.and_then(owner::of);
+    if number == 0
+        && let Some(peer) = peer
+    {
+        let owner = tokio::task::spawn_blocking(move || owner::of(peer)).await;
+        identity = listened(identity, owner.unwrap_or_default());
     }
     Ok(ControlReport {
         identity,
         ..ControlReport::default()
     })
+}
+
+/// What whoever listens there says of the server, whatever it answered: a known forwarder forwards.
+fn listened(identity: ServerIdentity, owner: owner::Owner) -> ServerIdentity {
+    let name = owner
+        .program
+        .as_deref()
+        .and_then(|it| it.rsplit('/').next());
+    let forwarder = name.filter(|name| PROGRAMS.contains(name)).map(word);
+    ServerIdentity {
+        forwards: identity.forwards || forwarder.is_some(),
+        software: forwarder.flatten().or(identity.software),
+        account: owner.account,
+        program: owner.program,
+        kind: identity.kind,
+    }
+}
+
+/// A name as a token.
+fn word(name: &str) -> Option<Token> {
+    let word: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .take(32)
+        .collect();
+    Token::new(word).ok()
 }
 
 fn identity(mark: &Mark) -> ServerIdentity {
@@ -145,13 +174,8 @@ fn of_product(value: &str) -> ServerIdentity {
     if let Some((_, mark)) = PRODUCTS.iter().find(|(name, _)| *name == product) {
         return identity(mark);
     }
-    let word: String = product
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .take(32)
-        .collect();
     ServerIdentity {
-        software: Token::new(word).ok(),
+        software: word(&product),
         ..ServerIdentity::default()
     }
 }

@@ -121,6 +121,23 @@ pub(crate) async fn decide(out: Out, waiting: &Preview, key: Option<char>) -> Re
         }
         Choice::Once => {}
     }
+    if shown.summary.much_new {
+        let new = size(shown.summary.new.bytes);
+        out.line(format!(
+            "\n  {new} are new, more than one reads at once: the passphrase is asked for twice."
+        ));
+        let mut tries = factor::Tries::new("Approval passphrase (leave empty to cancel): ");
+        loop {
+            let passphrase = tries.ask()?;
+            if passphrase.is_empty() {
+                return Ok(Decision::Left);
+            }
+            match waiting.check_factor(&passphrase) {
+                Ok(()) => break,
+                Err(error) => tries.wrong(error.into())?,
+            }
+        }
+    }
     let mut tries = factor::Tries::new("\nApproval passphrase (leave empty to cancel): ");
     loop {
         let passphrase = tries.ask()?;

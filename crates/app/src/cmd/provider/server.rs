@@ -26,7 +26,14 @@ pub(super) async fn admitted(app: &App, record: &ProviderRecord) -> Result<bool>
     let admitted = identity.admits(record).map_err(|error| {
         let how = match (error.field, &identity.kind) {
             ("provider_kind", Some(kind)) => format!("use `--kind {kind}`"),
-            _ => "add `--reach relay`, or use the URL of the server behind it".to_owned(),
+            _ => {
+                let who = identity
+                    .program
+                    .as_deref()
+                    .map(|it| format!("{it} listens there; "));
+                let who = who.unwrap_or_default();
+                format!("{who}add `--reach relay`, or use the URL of the server behind it")
+            }
         };
         add::named(&record.provider_id, error.into()).next(how)
     });

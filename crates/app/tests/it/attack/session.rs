@@ -21,16 +21,25 @@ fn source(turn: usize) -> String {
         .collect()
 }
 
+/// Its instructions, with the accounting before them that some agents write: another one in every request.
+fn system(turn: usize) -> String {
+    let check = 0x5eed * (turn + 1) % 0xf_ffff;
+    format!(
+        "x-agent-billing-header: cc_version=2.1.330.{turn:03x}; cc_entrypoint=cli; cch={check:05x};\n{SYSTEM}"
+    )
+}
+
 #[test]
 fn a8_a_session_of_two_hundred_turns_asks_four_times_at_most() {
     let field = Field::new();
     let mut messages = vec![
-        json!({ "role": "system", "content": SYSTEM }),
+        json!({ "role": "system", "content": system(0) }),
         json!({ "role": "user", "content": "Find out why the tests fail." }),
     ];
     let mut questions = 0;
     let mut sender = Sender::new(&field.gateway.address);
     for turn in 0..TURNS {
+        messages[0]["content"] = json!(system(turn));
         let body = json!({ "model": "cloud/sim-large:latest", "stream": false, "max_tokens": 1024, "tools": tools(), "messages": messages });
         let attempt = Attempt::plain(&field.secrets.editor, body.to_string());
         let mut answer = sender.send(&attempt, "0");

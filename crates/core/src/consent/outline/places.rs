@@ -29,7 +29,8 @@ pub struct Frame {
 pub(super) struct Places {
     wanted: bool,
     at: String,
-    blocks: Vec<String>,
+    /// None for what is shown with the frame.
+    blocks: Vec<Option<String>>,
     system: Vec<String>,
 }
 
@@ -44,7 +45,14 @@ impl Places {
     /// It is a block.
     pub(super) fn block(&mut self) {
         if self.wanted {
-            self.blocks.push(std::mem::take(&mut self.at));
+            self.blocks.push(Some(std::mem::take(&mut self.at)));
+        }
+    }
+
+    /// A block that stands inside the frame.
+    pub(super) fn in_the_frame(&mut self) {
+        if self.wanted {
+            self.blocks.push(None);
         }
     }
 
@@ -77,9 +85,11 @@ impl Outline {
         };
         frame.system.append(&mut places.system);
         let blocks = outline.blocks.iter().zip(places.blocks);
-        let placed = blocks.map(|(block, pointer)| Placed {
-            pointer,
-            block: *block,
+        let placed = blocks.filter_map(|(block, pointer)| {
+            Some(Placed {
+                pointer: pointer?,
+                block: *block,
+            })
         });
         let placed = placed.collect();
         Some((outline, placed, frame, whole))

@@ -38,7 +38,7 @@ impl Finder {
         plan: &ProjectionPlan,
         key: &CommitmentKey,
     ) -> std::result::Result<(BTreeSet<Waiver>, Vec<Waivable>), Refused> {
-        let all = self.findings();
+        let all = self.listed();
         let asks: Vec<_> = all
             .iter()
             .filter(|finding| finding.level == FindingLevel::Ask)
@@ -59,7 +59,7 @@ impl Finder {
         }
         let body = read_strict(&self.body);
         let body = body.as_ref().map_err(|error| *error);
-        let asked = Asked::of(all, body, key);
+        let asked = Asked::of(&all, body, key);
         if asked.blocks || asked.each_time {
             return Err("a part of what was found needs your attention each time");
         }

@@ -103,3 +103,36 @@ pub(super) const ALIVE_IS: Mark = forwarder("litellm");
 
 /// Software that answers some of the daemon's routes, runs what it lists, and says in its headers what it is.
 pub(super) const EMULATORS: &[&str] = &["handshake_simulator", "koboldcppserver", "llama_cpp"];
+
+/// Programs that listen for somebody elsewhere, by the name of their file: in front of a model they make another machine,
+/// or a container whose network nobody knows, look like this one.
+pub(super) const PROGRAMS: &[&str] = &[
+    "ssh",
+    "autossh",
+    "socat",
+    "kubectl",
+    "oc",
+    "docker-proxy",
+    "com.docker.backend",
+    "vpnkit",
+    "rootlessport",
+    "slirp4netns",
+    "pasta",
+    "pasta.avx2",
+    "gvproxy",
+    "wslrelay",
+    "tailscaled",
+    "cloudflared",
+    "ngrok",
+    "frpc",
+    "haproxy",
+    "nginx",
+    "envoy",
+    "caddy",
+    "traefik",
+    "stunnel",
+    "stunnel4",
+    "mitmproxy",
+    "mitmdump",
+    "code-tunnel",
+];

@@ -1,28 +1,71 @@
-//! Which account listens on a port of this machine.
+//! Which account listens on a port of this machine, and which program.
 //!
 //! Linux shows it in `/proc/net/tcp` and `/proc/net/tcp6` (proc_pid_net(5)): a line for each socket, its local address
-//! in hexadecimal, each 32-bit word in the byte order of the machine, its state, and the user id of its owner. Elsewhere
+//! in hexadecimal, each 32-bit word in the byte order of the machine, its state, the user id of its owner and its inode.
+//! Who holds that inode open is read from the descriptors of each process, which only the same account may. Elsewhere
 //! nobody can say.
 
 use std::{
     fmt::Write as _,
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    path::Path,
 };
 
 /// The state of a socket that listens.
 const LISTENS: &str = "0A";
 
-/// The user id of whoever listens where this connection leads.
-pub(super) fn of(peer: SocketAddr) -> Option<u32> {
+/// Whoever listens where this connection leads.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Owner {
+    /// Their user id.
+    pub(super) account: Option<u32>,
+    /// The file of their program, where it can be read.
+    pub(super) program: Option<String>,
+}
+
+/// Reads what the kernel says. Blocks.
+pub(super) fn of(peer: SocketAddr) -> Owner {
     if !cfg!(target_os = "linux") {
-        return None;
+        return Owner::default();
     }
     let read = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
-    in_tables(peer, &read("/proc/net/tcp"), &read("/proc/net/tcp6"))
+    let found = in_tables(peer, &read("/proc/net/tcp"), &read("/proc/net/tcp6"));
+    found.map_or_else(Owner::default, |(account, inode)| Owner {
+        account: Some(account),
+        program: program(Path::new("/proc"), inode),
+    })
+}
+
+/// The longest name of a program that is kept.
+const NAME: usize = 1024;
+
+/// The program of the first process that holds this socket: a service that was handed its socket shares it with who did.
+fn program(processes: &Path, inode: u64) -> Option<String> {
+    let wanted = format!("socket:[{inode}]");
+    let ids = std::fs::read_dir(processes).ok()?.flatten();
+    let mut ids: Vec<u32> = ids
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    ids.sort_unstable();
+    let holds = |id: &u32| {
+        let open = std::fs::read_dir(processes.join(id.to_string()).join("fd"));
+        // One that is another account's cannot be read.
+        open.is_ok_and(|open| {
+            open.flatten().any(|entry| {
+                std::fs::read_link(entry.path()).is_ok_and(|it| it.as_os_str() == &*wanted)
+            })
+        })
+    };
+    let id = ids.into_iter().find(holds)?;
+    let file = std::fs::read_link(processes.join(id.to_string()).join("exe")).ok()?;
+    let file = file.to_str()?;
+    // A program that was replaced while it runs is the one of its place.
+    let file = file.strip_suffix(" (deleted)").unwrap_or(file);
+    (file.len() <= NAME).then(|| file.to_owned())
 }
 
 /// A socket of this very address comes before one of every address, as it does for the kernel.
-fn in_tables(peer: SocketAddr, four: &str, six: &str) -> Option<u32> {
+fn in_tables(peer: SocketAddr, four: &str, six: &str) -> Option<(u32, u64)> {
     let port = peer.port();
     match peer.ip() {
         IpAddr::V4(ip) => {
@@ -46,7 +89,7 @@ fn words(octets: &[u8]) -> String {
     text
 }
 
-fn listener(table: &str, address: &str, port: u16) -> Option<u32> {
+fn listener(table: &str, address: &str, port: u16) -> Option<(u32, u64)> {
     let wanted = format!("{address}:{port:04X}");
     table.lines().skip(1).find_map(|line| {
         let mut fields = line.split_whitespace();
@@ -55,7 +98,8 @@ fn listener(table: &str, address: &str, port: u16) -> Option<u32> {
         if local != wanted || state != LISTENS {
             return None;
         }
-        fields.nth(3)?.parse().ok()
+        let account = fields.nth(3)?.parse().ok()?;
+        Some((account, fields.nth(1)?.parse().ok()?))
     })
 }
 
@@ -93,11 +137,13 @@ mod tests {
             ("127.0.0.1:9", None),
         ] {
             assert_eq!(
-                in_tables(peer.parse().expect(peer), FOUR, SIX),
+                in_tables(peer.parse().expect(peer), FOUR, SIX).map(|(uid, _)| uid),
                 uid,
                 "{peer}"
             );
         }
+        let first = in_tables("127.0.0.1:11434".parse().expect("an address"), FOUR, SIX);
+        assert_eq!(first, Some((1000, 31415)));
         assert_eq!(
             in_tables(
                 "127.0.0.1:1".parse().expect("an address"),
@@ -115,8 +161,11 @@ mod tests {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let own = std::fs::metadata("/proc/self").expect("there").uid();
         let address = listener.local_addr().expect("an address");
-        assert_eq!(of(address), Some(own));
+        let program = std::env::current_exe().expect("this one");
+        let owner = of(address);
+        assert_eq!(owner.account, Some(own));
+        assert_eq!(owner.program.as_deref(), program.to_str());
         drop(listener);
-        assert_eq!(of(address), None);
+        assert_eq!(of(address), Owner::default());
     }
 }
