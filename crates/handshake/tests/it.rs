@@ -8,6 +8,7 @@ mod it {
     mod open;
     mod place;
     mod policy;
+    mod schedule;
     mod stopping;
     mod world;
 }

@@ -25,6 +25,8 @@ mod feed;
 mod home;
 #[path = "it/kept.rs"]
 mod kept;
+#[path = "it/noted.rs"]
+mod noted;
 #[path = "it/prune.rs"]
 mod prune;
 #[path = "it/queue.rs"]
