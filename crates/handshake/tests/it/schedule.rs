@@ -24,7 +24,7 @@ use self::{
     step::{Part, Step},
 };
 
-const STEPS: u32 = 3_000;
+const STEPS: u32 = 2_400;
 const SEED: u64 = 20_261_129;
 /// So many steps in one home.
 const LENGTH: usize = 60;
