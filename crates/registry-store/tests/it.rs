@@ -31,6 +31,8 @@ mod noted;
 mod prune;
 #[path = "it/queue.rs"]
 mod queue;
+#[path = "it/reach.rs"]
+mod reach;
 #[path = "it/reconcile.rs"]
 mod reconcile;
 #[path = "it/seals.rs"]

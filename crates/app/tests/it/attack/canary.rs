@@ -256,6 +256,10 @@ fn a15_rt_secrets_001_nothing_that_is_kept_or_told_holds_what_went_through() {
         }
     }
     println!("{count} canaries, {net:?}: {answers:?}");
+    for (kind, status) in answers.keys() {
+        let good = matches!(kind, Kind::Answered | Kind::Streamed);
+        assert_eq!(status == "200", good, "{kind:?}: {status}");
+    }
     let headers = format!("authorization: Bearer {metrics}\r\n");
     let page = field.gateway.request("GET", "/metrics", &headers, "");
     assert_eq!(page.status, 200);
