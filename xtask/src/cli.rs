@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Attack,
     /// What a call costs.
     Bench,
+    /// Whether the tests notice what is changed.
+    Mutants,
     /// The list of commands.
     Help,
 }
@@ -93,12 +95,17 @@ pub(crate) const COMMANDS: &[(Command, &str, &str)] = &[
     (
         Command::Attack,
         "attack",
-        "250,000 attempts against the gateway, 2,000 kills, 1,000 guesses: an hour or two",
+        "250,000 attempts, 2,000 kills, 1,000 guesses, 10,000 canaries, 100,000 steps: an hour or two",
     ),
     (
         Command::Bench,
         "bench",
         "what a call costs, next to a proxy that only passes bytes on (bench --help)",
+    ),
+    (
+        Command::Mutants,
+        "mutants",
+        "changes gate, consent, ledger and queue, each time in one place: do the tests notice (--shard k/n)",
     ),
     (Command::Help, "help", "this text"),
 ];
@@ -110,6 +117,11 @@ impl Command {
             .iter()
             .find(|(command, _, _)| *command == self)
             .map_or("?", |(_, name, _)| name)
+    }
+
+    /// Whether what stands after it belongs to the program that it starts.
+    fn hands_on(self) -> bool {
+        matches!(self, Self::Bench | Self::Mutants)
     }
 
     fn writes(self) -> bool {
@@ -128,7 +140,7 @@ pub(crate) struct Cli {
     pub(crate) write: bool,
     /// All cases instead of the short form.
     pub(crate) all: bool,
-    /// What stands after `bench`, for the program that measures.
+    /// What stands after `bench` or `mutants`, for the program that measures or changes.
     pub(crate) rest: Vec<String>,
 }
 
@@ -139,7 +151,7 @@ impl Cli {
         let mut rest = Vec::new();
         for arg in args {
             match arg.as_str() {
-                _ if command == Some(Command::Bench) => rest.push(arg),
+                _ if command.is_some_and(Command::hands_on) => rest.push(arg),
                 "--json" => json = true,
                 "--write" => write = true,
                 "--all" => all = true,
@@ -209,7 +221,9 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_bench_belongs_to_the_program_that_measures() {
+    fn what_follows_bench_or_mutants_belongs_to_the_program_behind_it() {
+        let cli = parse("mutants --shard 1/8").expect("parses");
+        assert_eq!((cli.command, cli.rest.len()), (Command::Mutants, 2));
         let cli = parse("bench --json out.json --rounds 3").expect("parses");
         assert_eq!((cli.command, cli.json), (Command::Bench, false));
         assert_eq!(cli.rest, ["--json", "out.json", "--rounds", "3"]);

@@ -18,6 +18,7 @@ mod generated;
 mod help;
 mod isolate;
 mod layers;
+mod mutants;
 mod permits;
 mod process;
 mod quick;
@@ -76,5 +77,6 @@ fn run(cli: &Cli, workspace: &Workspace) -> CheckResult {
         Command::VerifyDiff => verify_diff::run(workspace, cli.all),
         Command::Attack => attack::run(workspace),
         Command::Bench => bench::run(workspace, &cli.rest),
+        Command::Mutants => mutants::run(workspace, &cli.rest),
     }
 }

@@ -2,6 +2,7 @@
 
 mod it {
     mod clearance;
+    mod cover;
     mod event;
     mod gate;
     mod gate_clock;

@@ -10,6 +10,7 @@ mod it {
     mod policy;
     mod redact;
     mod redact_tools;
+    mod schedule;
     mod stopping;
     mod stored;
     mod world;

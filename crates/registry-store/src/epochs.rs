@@ -9,7 +9,7 @@ use handshake_core::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{codec, error::Fail, store::Store, writer::Tx};
+use crate::{codec, error::Fail, seals, store::Store, writer::Tx};
 
 const PAUSED: &str = "paused";
 const PAUSED_AT: &str = "paused_at";
@@ -90,6 +90,7 @@ impl Store {
                 let (name, value) = epoch.row();
                 set(tx.conn, name, &value)?;
             }
+            tx.shared.must_note();
             Ok(())
         })
         .await
@@ -190,9 +191,7 @@ pub(crate) fn set_paused(tx: &Tx<'_>, pause: bool) -> Result<bool> {
         next.paused_at = Some(tx.now());
     }
     let statement = next.statement().map_err(|_| StoreError::Failed)?;
-    keys.register()
-        .change(&[statement], &[])
-        .map_err(codec::seal_error)?;
+    seals::change(tx, &[statement], &[])?;
     let at = next
         .paused_at
         .map_or_else(String::new, |at| at.unix_millis().to_string());

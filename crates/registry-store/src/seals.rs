@@ -13,7 +13,7 @@ use handshake_core::{
     ids::{EventId, ModelRef, ProviderId},
     ports::{EntropyExt, FlightRecorder, RegistryFeed, SealStore, StoreError},
     provider::ProviderRecord,
-    seal::{Evidence, Seal, SealKind, Sealable, subject},
+    seal::{Evidence, Seal, SealKind, Sealable, Statement, subject},
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -118,8 +118,14 @@ pub(crate) fn strike(tx: &Tx<'_>, subjects: &[String]) -> Result<()> {
     if known.is_empty() {
         return Ok(());
     }
+    change(tx, &[], &known)
+}
+
+/// Changes what the register has in force. That the vault is not the one from before is noted outside.
+pub(crate) fn change(tx: &Tx<'_>, enter: &[Statement], strike: &[String]) -> Result<()> {
+    tx.shared.must_note();
     let register = tx.shared.options.seals.register();
-    Ok(register.change(&[], &known).map_err(codec::seal_error)?)
+    Ok(register.change(enter, strike).map_err(codec::seal_error)?)
 }
 
 /// The subjects that something is in force for.

@@ -77,8 +77,8 @@ pub(crate) struct Shared {
     pub(crate) decided: Notify,
     /// Conversations that were opened before.
     pub(crate) opened: sessions::Opened,
-    /// The head that was signed in the running transaction, to be noted outside the home once it is committed.
-    signed: Mutex<Option<LogHead>>,
+    /// Whether the running transaction is to be noted outside the home once it is committed.
+    to_note: AtomicBool,
     /// What the log says about receipts, as far as it was read.
     book: Mutex<Book>,
     /// Broken seals that were reported.
@@ -122,21 +122,15 @@ impl Shared {
         *self.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
     }
 
-    /// A head was signed in the running transaction.
-    pub(crate) fn signs(&self, head: LogHead) {
-        *self.signed.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+    /// The running transaction spends something, or takes something back: an older home is found out by it, also where
+    /// this process ends right after.
+    pub(crate) fn must_note(&self) {
+        self.to_note.store(true, Ordering::SeqCst);
     }
 
-    /// Notes what was signed in the transaction that was committed, or forgets it.
-    pub(crate) fn note_signed(&self, committed: bool) {
-        let signed = self
-            .signed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let (Some(head), true) = (signed, committed) {
-            self.note(head);
-        }
+    /// Whether that was said since it was asked last.
+    pub(crate) fn is_to_note(&self) -> bool {
+        self.to_note.swap(false, Ordering::SeqCst)
     }
 
     /// Notes outside the home that the log came so far.
@@ -201,7 +195,7 @@ impl Store {
             waiters: Mutex::default(),
             decided: Notify::new(),
             opened: sessions::Opened::default(),
-            signed: Mutex::default(),
+            to_note: AtomicBool::new(false),
             book: Mutex::default(),
             alarms: Mutex::default(),
             same_key: OnceLock::new(),

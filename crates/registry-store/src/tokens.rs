@@ -120,6 +120,7 @@ impl Store {
     pub async fn revoke_token(&self, name: &ExternalId) -> Result<(), StoreError> {
         let name = name.clone();
         self.change(move |tx| {
+            tx.shared.must_note();
             seals::strike(tx, &[subject(SealKind::Token, &name)])?;
             let revoked = tx.conn.execute(
                 "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE name = ?1",

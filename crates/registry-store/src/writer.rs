@@ -200,12 +200,11 @@ impl Loop {
             Ok(lost) => self.finish(lost).is_ok(),
             Err(Fatal) => false,
         };
-        self.shared.note_signed(committed);
+        let to_note = self.shared.is_to_note() || (batch.last && self.head.get().is_some());
         let outcome = if committed {
             self.entered();
-            if batch.last
-                && let Some(head) = self.head.get()
-            {
+            // The head is known where anything was appended; where nothing was, it is read.
+            if to_note && let Ok(head) = log::present_head(&self.tx()) {
                 self.shared.note(head);
             }
             self.shared.waiting.release(batch.events.len());

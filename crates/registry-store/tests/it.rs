@@ -27,10 +27,14 @@ mod feed;
 mod home;
 #[path = "it/kept.rs"]
 mod kept;
+#[path = "it/noted.rs"]
+mod noted;
 #[path = "it/prune.rs"]
 mod prune;
 #[path = "it/queue.rs"]
 mod queue;
+#[path = "it/reach.rs"]
+mod reach;
 #[path = "it/reconcile.rs"]
 mod reconcile;
 #[path = "it/seals.rs"]

@@ -1,9 +1,13 @@
 //! Planted secrets, and the search for them in everything that was written.
 
+mod net;
+
 use std::{io::Read, path::Path};
 
 use base64::Engine;
 use sha2::{Digest, Sha256};
+
+pub use self::net::{Hit, Net};
 
 /// A planted secret.
 #[derive(Clone)]
@@ -46,7 +50,7 @@ impl Canary {
     }
 
     /// Every spelling that is searched for. A plain hash counts: it proves a guess.
-    fn spellings(&self) -> Vec<(&'static str, Vec<u8>)> {
+    pub(crate) fn spellings(&self) -> Vec<(&'static str, Vec<u8>)> {
         use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
         let raw = self.text.as_bytes();
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();

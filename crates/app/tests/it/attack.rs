@@ -8,6 +8,7 @@
 //! `HANDSHAKE_ATTEMPTS` and `HANDSHAKE_SEED` say how many and which; `cargo xtask attack` runs 250,000.
 
 mod body;
+mod canary;
 mod draw;
 mod guess;
 mod kill;

@@ -142,7 +142,7 @@ impl World {
 }
 
 /// A relay on loopback counts as Cloud, so no test switch is needed anywhere.
-async fn enrol(handshake: &Handshake, simulator: &Simulator, passphrase: Option<&str>) {
+pub(crate) async fn enrol(handshake: &Handshake, simulator: &Simulator, passphrase: Option<&str>) {
     let parts = handshake.parts();
     let draft = ProviderDraft {
         provider_id: ProviderId::new("cloud").expect("valid"),

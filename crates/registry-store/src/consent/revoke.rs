@@ -93,6 +93,9 @@ pub(crate) fn revoke_where(
         ))?
         .query_map(params![value], Stored::read)?
         .collect::<rusqlite::Result<_>>()?;
+    if !rows.is_empty() {
+        tx.shared.must_note();
+    }
     let key = tx.shared.approval_key();
     for row in &rows {
         tx.conn

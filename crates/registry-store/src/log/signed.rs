@@ -42,7 +42,7 @@ pub(crate) fn checkpoint(tx: &Tx<'_>) -> Result<Checkpoint> {
     tx.conn
         .prepare_cached("INSERT INTO checkpoints (size, record) VALUES (?1, ?2)")?
         .execute(params![codec::int(made.size)?, codec::json(&made)?])?;
-    shared.signs(head);
+    shared.must_note();
     Ok(made)
 }
 

@@ -24,12 +24,7 @@ pub(super) fn adopt(tx: &Tx<'_>) -> Result<()> {
     updates.extend(tokens(&mut adopting)?);
     updates.extend(profile(&mut adopting)?);
     if !adopting.statements.is_empty() {
-        tx.shared
-            .options
-            .seals
-            .register()
-            .change(&adopting.statements, &[])
-            .map_err(codec::seal_error)?;
+        super::change(tx, &adopting.statements, &[])?;
     }
     for (sql, seal, id) in updates {
         tx.conn.prepare_cached(sql)?.execute(params![seal, id])?;

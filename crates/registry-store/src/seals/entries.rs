@@ -9,7 +9,7 @@ use handshake_core::{
 };
 
 use super::{Result, known};
-use crate::{codec, writer::Tx};
+use crate::writer::Tx;
 
 /// What comes into force, and what is in force no more.
 #[derive(Default)]
@@ -69,9 +69,6 @@ impl Entries {
         if self.enter.is_empty() && strike.is_empty() {
             return Ok(());
         }
-        let register = tx.shared.options.seals.register();
-        Ok(register
-            .change(&self.enter, &strike)
-            .map_err(codec::seal_error)?)
+        super::change(tx, &self.enter, &strike)
     }
 }
