@@ -72,7 +72,7 @@ impl ReplySpec {
             tool_mode: ToolMode::Native,
             tool_choice: None,
             structured: false,
-            reasoning: ReasoningPolicy::Channel,
+            reasoning: ReasoningPolicy::LeadingBlock,
             dialect,
             family: None,
             model_may_differ: false,
