@@ -2,6 +2,7 @@
 
 mod ids;
 mod rows;
+mod shared;
 
 use handshake_core::{chat::Reasoning, code::ErrorCode, ids::Token};
 

@@ -1,75 +1,17 @@
 //! The table.
 
 use handshake_core::{
-    chat::Reasoning::{High, Low, Medium, Off},
+    chat::Reasoning::{High, Low, Off},
     code::ErrorCode,
 };
 
-use super::{CallContent, Dialect, Echo, Finish, IdRule, ReasoningField, Replay};
-
-type Levels = &'static [(handshake_core::chat::Reasoning, &'static str, &'static str)];
-
-const EFFORT: Levels = &[
-    (Low, "reasoning_effort", r#""low""#),
-    (Medium, "reasoning_effort", r#""medium""#),
-    (High, "reasoning_effort", r#""high""#),
-];
-const EFFORT_OR_NONE: Levels = &[
-    (Off, "reasoning_effort", r#""none""#),
-    (Low, "reasoning_effort", r#""low""#),
-    (Medium, "reasoning_effort", r#""medium""#),
-    (High, "reasoning_effort", r#""high""#),
-];
-const EFFORT_OR_DISABLED: Levels = &[
-    (Off, "thinking", r#"{"type":"disabled"}"#),
-    (Low, "reasoning_effort", r#""low""#),
-    (Medium, "reasoning_effort", r#""medium""#),
-    (High, "reasoning_effort", r#""high""#),
-];
-const OPENROUTER_LEVELS: Levels = &[
-    (Off, "reasoning", r#"{"enabled":false}"#),
-    (Low, "reasoning", r#"{"effort":"low"}"#),
-    (Medium, "reasoning", r#"{"effort":"medium"}"#),
-    (High, "reasoning", r#"{"effort":"high"}"#),
-];
-/// Servers that render a chat template themselves can only be told not to think.
-const TEMPLATE_SWITCH: Levels = &[(Off, "chat_template_kwargs", r#"{"enable_thinking":false}"#)];
-
-const CONTENT_FIRST: &[ReasoningField] = &[
-    ReasoningField::ReasoningContent,
-    ReasoningField::Reasoning,
-    ReasoningField::ReasoningText,
-];
-const REASONING_FIRST: &[ReasoningField] = &[
-    ReasoningField::Reasoning,
-    ReasoningField::ReasoningContent,
-    ReasoningField::ReasoningText,
-];
-
-const THINKING_SWITCH: Levels = &[
-    (Off, "enable_thinking", "false"),
-    (High, "enable_thinking", "true"),
-];
-/// The numbers of Zhipu's and Z.ai's error bodies, as their documentation lists them.
-const ZHIPU: &[(&str, ErrorCode)] = &[
-    ("1000", ErrorCode::ProviderAuth),
-    ("1001", ErrorCode::ProviderAuth),
-    ("1002", ErrorCode::ProviderAuth),
-    ("1003", ErrorCode::ProviderAuth),
-    ("1004", ErrorCode::ProviderAuth),
-    ("1113", ErrorCode::ProviderQuota),
-    ("1211", ErrorCode::Model404),
-    ("1261", ErrorCode::ContextWindow),
-    ("1301", ErrorCode::ProviderRejected),
-    ("1302", ErrorCode::RateLimit),
-    ("1303", ErrorCode::RateLimit),
-    ("1304", ErrorCode::ProviderQuota),
-    ("1305", ErrorCode::RateLimit),
-    ("1308", ErrorCode::ProviderQuota),
-    ("1309", ErrorCode::ProviderQuota),
-    ("1310", ErrorCode::ProviderQuota),
-];
-const ABORTED: &[(&str, Finish)] = &[("abort", Finish::Failed(ErrorCode::Provider))];
+use super::{
+    CallContent, Dialect, Echo, Finish, IdRule, Replay,
+    shared::{
+        ABORTED, CONTENT_FIRST, EFFORT, EFFORT_OR_DISABLED, EFFORT_OR_NONE, OPENROUTER_LEVELS,
+        REASONING_FIRST, TEMPLATE_SWITCH, THINKING_SWITCH, ZHIPU,
+    },
+};
 
 /// What is asked of a server that nobody described: the core of the API, and nothing that servers are
 /// known to ignore in silence.
