@@ -11,6 +11,7 @@ mod it {
     mod check_url;
     mod cut;
     mod doctor;
+    mod emulated;
     mod factor;
     mod flood;
     mod gateway;

@@ -6,6 +6,7 @@ use handshake_core::{
     code::ErrorCode,
     consent::Assurance,
     digest::Digest,
+    ids::{ModelRef, ProviderId},
     policy::{Posture, SecondHand},
 };
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub struct Rules {
     pub max_context_tokens: u64,
     /// Retries.
     pub retry: RetryRules,
-    /// Providers whose models may have tools emulated. Must be empty: emulation is not available in this version.
+    /// Where tools are emulated for models that have no tool calling: providers, `PROVIDER`, and models, `PROVIDER/MODEL`.
     pub emulate_tools: BTreeSet<String>,
     /// Leakage rules that are switched off: calls are not blocked by them. Enrolled secrets always block.
     pub disabled_rules: BTreeSet<String>,
@@ -123,11 +124,13 @@ impl Rules {
             field: "(file)".to_owned(),
             reason: "not a set of rules",
         })?;
-        // Accepted without effect, the setting would promise what every adapter refuses.
-        if !rules.emulate_tools.is_empty() {
+        let named = |name: &String| {
+            ProviderId::new(name.as_str()).is_ok() || name.parse::<ModelRef>().is_ok()
+        };
+        if !rules.emulate_tools.iter().all(named) {
             return Err(InvalidRules {
                 field: "emulate_tools".to_owned(),
-                reason: "tool emulation is not available in this version",
+                reason: "must be a list of providers or of models, written PROVIDER/MODEL",
             });
         }
         if rules.retry.max_attempts == 0 || rules.retry.max_attempts > 10 {

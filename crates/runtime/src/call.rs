@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use handshake_core::{
-    admit::{Admitted, Emulation, admit},
+    admit::{Admitted, admit},
     chat::{ChatRequest, ChatResponse},
     code::{ErrorCode, Phase},
     envelope::Prepared,
@@ -50,13 +50,7 @@ pub(crate) fn prepared(
     request: &Arc<ChatRequest>,
     routed: &Routed,
 ) -> Result<(Admitted, Prepared, Adapter), CallError> {
-    let emulation = match config
-        .emulate_tools
-        .contains(&routed.route.record.provider_id)
-    {
-        true => Emulation::On,
-        false => Emulation::Off,
-    };
+    let emulation = config.emulate_tools.of(&routed.route.model_ref());
     let admitted = admit(Arc::clone(request), routed.route.clone(), emulation)?;
     let adapter = ports.adapters.of(&routed.route.record)?;
     let prepared = adapter.client.prepare(&admitted).map_err(|error| error.0)?;

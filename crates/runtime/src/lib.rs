@@ -28,7 +28,7 @@ mod watch;
 
 pub use self::{
     adapters::Adapters,
-    config::{CallOptions, Config, ConsentMode, History, ToolUse},
+    config::{CallOptions, Config, ConsentMode, EmulateTools, History, ToolUse},
     handle::{CallHandle, Delivery},
     ports::Ports,
     runtime::Runtime,

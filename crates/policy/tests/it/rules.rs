@@ -48,13 +48,17 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
-fn d5_tool_emulation_cannot_be_asked_for() {
-    let refused = Rules::read("emulate_tools = [\"old-server\"]").expect_err("refused");
-    assert_eq!(refused.code(), ErrorCode::InvalidConfig);
-    assert_eq!(
-        refused.to_string(),
-        "invalid policy.toml: emulate_tools: tool emulation is not available in this version"
-    );
+fn b7_tool_emulation_is_asked_for_by_provider_or_model() {
+    let rules = Rules::read("emulate_tools = [\"old-server\", \"box/tiny:1b\"]").expect("rules");
+    assert_eq!(rules.emulate_tools.len(), 2);
+    for bad in ["Old Server", "", "/m", "p/"] {
+        let refused = Rules::read(&format!("emulate_tools = [\"{bad}\"]")).expect_err("refused");
+        assert_eq!(refused.code(), ErrorCode::InvalidConfig);
+        assert_eq!(
+            refused.to_string(),
+            "invalid policy.toml: emulate_tools: must be a list of providers or of models, written PROVIDER/MODEL"
+        );
+    }
     assert_eq!(Rules::read("emulate_tools = []"), Ok(Rules::default()));
 }
 
@@ -201,8 +205,6 @@ proptest! {
     /// What is written is what is read, and has the same digest.
     #[test]
     fn rules_round_trip(rules in rules()) {
-        // No file may ask for emulation (d5).
-        let rules = Rules { emulate_tools: Default::default(), ..rules };
         let text = toml::to_string(&rules).expect("TOML");
         let read = Rules::read(&text).expect("rules");
         prop_assert_eq!(read.digest(), rules.digest());
