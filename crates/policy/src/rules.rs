@@ -186,11 +186,8 @@ impl Rules {
                 base_ms: self.retry.base_ms.max(confirmed.retry.base_ms),
                 cap_ms: self.retry.cap_ms.min(confirmed.retry.cap_ms),
             },
-            emulate_tools: self
-                .emulate_tools
-                .intersection(&confirmed.emulate_tools)
-                .cloned()
-                .collect(),
+            // How calls are written, and nothing about what may leave or who may call: as it is written.
+            emulate_tools: self.emulate_tools.clone(),
             disabled_rules: self
                 .disabled_rules
                 .intersection(&confirmed.disabled_rules)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::it::{
     machine::Machine,
-    mission::{init, runtime, simulator, with_factor},
+    mission::{init, runtime, simulator},
 };
 
 /// A model that knows no tools and has read its instructions.
@@ -78,8 +78,6 @@ fn b7_a_tool_loop_with_a_model_that_has_no_tools() {
         "home/policy.toml",
         "emulate_tools = [\"box\", \"shelf/plain:latest\"]\n",
     );
-    let (code, screen) = with_factor(&machine, &["init"]);
-    assert_eq!(code, 0, "{screen}");
     for model in ["box/plain:latest", "shelf/plain:latest"] {
         let before = server.received().len();
         let (code, lines) = chat(&machine, model, "What is 2 + 3?");

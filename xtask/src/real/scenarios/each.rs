@@ -210,11 +210,18 @@ pub(super) fn emulated_call(bench: &Bench, provider: &Provider) -> Outcome {
         bench.hsk.run(&args)?.exits(0)
     };
     declare("no")?;
+    // For the turn after the call, which owes none.
+    let done = json!({
+        "type": "object",
+        "properties": { "done": { "type": "string", "enum": ["yes"] } },
+        "required": ["done"],
+    });
     let chat = Chat::new("Add 2 and 3.")
         .to(provider.model_ref())
         .param("max_tokens", 200)
         .with("tools", json!(["math.add"]))
-        .with("tool_choice", "required");
+        .with("tool_choice", "required")
+        .with("structured_output_schema", done);
     chat.clone()
         .fails(&bench.hsk, "HSK-501-TOOL-CALLING-UNSUPPORTED", 1)?;
     bench
