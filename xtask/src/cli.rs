@@ -27,6 +27,8 @@ pub(crate) enum Command {
     VerifyDiff,
     /// Generated attempts against the gateway.
     Attack,
+    /// The readers of foreign bytes under libFuzzer.
+    Fuzz,
     /// What a call costs.
     Bench,
     /// The list of commands.
@@ -96,6 +98,11 @@ pub(crate) const COMMANDS: &[(Command, &str, &str)] = &[
         "250,000 attempts against the gateway, 2,000 kills, 1,000 guesses: an hour or two",
     ),
     (
+        Command::Fuzz,
+        "fuzz",
+        "readers of foreign bytes under libFuzzer, a minute each (--all: half an hour)",
+    ),
+    (
         Command::Bench,
         "bench",
         "what a call costs, next to a proxy that only passes bytes on (bench --help)",
@@ -161,9 +168,9 @@ impl Cli {
                 command.name()
             ));
         }
-        if all && command != Command::VerifyDiff {
+        if all && !matches!(command, Command::VerifyDiff | Command::Fuzz) {
             return Err(format!(
-                "`{}` has one form, `--all` belongs to `verify-diff`",
+                "`{}` has one form, `--all` belongs to `verify-diff` and `fuzz`",
                 command.name()
             ));
         }

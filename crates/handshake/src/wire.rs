@@ -233,6 +233,7 @@ impl Parts {
             Config {
                 retry: policy.retry(),
                 emulate_tools,
+                suspect_refusals: policy.rules().suspect_refusals,
                 ..Config::default()
             },
         );

@@ -33,6 +33,10 @@ pub struct Rules {
     pub retry: RetryRules,
     /// Where tools are emulated for models that have no tool calling: providers, `PROVIDER`, and models, `PROVIDER/MODEL`.
     pub emulate_tools: BTreeSet<String>,
+    /// Whether answers that begin like a refusal are marked as suspected ones. Left out where it is not, so that rules
+    /// which were confirmed before it existed have the digest that they had.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub suspect_refusals: bool,
     /// Leakage rules that are switched off: calls are not blocked by them. Enrolled secrets always block.
     pub disabled_rules: BTreeSet<String>,
 }
@@ -71,6 +75,7 @@ impl Default for Rules {
             max_context_tokens: 32_768,
             retry: RetryRules::default(),
             emulate_tools: BTreeSet::new(),
+            suspect_refusals: false,
             disabled_rules: BTreeSet::new(),
         }
     }
@@ -188,6 +193,7 @@ impl Rules {
             },
             // How calls are written, and nothing about what may leave or who may call: as it is written.
             emulate_tools: self.emulate_tools.clone(),
+            suspect_refusals: self.suspect_refusals,
             disabled_rules: self
                 .disabled_rules
                 .intersection(&confirmed.disabled_rules)

@@ -192,6 +192,9 @@ fn ready(
             schema,
             tool_choice: request.tool_choice.clone(),
             answers_as: routed.route.snapshot.answers_as.clone(),
+            suspect_refusals: config
+                .suspect_refusals
+                .then(|| routed.route.snapshot.family.clone()),
         },
     })
 }

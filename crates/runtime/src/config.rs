@@ -26,6 +26,8 @@ pub struct Config {
     pub residence_max_age: Duration,
     /// Where tools are emulated for models that have no tool calling.
     pub emulate_tools: EmulateTools,
+    /// Whether answers that begin like a refusal are marked as suspected ones.
+    pub suspect_refusals: bool,
 }
 
 impl Default for Config {
@@ -38,6 +40,7 @@ impl Default for Config {
             inspect_inline_bytes: 64 * 1024,
             residence_max_age: Duration::from_secs(60),
             emulate_tools: EmulateTools::default(),
+            suspect_refusals: false,
         }
     }
 }

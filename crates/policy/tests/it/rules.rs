@@ -139,9 +139,10 @@ fn each_widening_is_one() {
 }
 
 #[test]
-fn b7_how_tools_are_written_is_no_widening() {
+fn b7_b10_how_answers_are_read_is_no_widening() {
     let confirmed = Rules::default();
     let rules = Rules {
+        suspect_refusals: true,
         emulate_tools: ["p".to_owned()].into(),
         ..confirmed.clone()
     };
@@ -195,6 +196,7 @@ fn rules() -> impl Strategy<Value = Rules> {
                 cap_ms: 10,
             },
             emulate_tools: b.3,
+            suspect_refusals: a.0,
             disabled_rules: b.4,
         })
 }
@@ -206,7 +208,11 @@ proptest! {
     #[test]
     fn narrowing_is_a_meet(a in rules(), b in rules()) {
         // No part of it.
-        let b = Rules { emulate_tools: a.emulate_tools.clone(), ..b };
+        let b = Rules {
+            emulate_tools: a.emulate_tools.clone(),
+            suspect_refusals: a.suspect_refusals,
+            ..b
+        };
         let met = a.narrowed_to(&b);
         prop_assert!(!met.widens(&a) && !met.widens(&b));
         prop_assert_eq!(&met, &b.narrowed_to(&a));
