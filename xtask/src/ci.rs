@@ -1,7 +1,7 @@
 //! `ci`: what has to hold before a change lands, the cheap steps first.
 
 use crate::{
-    codes, generated, layers, permits, real, schema, steps::Step, test, tidy, verify_diff,
+    codes, fuzz, generated, layers, permits, real, schema, steps::Step, test, tidy, verify_diff,
 };
 
 /// The format of the sources.
@@ -36,6 +36,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step::check("verify-diff", |workspace| {
         verify_diff::run(workspace, false)
     }),
+    Step::check("fuzz", |workspace| fuzz::run(workspace, false)),
     Step::cargo(
         "doc",
         &["doc", "--no-deps", "--workspace", "--locked"],

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     VerifyDiff,
     /// Generated attempts against the gateway.
     Attack,
+    /// The readers of foreign bytes under libFuzzer.
+    Fuzz,
     /// What a call costs.
     Bench,
     /// Whether the tests notice what is changed.
@@ -96,6 +98,11 @@ pub(crate) const COMMANDS: &[(Command, &str, &str)] = &[
         Command::Attack,
         "attack",
         "250,000 attempts, 2,000 kills, 1,000 guesses, 10,000 canaries, 100,000 steps: an hour or two",
+    ),
+    (
+        Command::Fuzz,
+        "fuzz",
+        "readers of foreign bytes under libFuzzer, a minute each (--all: half an hour)",
     ),
     (
         Command::Bench,
@@ -173,9 +180,9 @@ impl Cli {
                 command.name()
             ));
         }
-        if all && command != Command::VerifyDiff {
+        if all && !matches!(command, Command::VerifyDiff | Command::Fuzz) {
             return Err(format!(
-                "`{}` has one form, `--all` belongs to `verify-diff`",
+                "`{}` has one form, `--all` belongs to `verify-diff` and `fuzz`",
                 command.name()
             ));
         }

@@ -7,7 +7,7 @@ use crate::cli::COMMANDS;
 /// The list of commands, switches and exit codes.
 pub(crate) fn text() -> String {
     let mut text = String::from(
-        "usage: cargo xtask <command> [--json] [--write]\n       cargo xtask verify-diff [--all]\n       cargo xtask bench [--help | options]\n       cargo xtask mutants [--shard k/n | options]\n\n",
+        "usage: cargo xtask <command> [--json] [--write]\n       cargo xtask verify-diff [--all]\n       cargo xtask fuzz [--all]\n       cargo xtask bench [--help | options]\n       cargo xtask mutants [--shard k/n | options]\n\n",
     );
     for (_, name, what) in COMMANDS {
         let _infallible = writeln!(text, "  {name:<12}{what}");

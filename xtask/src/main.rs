@@ -14,6 +14,7 @@ mod ci;
 mod cli;
 mod codes;
 mod files;
+mod fuzz;
 mod generated;
 mod help;
 mod isolate;
@@ -76,6 +77,7 @@ fn run(cli: &Cli, workspace: &Workspace) -> CheckResult {
         Command::Real => real::check(workspace),
         Command::VerifyDiff => verify_diff::run(workspace, cli.all),
         Command::Attack => attack::run(workspace),
+        Command::Fuzz => fuzz::run(workspace, cli.all),
         Command::Bench => bench::run(workspace, &cli.rest),
         Command::Mutants => mutants::run(workspace, &cli.rest),
     }

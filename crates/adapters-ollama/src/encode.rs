@@ -14,7 +14,7 @@ use bytes::Bytes;
 use handshake_core::{
     admit::Admitted,
     capability::{CapabilitySnapshot, Feature, Support},
-    chat::{ChatRequest, Shape, ToolChoice, ToolMode},
+    chat::{ChatRequest, Shape, ToolChoice},
     code::ErrorCode,
     envelope::{Adjustment, Prepared},
     error::PrepareError,
@@ -45,13 +45,6 @@ pub(crate) fn prepare(
     let route = admitted.route();
     if route.record.provider_id != record.provider_id || route.record.revision != record.revision {
         return Err(PrepareError::new(ErrorCode::Revision, "provider"));
-    }
-    // Emulation is text, and so the business of whoever writes the text: what arrives here is native.
-    if admitted.tool_mode() != ToolMode::Native {
-        return Err(PrepareError::new(
-            ErrorCode::ToolCallingUnsupported,
-            "tool emulation",
-        ));
     }
     stays_local(record, &route.model)?;
     let rendered = match &admitted.request().verbatim {
@@ -159,6 +152,7 @@ fn reply(record: &ProviderRecord, admitted: &Admitted, rendered: &Rendered) -> R
         requested_model: Some(route.model.clone()),
         tool_names: Some(rendered.tool_names.clone()),
         tool_mode: admitted.tool_mode(),
+        emulated: admitted.emulated().cloned(),
         tool_choice: rendered.tool_choice.clone(),
         structured: rendered.structured,
         reasoning: reasoning(&route.snapshot),

@@ -6,6 +6,7 @@ use handshake_core::{
     error::CallError,
     reply::{ReplySpec, ResponseHead},
 };
+use handshake_transport::overflow;
 use serde_json::Value;
 
 /// What a text is about: all of the parts must be in it, lower case.
@@ -66,26 +67,6 @@ const TABLE: &[Words] = &[
         &["does not support generate"],
         ErrorCode::ProviderRejected,
         "chat",
-    ),
-    words(
-        &["input length exceeds"],
-        ErrorCode::ContextWindow,
-        "num_ctx",
-    ),
-    words(
-        &["exceeds the context length"],
-        ErrorCode::ContextWindow,
-        "num_ctx",
-    ),
-    words(
-        &["exceeds maximum context length"],
-        ErrorCode::ContextWindow,
-        "num_ctx",
-    ),
-    words(
-        &["exceed", "context size"],
-        ErrorCode::ContextWindow,
-        "num_ctx",
     ),
     words(
         &["ollama cloud is disabled"],
@@ -158,10 +139,19 @@ fn text(body: &Value) -> Option<&str> {
 
 fn about(text: &str) -> Option<(ErrorCode, ErrorClass, &'static str)> {
     let text = text.to_ascii_lowercase();
-    TABLE
+    let own = TABLE
         .iter()
         .find(|row| row.parts.iter().all(|part| text.contains(part)))
-        .map(|row| (row.code, row.class.unwrap_or(row.code.class()), row.subject))
+        .map(|row| (row.code, row.class.unwrap_or(row.code.class()), row.subject));
+    own.or_else(|| {
+        let code = overflow::sentence(&text)?;
+        let subject = if code == ErrorCode::ContextWindow {
+            "num_ctx"
+        } else {
+            "request"
+        };
+        Some((code, code.class(), subject))
+    })
 }
 
 fn status(status: u16, spec: &ReplySpec) -> CallError {

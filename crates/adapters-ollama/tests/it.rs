@@ -10,6 +10,8 @@ mod corpus;
 mod decode;
 #[path = "it/encode.rs"]
 mod encode;
+#[path = "it/field.rs"]
+mod field;
 #[path = "it/home.rs"]
 mod home;
 #[path = "it/laws.rs"]

@@ -47,7 +47,7 @@ impl adapter::Turn<SseFramer> for Turn {
         let data = frame.data.trim();
         match frame.event {
             "" => {}
-            "error" => return Err(failure::streamed(data.as_bytes())),
+            "error" => return Err(failure::streamed(data.as_bytes(), self.dialect)),
             name if PINGS.contains(&name) => return Ok(()),
             _ => {}
         }
@@ -56,7 +56,7 @@ impl adapter::Turn<SseFramer> for Turn {
         }
         match serde_json::from_str(data) {
             Ok(mut chunk) => self.parsed(&mut chunk, data.as_bytes(), Form::Stream, events),
-            Err(_) => Err(no_chunk(data.as_bytes())),
+            Err(_) => Err(no_chunk(data.as_bytes(), self.dialect)),
         }
     }
 
@@ -66,8 +66,15 @@ impl adapter::Turn<SseFramer> for Turn {
             Err(error) if error.is_eof() => {
                 Err(CallError::new(ErrorCode::StreamTruncated, Phase::Decode))
             }
-            Err(_) => Err(no_chunk(body)),
+            Err(_) => Err(no_chunk(body, self.dialect)),
         }
+    }
+
+    /// No JSON value begins with the name of a field, or with a comment (Q58).
+    fn is_stream(body: &[u8]) -> bool {
+        [&b"data:"[..], b"event:", b"id:", b":"]
+            .iter()
+            .any(|field| body.starts_with(field))
     }
 
     fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), CallError> {
@@ -94,9 +101,9 @@ impl Turn {
     ) -> Result<(), CallError> {
         // serde reads structures from arrays too, so the brace is looked at.
         if text.first() != Some(&b'{') {
-            return Err(no_chunk(text));
+            return Err(no_chunk(text, self.dialect));
         }
-        match failure::in_chunk(chunk, text) {
+        match failure::in_chunk(chunk, text, self.dialect) {
             Some(error) => Err(error),
             None => self.chunk(chunk, form, events),
         }
@@ -104,9 +111,9 @@ impl Turn {
 }
 
 /// What is no object of the protocol is looked at for an error first.
-fn no_chunk(text: &[u8]) -> CallError {
+fn no_chunk(text: &[u8], dialect: &Dialect) -> CallError {
     match serde_json::from_slice::<Value>(text) {
-        Ok(value) if failure::is_error(&value) => failure::streamed(text),
+        Ok(value) if failure::is_error(&value) => failure::streamed(text, dialect),
         _ => CallError::new(ErrorCode::Protocol, Phase::Decode).about("json"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod ids;
 mod rows;
+mod shared;
 
 use handshake_core::{chat::Reasoning, code::ErrorCode, ids::Token};
 
@@ -60,6 +61,13 @@ pub struct Dialect {
     pub echo: Echo,
     /// Finish words beyond [`COMMON_FINISH`].
     pub finish: &'static [(&'static str, Finish)],
+    /// Whether an empty finish reason of a *whole* answer means that it is complete. Never so in a stream.
+    pub empty_finish_is_stop: bool,
+    /// Codes of errors that are this vendor's own, numbers among them, lower case. Elsewhere they may mean something
+    /// else.
+    pub codes: &'static [(&'static str, ErrorCode)],
+    /// Whether a 400 without a body says that the request is longer than the context window.
+    pub bare_400_is_overflow: bool,
     /// The members that hold thinking, the first one present wins.
     pub reasoning_fields: &'static [ReasoningField],
     /// Tools that the server makes up to say that it calls none.
@@ -167,6 +175,15 @@ impl Dialect {
             .chain(self.finish)
             .find(|(known, _)| *known == word)
             .map(|(_, what)| *what)
+    }
+
+    /// What one of the vendor's own codes means.
+    #[must_use]
+    pub fn code(&self, word: &str) -> Option<ErrorCode> {
+        self.codes
+            .iter()
+            .find(|(known, _)| *known == word)
+            .map(|(_, code)| *code)
     }
 
     /// Whether an answer that names `answered` may be the answer of `requested`. An empty name says

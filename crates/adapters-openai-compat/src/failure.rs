@@ -11,15 +11,26 @@ use handshake_core::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::wire::reply::{Choices, Chunk, Loose};
+use crate::{
+    dialect::Dialect,
+    wire::reply::{Choices, Chunk, Loose},
+};
 
 /// The failure that an answer with an error status is.
 pub(crate) fn answered(head: &ResponseHead, body: &[u8], spec: &ReplySpec) -> CallError {
     let facts = facts::read(body);
-    let error = match facts.as_ref().and_then(|facts| facts.code(head.status)) {
+    let dialect = Dialect::find(spec.dialect.as_str()).unwrap_or_else(Dialect::generic);
+    let exact = facts
+        .as_ref()
+        .and_then(|facts| facts.code(head.status, dialect));
+    let error = match exact {
         Some((code, subject)) => about(CallError::new(code, Phase::Status), subject),
         None if facts.is_none() && is_html(body) && html_is_not_the_api(head.status) => {
             CallError::new(ErrorCode::UnexpectedContent, Phase::Status).about("content-type")
+        }
+        // Nothing at all is how some servers say that a request is too long (Q120).
+        None if head.status == 400 && dialect.bare_400_is_overflow && body.is_empty() => {
+            CallError::new(ErrorCode::ContextWindow, Phase::Status)
         }
         None => status(head.status, spec),
     };
@@ -27,11 +38,11 @@ pub(crate) fn answered(head: &ResponseHead, body: &[u8], spec: &ReplySpec) -> Ca
 }
 
 /// The failure that bytes in the place of an answer are: an error event, an error object.
-pub(crate) fn streamed(body: &[u8]) -> CallError {
+pub(crate) fn streamed(body: &[u8], dialect: &Dialect) -> CallError {
     let facts = facts::read(body).unwrap_or_default();
     // An error that bears a status of its own is what that status is (OpenRouter).
     let number = facts.status.or_else(|| facts.implied()).unwrap_or(500);
-    let (code, subject) = match facts.code(number) {
+    let (code, subject) = match facts.code(number, dialect) {
         Some(exact) => exact,
         None => (plain(number), None),
     };
@@ -40,14 +51,14 @@ pub(crate) fn streamed(body: &[u8]) -> CallError {
 
 /// The failure that a chunk carries, if it carries one (Q100, Q101, Q102). `text` is the chunk, which is read a
 /// second time only if it does.
-pub(crate) fn in_chunk(chunk: &Chunk<'_>, text: &[u8]) -> Option<CallError> {
+pub(crate) fn in_chunk(chunk: &Chunk<'_>, text: &[u8], dialect: &Dialect) -> Option<CallError> {
     let own = chunk.error.is_some_and(says_anything);
     let object = chunk.object.as_ref().and_then(Loose::as_str) == Some("error");
     // An error object without a member that says so: `{"code":…,"message":…}`, `{"detail":…}`.
     let bare = chunk.choices.is_none()
         && (matches!(chunk.message, Some(Loose::Text(_))) || chunk.detail.0);
-    if own || object {
-        return Some(streamed(text));
+    if own || object || chunk.base_resp.is_some_and(|base| base.status_code != 0) {
+        return Some(streamed(text, dialect));
     }
     let nested = chunk
         .choices
@@ -56,8 +67,8 @@ pub(crate) fn in_chunk(chunk: &Chunk<'_>, text: &[u8]) -> Option<CallError> {
         .filter_map(|choice| choice.error)
         .find(|error| says_anything(error));
     match nested {
-        Some(error) => Some(streamed(error.get().as_bytes())),
-        None => bare.then(|| streamed(text)),
+        Some(error) => Some(streamed(error.get().as_bytes(), dialect)),
+        None => bare.then(|| streamed(text, dialect)),
     }
 }
 

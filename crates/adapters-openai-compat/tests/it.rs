@@ -4,5 +4,7 @@
 mod corpus;
 #[path = "it/factory.rs"]
 mod factory;
+#[path = "it/field.rs"]
+mod field;
 #[path = "it/recording.rs"]
 mod recording;

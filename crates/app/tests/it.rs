@@ -12,6 +12,7 @@ mod it {
     mod cut;
     mod declassify;
     mod doctor;
+    mod emulated;
     mod ending;
     mod escapes;
     mod factor;

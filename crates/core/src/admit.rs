@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     capability::SharedSnapshot,
     chat::{ChatRequest, ToolMode},
+    emulation::EmulatedTools,
     error::CallError,
     ids::{ModelId, ModelRef},
     provider::ProviderRecord,
@@ -39,7 +40,8 @@ impl Route {
 pub struct Admitted {
     request: Arc<ChatRequest>,
     route: Route,
-    tool_mode: ToolMode,
+    /// Where tools are emulated: what the answer is read with.
+    emulated: Option<EmulatedTools>,
     max_tokens: Option<u64>,
     context_limit: Option<u64>,
 }
@@ -59,7 +61,7 @@ impl Admitted {
         self.context_limit
     }
 
-    /// The request.
+    /// The request as it is to be rendered: where tools are emulated, they stand in its text.
     #[must_use]
     pub fn request(&self) -> &ChatRequest {
         &self.request
@@ -74,7 +76,16 @@ impl Admitted {
     /// How tools travel.
     #[must_use]
     pub fn tool_mode(&self) -> ToolMode {
-        self.tool_mode
+        match self.emulated {
+            Some(_) => ToolMode::EmulatedV1,
+            None => ToolMode::Native,
+        }
+    }
+
+    /// What the answer is read with where tools are emulated; belongs into the [`ReplySpec`](crate::reply::ReplySpec).
+    #[must_use]
+    pub fn emulated(&self) -> Option<&EmulatedTools> {
+        self.emulated.as_ref()
     }
 
     /// The bound on the answer after clamping to the model's limit.
@@ -90,7 +101,7 @@ pub enum Emulation {
     /// No: an explicit error instead.
     #[default]
     Off,
-    /// Yes: the operator configured it for this provider.
+    /// Yes: the operator configured it for this provider or model.
     On,
 }
 

@@ -12,6 +12,7 @@ pub mod code;
 pub mod consent;
 pub mod control;
 pub mod digest;
+pub mod emulation;
 pub mod envelope;
 pub mod error;
 pub mod event;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chat::{ChatEvent, ToolChoice, ToolMode},
+    emulation::EmulatedTools,
     error::CallError,
     ids::{ModelId, Token, ToolName},
 };
@@ -40,6 +41,9 @@ pub struct ReplySpec {
     pub tool_names: Option<BTreeMap<String, ToolName>>,
     /// How tools travel.
     pub tool_mode: ToolMode,
+    /// Where tools are emulated: what the text is read with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emulated: Option<EmulatedTools>,
     /// Whether a call was required.
     pub tool_choice: Option<ToolChoice>,
     /// Whether a schema was asked for.
@@ -70,9 +74,10 @@ impl ReplySpec {
             requested_model: None,
             tool_names: None,
             tool_mode: ToolMode::Native,
+            emulated: None,
             tool_choice: None,
             structured: false,
-            reasoning: ReasoningPolicy::Channel,
+            reasoning: ReasoningPolicy::LeadingBlock,
             dialect,
             family: None,
             model_may_differ: false,

@@ -10,7 +10,7 @@ pub use handshake_registry_store::{
     Segment, Store,
 };
 pub use handshake_runtime as runtime;
-pub use handshake_transport::SystemResolver;
+pub use handshake_transport::{SystemResolver, closes_thinking};
 pub use handshake_vault::{
     Approval, ApprovalSigner, Given, KdfParams, RecoveryCode, Vault, VaultError,
 };

@@ -7,7 +7,7 @@ use handshake_core::{
     digest::{Digest, canonical_json},
     event::{Actor, Body, EventScope, WidenKind},
     gate::{Gate, GatePorts},
-    ids::{EventId, ProviderId},
+    ids::{EventId, ModelRef, ProviderId},
     ports::{
         Clock, EgressLedger, Entropy, EntropyExt, FlightRecorder, FlightRecorderExt,
         LeakageValidator, LogAnchor, PeerResolver, SealRegister, Signer, ToolExecutor,
@@ -20,7 +20,7 @@ use handshake_leakage::{
     Engine, Enrolment, Redactor, SharedEnrolment, SharedStored, SinkGuard, StoredValidator,
 };
 use handshake_registry_store::{Epoch, Store};
-use handshake_runtime::{Adapters, Config, Ports, Runtime, tools::Grants};
+use handshake_runtime::{Adapters, Config, EmulateTools, Ports, Runtime, tools::Grants};
 use handshake_transport::SystemResolver;
 use handshake_vault::{ApprovalSigner, Places, Vault, VaultSecrets};
 use serde::Serialize;
@@ -220,9 +220,12 @@ impl Parts {
         let gate = Arc::new(Gate::new(ports));
         let transport = transport(Arc::clone(&secrets) as _, Arc::clone(&clock))?;
         let connections = Keeper::begin(transport.connections(), &state, Arc::clone(&clock));
-        let mut emulate_tools = std::collections::BTreeSet::new();
-        for provider in &policy.rules().emulate_tools {
-            emulate_tools.insert(ProviderId::new(provider)?);
+        let mut emulate_tools = EmulateTools::default();
+        for name in &policy.rules().emulate_tools {
+            match name.parse::<ModelRef>() {
+                Ok(model) => emulate_tools.models.insert(model),
+                Err(_) => emulate_tools.providers.insert(ProviderId::new(name)?),
+            };
         }
         let ports = Ports::new(
             &state,
@@ -237,6 +240,7 @@ impl Parts {
             Config {
                 retry: policy.retry(),
                 emulate_tools,
+                suspect_refusals: policy.rules().suspect_refusals,
                 ..Config::default()
             },
         );

@@ -6,6 +6,7 @@ use handshake_core::{
     code::ErrorCode,
     consent::Assurance,
     digest::Digest,
+    ids::{ModelRef, ProviderId},
     policy::{Posture, SecondHand},
 };
 use serde::{Deserialize, Serialize};
@@ -30,12 +31,16 @@ pub struct Rules {
     pub max_context_tokens: u64,
     /// Retries.
     pub retry: RetryRules,
-    /// Providers whose models may have tools emulated. Must be empty: emulation is not available in this version.
+    /// Where tools are emulated for models that have no tool calling: providers, `PROVIDER`, and models, `PROVIDER/MODEL`.
     pub emulate_tools: BTreeSet<String>,
     /// Gateway clients, by the name of their token, whose calls are redacted and go on: what a leakage rule finds is
     /// replaced by a stand-in before anything is judged. Enrolled secrets are not replaced for them, they block.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub redact_clients: BTreeSet<String>,
+    /// Whether answers that begin like a refusal are marked as suspected ones. Left out where it is not, so that rules
+    /// which were confirmed before it existed have the digest that they had.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub suspect_refusals: bool,
     /// Leakage rules that are switched off: calls are not blocked by them. Enrolled secrets always block.
     pub disabled_rules: BTreeSet<String>,
 }
@@ -75,6 +80,7 @@ impl Default for Rules {
             retry: RetryRules::default(),
             emulate_tools: BTreeSet::new(),
             redact_clients: BTreeSet::new(),
+            suspect_refusals: false,
             disabled_rules: BTreeSet::new(),
         }
     }
@@ -128,11 +134,13 @@ impl Rules {
             field: "(file)".to_owned(),
             reason: "not a set of rules",
         })?;
-        // Accepted without effect, the setting would promise what every adapter refuses.
-        if !rules.emulate_tools.is_empty() {
+        let named = |name: &String| {
+            ProviderId::new(name.as_str()).is_ok() || name.parse::<ModelRef>().is_ok()
+        };
+        if !rules.emulate_tools.iter().all(named) {
             return Err(InvalidRules {
                 field: "emulate_tools".to_owned(),
-                reason: "tool emulation is not available in this version",
+                reason: "must be a list of providers or of models, written PROVIDER/MODEL",
             });
         }
         if rules.retry.max_attempts == 0 || rules.retry.max_attempts > 10 {
@@ -188,16 +196,14 @@ impl Rules {
                 base_ms: self.retry.base_ms.max(confirmed.retry.base_ms),
                 cap_ms: self.retry.cap_ms.min(confirmed.retry.cap_ms),
             },
-            emulate_tools: self
-                .emulate_tools
-                .intersection(&confirmed.emulate_tools)
-                .cloned()
-                .collect(),
             redact_clients: self
                 .redact_clients
                 .intersection(&confirmed.redact_clients)
                 .cloned()
                 .collect(),
+            // How calls are written, and nothing about what may leave or who may call: as it is written.
+            emulate_tools: self.emulate_tools.clone(),
+            suspect_refusals: self.suspect_refusals,
             disabled_rules: self
                 .disabled_rules
                 .intersection(&confirmed.disabled_rules)

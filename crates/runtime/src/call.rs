@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use handshake_core::{
-    admit::{Admitted, Emulation, admit},
+    admit::{Admitted, admit},
     chat::{ChatRequest, ChatResponse},
     code::{ErrorCode, Phase},
     envelope::Prepared,
@@ -51,13 +51,7 @@ pub(crate) fn prepared(
     request: &Arc<ChatRequest>,
     routed: &Routed,
 ) -> Result<(Admitted, Prepared, Adapter), CallError> {
-    let emulation = match config
-        .emulate_tools
-        .contains(&routed.route.record.provider_id)
-    {
-        true => Emulation::On,
-        false => Emulation::Off,
-    };
+    let emulation = config.emulate_tools.of(&routed.route.model_ref());
     let limit = ports.gate.posture().max_context_tokens;
     let admitted =
         admit(Arc::clone(request), routed.route.clone(), emulation)?.within_context(limit);
@@ -204,6 +198,9 @@ fn ready(
             schema,
             tool_choice: request.tool_choice.clone(),
             answers_as: routed.route.snapshot.answers_as.clone(),
+            suspect_refusals: config
+                .suspect_refusals
+                .then(|| routed.route.snapshot.family.clone()),
         },
     })
 }

@@ -6,8 +6,10 @@ use handshake_core::{
     chat::{ChatEvent, FinishReason, TokenUsage, ToolChoice},
     code::{ErrorCode, Phase},
     error::CallError,
-    ids::{ModelId, ToolCallId},
+    ids::{ModelId, Token, ToolCallId},
 };
+
+use crate::refusal::Suspicion;
 
 /// Bytes of text for one token, where the provider reports nothing: a low estimate, so that a bound is not
 /// called exceeded by estimate alone too easily.
@@ -26,6 +28,8 @@ pub struct Promises {
     pub tool_choice: Option<ToolChoice>,
     /// Other models than the one that was asked for, that a person expects to answer.
     pub answers_as: BTreeSet<ModelId>,
+    /// Whether answers that begin like a refusal are marked, and the family whose phrases count beside everybody's.
+    pub suspect_refusals: Option<Option<Token>>,
 }
 
 /// Checks the events of one call as they pass.
@@ -33,6 +37,7 @@ pub struct Promises {
 pub struct Check {
     promises: Promises,
     text: String,
+    suspicion: Suspicion,
     text_bytes: u64,
     refused: bool,
     calls: BTreeSet<ToolCallId>,
@@ -87,6 +92,7 @@ impl Check {
         Self {
             promises,
             text: String::new(),
+            suspicion: Suspicion::default(),
             text_bytes: 0,
             refused: false,
             calls: BTreeSet::new(),
@@ -127,6 +133,16 @@ impl Check {
         self.text_bytes
     }
 
+    /// Whether the answer so far is suspected to be a refusal. Never, unless that was asked for; nor where calls or a
+    /// refusal in a field of its own say what it is.
+    #[must_use]
+    pub fn suspects_refusal(&self) -> bool {
+        let family = self.promises.suspect_refusals.as_ref();
+        family.is_some_and(|family| {
+            self.calls.is_empty() && !self.refused && self.suspicion.is_raised(family.as_ref())
+        })
+    }
+
     /// Looks at the next event before it is passed on.
     ///
     /// # Errors
@@ -143,6 +159,9 @@ impl Check {
                 self.text_bytes += text.len() as u64;
                 if self.promises.schema.is_some() {
                     self.text.push_str(text);
+                }
+                if self.promises.suspect_refusals.is_some() {
+                    self.suspicion.text(text);
                 }
                 self.bound()?;
             }

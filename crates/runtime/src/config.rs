@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use handshake_core::{
+    admit::Emulation,
     consent::EscalationReason,
-    ids::{ExternalId, ProviderId, SessionId},
+    ids::{ExternalId, ModelRef, ProviderId, SessionId},
 };
 use handshake_policy::retry::SharedRetry;
 
@@ -23,8 +24,10 @@ pub struct Config {
     pub inspect_inline_bytes: u64,
     /// What is known about a local model is read again when it is older.
     pub residence_max_age: Duration,
-    /// Providers whose models may have tools emulated.
-    pub emulate_tools: BTreeSet<ProviderId>,
+    /// Where tools are emulated for models that have no tool calling.
+    pub emulate_tools: EmulateTools,
+    /// Whether answers that begin like a refusal are marked as suspected ones.
+    pub suspect_refusals: bool,
 }
 
 impl Default for Config {
@@ -36,7 +39,27 @@ impl Default for Config {
             tool_timeout: Duration::from_secs(60),
             inspect_inline_bytes: 64 * 1024,
             residence_max_age: Duration::from_secs(60),
-            emulate_tools: BTreeSet::new(),
+            emulate_tools: EmulateTools::default(),
+            suspect_refusals: false,
+        }
+    }
+}
+
+/// Providers and models whose tools may be emulated.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct EmulateTools {
+    /// Providers, with all of their models.
+    pub providers: BTreeSet<ProviderId>,
+    /// Single models.
+    pub models: BTreeSet<ModelRef>,
+}
+
+impl EmulateTools {
+    pub(crate) fn of(&self, model: &ModelRef) -> Emulation {
+        if self.providers.contains(&model.provider) || self.models.contains(model) {
+            Emulation::On
+        } else {
+            Emulation::Off
         }
     }
 }

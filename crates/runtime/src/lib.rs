@@ -16,6 +16,7 @@ mod outcome;
 mod pause;
 mod ports;
 mod redacting;
+mod refusal;
 pub mod registry;
 mod route;
 mod runtime;
@@ -29,7 +30,7 @@ mod watch;
 
 pub use self::{
     adapters::Adapters,
-    config::{CallOptions, Config, ConsentMode, History, Redact, ToolUse},
+    config::{CallOptions, Config, ConsentMode, EmulateTools, History, Redact, ToolUse},
     handle::{CallHandle, Delivery},
     ports::Ports,
     runtime::Runtime,

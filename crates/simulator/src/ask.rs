@@ -24,10 +24,28 @@ pub(crate) struct Ask {
     pub(crate) think: bool,
     pub(crate) max_tokens: Option<u64>,
     pub(crate) prompt_tokens: u64,
+    /// The fence of emulated tool calls, where the prompt teaches them.
+    pub(crate) fence: String,
     /// Tool calls earlier in the conversation.
     pub(crate) prior_calls: usize,
     /// Digest of the request: the same request gives the same ids.
     pub(crate) seed: Seed,
+}
+
+/// What stands behind the first `calls-` of a request: the twelve hex digits that make a call of a text.
+pub(crate) fn fence(body: &[u8]) -> String {
+    let marker = b"calls-";
+    let hex = |from: usize| {
+        let digits = body.get(from..from + 12)?;
+        digits
+            .iter()
+            .all(u8::is_ascii_hexdigit)
+            .then(|| String::from_utf8_lossy(digits).into_owned())
+    };
+    (0..body.len().saturating_sub(marker.len()))
+        .filter(|at| body[*at..].starts_with(marker))
+        .find_map(|at| hex(at + marker.len()))
+        .unwrap_or_default()
 }
 
 /// Digest of a request, from which ids are derived.

@@ -8,6 +8,8 @@ use crate::{CallSpec, Fault, Reply, ToolIdRule, UsageSpec, answer, conform, toke
 
 /// The placeholder for the last user or tool text in a script.
 const LAST: &str = "{{last}}";
+/// The placeholder for the fence of emulated tool calls.
+const FENCE: &str = "{{fence}}";
 
 /// Content of an answer.
 #[derive(Debug, Clone)]
@@ -98,6 +100,9 @@ fn content(ask: &Ask, reply: &Reply) -> Vec<String> {
     for chunk in &mut text {
         if chunk.contains(LAST) {
             *chunk = chunk.replace(LAST, &ask.last);
+        }
+        if chunk.contains(FENCE) {
+            *chunk = chunk.replace(FENCE, &ask.fence);
         }
     }
     if let Some(json) = &reply.json {

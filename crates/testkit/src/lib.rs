@@ -4,6 +4,7 @@
 pub mod broken_logs;
 pub mod canary;
 pub mod capture;
+pub mod field;
 pub mod fixture;
 pub mod gate;
 pub mod memory;

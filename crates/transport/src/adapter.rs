@@ -9,6 +9,7 @@
 
 mod body;
 mod decoder;
+mod emulated;
 mod factory;
 mod identity;
 mod request;

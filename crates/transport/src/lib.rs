@@ -4,6 +4,7 @@
 pub mod adapter;
 pub mod framing;
 pub mod names;
+pub mod overflow;
 
 mod http;
 mod image;
@@ -23,5 +24,5 @@ pub use self::{
     limits::Limits,
     resolve::SystemResolver,
     stream::stream,
-    thinking::Scrubber,
+    thinking::{Scrubber, closes_thinking},
 };

@@ -41,6 +41,13 @@ impl Scrubber {
         }
     }
 
+    /// The server tells thinking apart itself: what comes as text is text. Of use before the first text only.
+    pub fn trust(&mut self) {
+        if matches!(self.state, State::Start) && self.held.trim_start().is_empty() {
+            self.state = State::Text;
+        }
+    }
+
     /// Takes text and appends what is decided of it.
     pub fn push(&mut self, text: &str, events: &mut Vec<ChatEvent>) {
         if matches!(self.state, State::Text) {
@@ -131,6 +138,21 @@ impl std::fmt::Debug for Scrubber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Scrubber({} bytes)", self.held.len())
     }
+}
+
+/// Whether a text closes a block of thinking that was opened before it, as templates do: a closing tag stands in it, no
+/// opening one before that, an answer after it, and it is not quoted. For whole texts, such as recordings: who reads a stream has to know.
+#[must_use]
+pub fn closes_thinking(text: &str) -> bool {
+    TAGS.iter().any(|(open, close)| {
+        text.split_once(close).is_some_and(|(before, after)| {
+            let quoted = |c: Option<char>| matches!(c, Some('`' | '"' | '\''));
+            !before.contains(open)
+                && !after.trim().is_empty()
+                && !quoted(before.chars().next_back())
+                && !quoted(after.chars().next())
+        })
+    })
 }
 
 fn emit_text(text: String, events: &mut Vec<ChatEvent>) {

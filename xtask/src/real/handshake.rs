@@ -68,6 +68,11 @@ impl Handshake {
         Ok(path.to_string_lossy().into_owned())
     }
 
+    /// Sets the rules of the home.
+    pub(super) fn policy(&self, rules: &str) -> Result<(), String> {
+        fs::write(self.home.join("policy.toml"), rules).map_err(|error| error.to_string())
+    }
+
     /// Runs it to its end.
     pub(super) fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Answer, String> {
         self.run_and(args, |_, _| Ok(()))

@@ -106,6 +106,11 @@ const SCENARIOS: &[Scenario] = &[
         On::Ollama(ollama::tool_loop),
     ),
     scenario(
+        "emulated-call",
+        "a model without tool calling calls a tool in text, the tool runs, the model goes on",
+        On::Each(each::emulated_call),
+    ),
+    scenario(
         "cloud-name",
         "a name that the daemon would forward is refused before any byte",
         On::Ollama(ollama::cloud_name),

@@ -92,11 +92,14 @@ impl Calls {
 
 /// One object. Old daemons put it into a string; what stands in *its* strings is left alone.
 fn arguments(raw: Option<&RawValue>) -> Result<Map<String, Value>, CallError> {
-    let raw = raw.ok_or_else(|| malformed("arguments"))?.get().trim();
+    // A tool without parameters: left out, a nil map of Go, or either in a text.
+    let raw = raw.map_or("null", RawValue::get).trim();
+    if raw == "null" {
+        return Ok(Map::new());
+    }
     let read = if raw.starts_with('"') {
         let text: String = serde_json::from_str(raw).map_err(|_| malformed("arguments"))?;
-        // A tool without parameters.
-        if text.trim().is_empty() {
+        if matches!(text.trim(), "" | "null") {
             return Ok(Map::new());
         }
         strict_object(text)

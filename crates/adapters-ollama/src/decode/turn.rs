@@ -63,7 +63,10 @@ impl Turn {
             return Err(failure::streamed(error));
         }
         let another = self.origin(&line)?;
-        let done = line.done == Some(true);
+        // A daemon that leaves `done` out of its last line says why it ends there all the same.
+        let done = line.done == Some(true)
+            || line.done.is_none()
+                && matches!(line.done_reason.as_deref(), Some("stop" | "length"));
         if line.message.is_none() && !done {
             return Err(protocol("message"));
         }
@@ -118,6 +121,7 @@ impl Turn {
         if let Some(text) = message.thinking.filter(|text| !text.is_empty()) {
             let text = text.into_owned();
             events.push(ChatEvent::ReasoningDelta { text });
+            self.scrubber.trust();
         }
         if let Some(text) = message.content.filter(|text| !text.is_empty()) {
             let before = events.len();
@@ -151,6 +155,8 @@ impl Turn {
         let cut = match reason {
             Some("stop") => false,
             Some("length") => true,
+            // Older daemons have no reason to give, and a call is whole when it comes.
+            None if !self.calls.is_empty() => false,
             // "load" and "unload" answer a call without messages, which was not made. Silence is what a
             // daemon leaves when it went away.
             _ => return Err(protocol("done_reason")),

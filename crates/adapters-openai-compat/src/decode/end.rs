@@ -93,8 +93,8 @@ impl Turn {
             .map(ProviderCallId::new)
             .transpose()
             .map_err(|_| malformed("tool call id"))?;
-        // Nothing at all is how some servers spell "no arguments" (Q38).
-        let arguments: Map<String, Value> = if slot.arguments.is_empty() {
+        // Nothing at all, or `null`, is how some servers spell "no arguments" (Q38, Q39).
+        let arguments: Map<String, Value> = if matches!(slot.arguments.as_str(), "" | "null") {
             Map::new()
         } else {
             strict_object(&slot.arguments).map_err(|_| malformed("tool arguments"))?

@@ -21,6 +21,9 @@ const MAX_CALLS: usize = 128;
 /// The most bytes of one call's arguments.
 const MAX_ARGUMENTS: usize = 1 << 20;
 
+/// The most bytes of a name that comes in pieces.
+const MAX_NAME: usize = 256;
+
 /// One call in the making.
 #[derive(Default)]
 pub(super) struct Slot {
@@ -33,15 +36,20 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Gives the call its name, which it has once and for all.
-    fn named(&mut self, name: Option<Cow<'_, str>>) -> Result<(), CallError> {
-        match (&self.name, name) {
+    /// Gives the call its name, which it has once and for all. One that comes in pieces is put together as long as
+    /// nothing else of the call came: the whole of it has to be a declared tool in the end.
+    fn named(&mut self, name: Option<Cow<'_, str>>, piece: bool) -> Result<(), CallError> {
+        match (&mut self.name, name) {
             (_, None) => Ok(()),
             (None, Some(name)) => {
                 self.name = Some(name.into_owned());
                 Ok(())
             }
             (Some(known), Some(name)) if *known == name => Ok(()),
+            (Some(known), Some(name)) if piece && known.len() + name.len() <= MAX_NAME => {
+                known.push_str(&name);
+                Ok(())
+            }
             (Some(_), Some(_)) => Err(malformed("tool name")),
         }
     }
@@ -122,7 +130,8 @@ impl Slots {
             && name.as_deref() == slot.name.as_deref()
             && arguments.text() == slot.arguments
             && slot.is_complete();
-        slot.named(name)?;
+        let piece = !whole && id.is_none() && slot.arguments.is_empty();
+        slot.named(name, piece)?;
         // The first id stays (Q09).
         if slot.id.is_none() {
             slot.id = id.map(Cow::into_owned);
@@ -151,7 +160,7 @@ impl Slots {
         };
         self.legacy = Some(at);
         let slot = &mut self.slots[at];
-        slot.named(name)?;
+        slot.named(name, false)?;
         append(slot, arguments).map(|()| true)
     }
 
@@ -176,8 +185,8 @@ impl Slots {
         let slot = &self.slots[at];
         let begins = match (id, &slot.id, name, &slot.name) {
             // Another id and a name at the same index: another call (Q02).
-            (Some(id), Some(known), Some(_), _) => id != known,
-            // No id to tell by: another name after a complete call.
+            (Some(id), Some(known), Some(_), _) if id != known => true,
+            // No id to tell by, or the same one for all: another name after a complete call.
             (_, _, Some(name), Some(known)) => name != known && slot.is_complete(),
             _ => false,
         };

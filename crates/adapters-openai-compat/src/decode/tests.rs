@@ -5,6 +5,7 @@ mod ends;
 mod laws;
 mod same_shape;
 mod thinking;
+mod vendors;
 
 use handshake_core::{
     chat::{ChatEvent, FinishReason, ToolCall},

@@ -130,15 +130,38 @@ impl Turn {
         match (form, message, &mut choice.delta) {
             (Form::Stream, _, Some(delta))
             | (Form::Whole, Some(delta), _)
-            | (Form::Whole, None, Some(delta)) => self.delta(delta, form, finished, events)?,
+            | (Form::Whole, None, Some(delta)) => {
+                // Each of several calls may bring the finish once more: what comes with it is no afterthought.
+                let again = self.ends_in_calls()
+                    && delta
+                        .tool_calls
+                        .as_ref()
+                        .is_some_and(|calls| !calls.is_empty())
+                    && choice
+                        .finish_reason
+                        .as_deref()
+                        .and_then(|word| self.dialect.finish(word))
+                        == Some(Finish::ToolUse);
+                self.delta(delta, form, finished && !again, events)?;
+            }
             (Form::Stream, Some(message), None) => self.summary(message, finished, events)?,
             (Form::Whole, None, None) => return Err(protocol("message")),
             (Form::Stream, None, None) => {}
+        }
+        if form == Form::Whole
+            && self.dialect.empty_finish_is_stop
+            && choice.finish_reason.as_deref().is_none_or(str::is_empty)
+        {
+            self.finish = self.finish.or(Some(Finish::Stop));
         }
         self.finish_words(
             choice.finish_reason.as_deref(),
             choice.native_finish_reason.as_ref().and_then(Loose::as_str),
         )
+    }
+
+    fn ends_in_calls(&self) -> bool {
+        self.finish == Some(Finish::ToolUse) && !self.slots.is_empty()
     }
 
     /// A whole message inside a stream, without a delta: the answer itself if nothing came before, a
@@ -177,6 +200,9 @@ impl Turn {
     ) -> Result<(), CallError> {
         let before = events.len();
         self.thinking(delta, events)?;
+        if events.len() > before {
+            self.scrubber.trust();
+        }
         if let Some(details) = delta.reasoning_details.take()
             && self.dialect.opaque_state
         {

@@ -1,52 +1,17 @@
 //! The table.
 
 use handshake_core::{
-    chat::Reasoning::{High, Low, Medium, Off},
+    chat::Reasoning::{High, Low, Off},
     code::ErrorCode,
 };
 
-use super::{CallContent, Dialect, Echo, Finish, IdRule, ReasoningField, Replay};
-
-type Levels = &'static [(handshake_core::chat::Reasoning, &'static str, &'static str)];
-
-const EFFORT: Levels = &[
-    (Low, "reasoning_effort", r#""low""#),
-    (Medium, "reasoning_effort", r#""medium""#),
-    (High, "reasoning_effort", r#""high""#),
-];
-const EFFORT_OR_NONE: Levels = &[
-    (Off, "reasoning_effort", r#""none""#),
-    (Low, "reasoning_effort", r#""low""#),
-    (Medium, "reasoning_effort", r#""medium""#),
-    (High, "reasoning_effort", r#""high""#),
-];
-const EFFORT_OR_DISABLED: Levels = &[
-    (Off, "thinking", r#"{"type":"disabled"}"#),
-    (Low, "reasoning_effort", r#""low""#),
-    (Medium, "reasoning_effort", r#""medium""#),
-    (High, "reasoning_effort", r#""high""#),
-];
-const OPENROUTER_LEVELS: Levels = &[
-    (Off, "reasoning", r#"{"enabled":false}"#),
-    (Low, "reasoning", r#"{"effort":"low"}"#),
-    (Medium, "reasoning", r#"{"effort":"medium"}"#),
-    (High, "reasoning", r#"{"effort":"high"}"#),
-];
-/// Servers that render a chat template themselves can only be told not to think.
-const TEMPLATE_SWITCH: Levels = &[(Off, "chat_template_kwargs", r#"{"enable_thinking":false}"#)];
-
-const CONTENT_FIRST: &[ReasoningField] = &[
-    ReasoningField::ReasoningContent,
-    ReasoningField::Reasoning,
-    ReasoningField::ReasoningText,
-];
-const REASONING_FIRST: &[ReasoningField] = &[
-    ReasoningField::Reasoning,
-    ReasoningField::ReasoningContent,
-    ReasoningField::ReasoningText,
-];
-
-const ABORTED: &[(&str, Finish)] = &[("abort", Finish::Failed(ErrorCode::Provider))];
+use super::{
+    CallContent, Dialect, Echo, Finish, IdRule, Replay,
+    shared::{
+        ABORTED, CONTENT_FIRST, EFFORT, EFFORT_OR_DISABLED, EFFORT_OR_NONE, OPENROUTER_LEVELS,
+        REASONING_FIRST, TEMPLATE_SWITCH, THINKING_SWITCH, ZHIPU,
+    },
+};
 
 /// What is asked of a server that nobody described: the core of the API, and nothing that servers are
 /// known to ignore in silence.
@@ -74,6 +39,9 @@ const GENERIC: Dialect = Dialect {
     call_ids: IdRule::Verbatim,
     echo: Echo::Unchecked,
     finish: &[],
+    empty_finish_is_stop: false,
+    codes: &[],
+    bare_400_is_overflow: false,
     reasoning_fields: CONTENT_FIRST,
     no_call_tools: &[],
     cumulative: false,
@@ -135,7 +103,6 @@ pub const DIALECTS: &[Dialect] = &[
     },
     Dialect {
         name: "tgi",
-        aliases: &["huggingface"],
         seed: Some("seed"),
         finish: &[("eos_token", Finish::Stop), ("stop_sequence", Finish::Stop)],
         no_call_tools: &["no_tool"],
@@ -290,6 +257,7 @@ pub const DIALECTS: &[Dialect] = &[
                 Finish::Failed(ErrorCode::ContextWindow),
             ),
         ],
+        codes: ZHIPU,
         ..GENERIC
     },
     Dialect {
@@ -298,15 +266,129 @@ pub const DIALECTS: &[Dialect] = &[
         seed: Some("seed"),
         required_choice: None,
         json_schema: false,
-        reasoning: &[
-            (Off, "enable_thinking", "false"),
-            (High, "enable_thinking", "true"),
-        ],
+        reasoning: THINKING_SWITCH,
         ..GENERIC
     },
     Dialect {
         name: "litellm",
         opaque_state: true,
+        finish: &[
+            ("eos", Finish::Stop),
+            ("end_turn", Finish::Stop),
+            ("stop_sequence", Finish::Stop),
+            ("tool_use", Finish::ToolUse),
+            ("max_tokens", Finish::Length),
+        ],
+        ..GENERIC
+    },
+    // Models of many makers behind one shape. Whole answers end without a reason.
+    Dialect {
+        name: "snowflake",
+        aliases: &["cortex"],
+        max_tokens: "max_completion_tokens",
+        empty_finish_is_stop: true,
+        ..GENERIC
+    },
+    Dialect {
+        name: "siliconflow",
+        required_choice: None,
+        named_choice: false,
+        json_schema: false,
+        reasoning: THINKING_SWITCH,
+        codes: &[
+            ("20012", ErrorCode::Model404),
+            ("20015", ErrorCode::ProviderRejected),
+            ("30001", ErrorCode::ProviderQuota),
+            ("30003", ErrorCode::Model404),
+            ("50505", ErrorCode::Provider),
+        ],
+        ..GENERIC
+    },
+    Dialect {
+        name: "novita",
+        seed: Some("seed"),
+        codes: &[
+            ("invalid_request_body", ErrorCode::ProviderRejected),
+            ("not_enough_balance", ErrorCode::ProviderQuota),
+            ("rate_limit_exceeded", ErrorCode::RateLimit),
+        ],
+        ..GENERIC
+    },
+    Dialect {
+        name: "cerebras",
+        max_tokens: "max_completion_tokens",
+        seed: Some("seed"),
+        images: false,
+        reasoning: EFFORT,
+        bare_400_is_overflow: true,
+        reasoning_fields: REASONING_FIRST,
+        ..GENERIC
+    },
+    Dialect {
+        name: "sambanova",
+        reasoning: EFFORT,
+        reasoning_fields: REASONING_FIRST,
+        ..GENERIC
+    },
+    Dialect {
+        name: "nvidia",
+        aliases: &["nim"],
+        seed: Some("seed"),
+        finish: ABORTED,
+        ..GENERIC
+    },
+    // The router in front of many servers: what they say, it says.
+    Dialect {
+        name: "huggingface",
+        seed: Some("seed"),
+        finish: &[
+            ("eos", Finish::Stop),
+            ("eos_token", Finish::Stop),
+            ("stop_sequence", Finish::Stop),
+        ],
+        no_call_tools: &["no_tool"],
+        ..GENERIC
+    },
+    Dialect {
+        name: "cohere",
+        seed: Some("seed"),
+        required_choice: None,
+        named_choice: false,
+        reasoning: &[
+            (Off, "reasoning_effort", r#""none""#),
+            (High, "reasoning_effort", r#""high""#),
+        ],
+        ..GENERIC
+    },
+    // A failure may come under 200, in `base_resp`.
+    Dialect {
+        name: "minimax",
+        required_choice: None,
+        named_choice: false,
+        json_schema: false,
+        opaque_state: true,
+        codes: &[
+            ("1001", ErrorCode::Timeout),
+            ("1002", ErrorCode::RateLimit),
+            ("1004", ErrorCode::ProviderAuth),
+            ("1008", ErrorCode::ProviderQuota),
+            ("1013", ErrorCode::Provider),
+            ("1024", ErrorCode::Provider),
+            ("1026", ErrorCode::ProviderRejected),
+            ("1027", ErrorCode::ProviderRejected),
+            // Tokens in a minute, not in a request.
+            ("1039", ErrorCode::RateLimit),
+            ("2045", ErrorCode::RateLimit),
+            ("2049", ErrorCode::ProviderAuth),
+            ("2056", ErrorCode::ProviderQuota),
+        ],
+        ..GENERIC
+    },
+    Dialect {
+        name: "baseten",
+        seed: Some("seed"),
+        reasoning: EFFORT,
+        finish: ABORTED,
         ..GENERIC
     },
 ];

@@ -4,6 +4,7 @@ use handshake_core::code::ErrorCode;
 use serde_json::Value;
 
 use super::words;
+use crate::dialect::Dialect;
 
 /// The machine-readable parts of an error body, and its text for the phrases that refine them.
 #[derive(Default)]
@@ -17,13 +18,19 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// The code that the body makes of a status, where it is more exact than the status.
-    pub(super) fn code(&self, status: u16) -> Option<(ErrorCode, Option<&'static str>)> {
-        let word = self.words.iter().find_map(|word| words::word(word));
+    /// The code that the body makes of a status, where it is more exact than the status. The dialect's own numbers say
+    /// most; another vendor's may mean something else.
+    pub(super) fn code(
+        &self,
+        status: u16,
+        dialect: &Dialect,
+    ) -> Option<(ErrorCode, Option<&'static str>)> {
+        let own = self.words.iter().find_map(|word| dialect.code(word));
+        let word = || self.words.iter().find_map(|word| words::word(word));
         // A phrase only refines what the status leaves open.
         let phrase =
             || words::phrase(&self.text).filter(|_| matches!(status, 400 | 413 | 422 | 500 | 501));
-        word.or_else(phrase)
+        own.map(|code| (code, None)).or_else(word).or_else(phrase)
     }
 }
 
@@ -56,7 +63,7 @@ fn collect(value: &Value, facts: &mut Facts, depth: usize) {
             }
         }
         Value::Object(members) => {
-            for inner in ["error", "innererror"] {
+            for inner in ["error", "innererror", "base_resp", "errors"] {
                 if let Some(error) = members.get(inner) {
                     collect(error, facts, depth + 1);
                 }
@@ -68,6 +75,8 @@ fn collect(value: &Value, facts: &mut Facts, depth: usize) {
                 "error_type",
                 "raw_status_code",
                 "statusCode",
+                "status_code",
+                "reason",
             ] {
                 match members.get(name) {
                     Some(Value::String(word)) => facts.word(word),
@@ -75,7 +84,7 @@ fn collect(value: &Value, facts: &mut Facts, depth: usize) {
                     _ => {}
                 }
             }
-            for name in ["message", "detail"] {
+            for name in ["message", "detail", "status_msg", "title"] {
                 match members.get(name) {
                     Some(Value::String(text)) => facts.text(text),
                     Some(nested) => collect(nested, facts, depth + 1),
@@ -97,6 +106,10 @@ impl Facts {
     }
 
     fn number(&mut self, number: Option<u64>) {
+        // What is no status is a vendor's own number.
+        if let Some(own) = number.filter(|number| *number >= 600) {
+            self.words.push(own.to_string());
+        }
         let status = number
             .and_then(|n| u16::try_from(n).ok())
             .filter(|n| (300..600).contains(n));

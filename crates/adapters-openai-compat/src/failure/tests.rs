@@ -243,8 +243,197 @@ fn q124_q125_nothing_that_a_provider_says_is_repeated() {
     for error in [
         answered_with(401, body),
         answered_with(599, body),
-        streamed(body.as_bytes()),
+        streamed(body.as_bytes(), Dialect::generic()),
     ] {
         assert!(!format!("{error} {error:?}").contains("CANARY"));
     }
+}
+
+/// A failure of each vendor, in its own manner.
+#[test]
+fn b12_failures_by_vendor() {
+    for (dialect, status, body, expected) in [
+        (
+            "zai",
+            400,
+            r#"{"error":{"message":"Prompt 超长","code":"1261"}}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "zai",
+            429,
+            r#"{"error":{"code":"1113","message":"m"}}"#,
+            ErrorCode::ProviderQuota,
+        ),
+        (
+            "zai",
+            429,
+            r#"{"error":{"code":"1302","message":"m"}}"#,
+            ErrorCode::RateLimit,
+        ),
+        (
+            "zai",
+            401,
+            r#"{"error":{"code":"1000","message":"m"}}"#,
+            ErrorCode::ProviderAuth,
+        ),
+        // Another vendor's number says nothing.
+        (
+            "generic",
+            400,
+            r#"{"error":{"code":"1113","message":"m"}}"#,
+            ErrorCode::ProviderRejected,
+        ),
+        (
+            "dashscope",
+            400,
+            r#"{"error":{"message":"<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 98304]","code":"invalid_parameter_error","type":"invalid_request_error"}}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "dashscope",
+            400,
+            r#"{"error":{"message":"m","code":"Arrearage"}}"#,
+            ErrorCode::ProviderQuota,
+        ),
+        (
+            "dashscope",
+            400,
+            r#"{"error":{"message":"m","code":"data_inspection_failed"}}"#,
+            ErrorCode::ProviderRejected,
+        ),
+        (
+            "moonshot",
+            400,
+            r#"{"error":{"message":"Invalid request: Your request exceeded model token limit: 262144","type":"invalid_request_error"}}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "siliconflow",
+            400,
+            r#"{"code":20012,"message":"Model does not exist. Please check it carefully.","data":null}"#,
+            ErrorCode::Model404,
+        ),
+        (
+            "siliconflow",
+            403,
+            r#"{"code":30001,"message":"Sorry, your account balance is insufficient","data":null}"#,
+            ErrorCode::ProviderQuota,
+        ),
+        (
+            "novita",
+            400,
+            r#"{"code":400,"reason":"INVALID_REQUEST_BODY","message":"m","metadata":{}}"#,
+            ErrorCode::ProviderRejected,
+        ),
+        (
+            "novita",
+            403,
+            r#"{"code":403,"reason":"NOT_ENOUGH_BALANCE","message":"m","metadata":{}}"#,
+            ErrorCode::ProviderQuota,
+        ),
+        ("cerebras", 400, "", ErrorCode::ContextWindow),
+        ("generic", 400, "", ErrorCode::ProviderRejected),
+        (
+            "cerebras",
+            401,
+            r#"{"message":"Wrong API Key","type":"invalid_request_error","param":"api_key","code":"wrong_api_key"}"#,
+            ErrorCode::ProviderAuth,
+        ),
+        (
+            "cerebras",
+            429,
+            r#"{"message":"m","type":"too_many_requests_error","param":"queue","code":"queue_exceeded"}"#,
+            ErrorCode::RateLimit,
+        ),
+        (
+            "sambanova",
+            400,
+            r#"{"error":{"code":"context_length_exceeded","message":"m","param":null,"type":"invalid_request_error"}}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "nvidia",
+            404,
+            r#"{"status":404,"title":"Not Found","detail":"Function '…': Not found for account"}"#,
+            ErrorCode::Model404,
+        ),
+        (
+            "nvidia",
+            400,
+            r#"{"object":"error","message":"This model's maximum context length is 131072 tokens. However, you requested 140000 tokens in the messages","type":"BadRequestError","param":null,"code":400}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "huggingface",
+            422,
+            r#"{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and 200 `max_new_tokens`","error_type":"validation"}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "cohere",
+            400,
+            r#"{"id":"x","message":"too many tokens: size limit exceeded by 11326 tokens. Try using shorter or fewer inputs."}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "minimax",
+            400,
+            r#"{"type":"error","error":{"type":"bad_request_error","message":"invalid params, context window exceeds limit (2013)","http_code":"400"},"request_id":"x"}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "baseten",
+            400,
+            r#"{"error":"The input (250000 tokens) is longer than the model's context length (200000 tokens)."}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "snowflake",
+            400,
+            r#"{"message":"prompt is too long: 215000 tokens > 200000 maximum","request_id":"x"}"#,
+            ErrorCode::ContextWindow,
+        ),
+        (
+            "lmstudio",
+            400,
+            r#"{"error":"The number of tokens to keep from the initial prompt is greater than the context length (n_keep: 13055>= n_ctx: 4096)."}"#,
+            ErrorCode::ContextWindow,
+        ),
+    ] {
+        let head = ResponseHead {
+            status,
+            content_type: None,
+            retry_after: None,
+        };
+        let spec = ReplySpec::offline(Token::new(dialect).expect("token"), true);
+        let error = answered(&head, body.as_bytes(), &spec);
+        assert_eq!(error.code, expected, "{dialect} {body}");
+        // A request that is too long does not become shorter by asking again.
+        if expected == ErrorCode::ContextWindow {
+            assert_eq!(error.class, ErrorClass::Permanent, "{dialect} {body}");
+        }
+    }
+}
+
+/// MiniMax reports failures under 200, beside an answer that is none.
+#[test]
+fn q101_a_status_inside_an_answer_is_a_failure() {
+    let minimax = Dialect::find("minimax").expect("known");
+    for (number, expected) in [
+        (1002, ErrorCode::RateLimit),
+        (1004, ErrorCode::ProviderAuth),
+        (1008, ErrorCode::ProviderQuota),
+        (1039, ErrorCode::RateLimit),
+    ] {
+        let body = format!(
+            r#"{{"choices":null,"base_resp":{{"status_code":{number},"status_msg":"m"}}}}"#
+        );
+        let chunk: Chunk<'_> = serde_json::from_str(&body).expect("a chunk");
+        let error = in_chunk(&chunk, body.as_bytes(), minimax).expect("a failure");
+        assert_eq!(error.code, expected, "{number}");
+    }
+    let fine = r#"{"choices":[],"base_resp":{"status_code":0,"status_msg":""}}"#;
+    let chunk: Chunk<'_> = serde_json::from_str(fine).expect("a chunk");
+    assert!(in_chunk(&chunk, fine.as_bytes(), minimax).is_none());
 }

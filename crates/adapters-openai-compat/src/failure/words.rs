@@ -1,24 +1,13 @@
 //! The words and phrases of error bodies.
 
 use handshake_core::code::ErrorCode;
+use handshake_transport::overflow;
 
 type Meaning = (ErrorCode, Option<&'static str>);
 
 /// Codes and types that are more exact than a status. Vague ones (`invalid_request_error`, `api_error`)
 /// are not here on purpose: the status says as much.
 const WORDS: &[(&[&str], ErrorCode, Option<&str>)] = &[
-    (
-        &[
-            "context_length_exceeded",
-            "context_window_exceeded",
-            "exceed_context_size_error",
-            "model_context_window_exceeded",
-            "max_tokens_exceeded",
-            "request_too_large",
-        ],
-        ErrorCode::ContextWindow,
-        None,
-    ),
     (
         &[
             "insufficient_quota",
@@ -31,6 +20,8 @@ const WORDS: &[(&[&str], ErrorCode, Option<&str>)] = &[
             "insufficient_credits",
             "insufficient_funds",
             "payment_required",
+            "arrearage",
+            "allocationquota.freetieronly",
         ],
         ErrorCode::ProviderQuota,
         None,
@@ -42,7 +33,20 @@ const WORDS: &[(&[&str], ErrorCode, Option<&str>)] = &[
             "rate_limit_reached_error",
             "rate_limited",
             "too_many_requests",
+            "too_many_requests_error",
             "resource_exhausted",
+            "limit_requests",
+            "limit_burst_rate",
+            "queue_exceeded",
+            "request_quota_exceeded",
+            "token_quota_exceeded",
+            "throttlingexception",
+            "throttling",
+            "throttling_error",
+            "throttling.ratequota",
+            "throttling.burstrate",
+            "throttling.allocationquota",
+            "throttling.user",
         ],
         ErrorCode::RateLimit,
         None,
@@ -51,6 +55,8 @@ const WORDS: &[(&[&str], ErrorCode, Option<&str>)] = &[
         &[
             "invalid_api_key",
             "incorrect_api_key",
+            "wrong_api_key",
+            "invalidapikey",
             "authentication_error",
             "invalid_authentication",
             "invalid_authentication_error",
@@ -80,6 +86,8 @@ const WORDS: &[(&[&str], ErrorCode, Option<&str>)] = &[
             "content_filter",
             "content_policy_violation",
             "responsibleaipolicyviolation",
+            "data_inspection_failed",
+            "datainspectionfailed",
         ],
         ErrorCode::ProviderRejected,
         Some("content filter"),
@@ -121,23 +129,9 @@ const WORDS: &[(&[&str], ErrorCode, Option<&str>)] = &[
     ),
 ];
 
-/// Phrases of servers that give no better code (Q120, Q149, Q150).
+/// Phrases of servers that give no better code (Q149, Q150). Those of requests that are too long have a table of their
+/// own (Q120).
 const PHRASES: &[(&str, ErrorCode)] = &[
-    ("maximum context length", ErrorCode::ContextWindow),
-    ("context window", ErrorCode::ContextWindow),
-    ("available context size", ErrorCode::ContextWindow),
-    ("context length exceeded", ErrorCode::ContextWindow),
-    ("exceeds the context length", ErrorCode::ContextWindow),
-    ("prompt is too long", ErrorCode::ContextWindow),
-    ("input is too long", ErrorCode::ContextWindow),
-    ("too many tokens", ErrorCode::ContextWindow),
-    ("maximum prompt length", ErrorCode::ContextWindow),
-    (
-        "reduce the length of the messages",
-        ErrorCode::ContextWindow,
-    ),
-    ("exceeds the model's maximum", ErrorCode::ContextWindow),
-    ("must have less than", ErrorCode::ContextWindow),
     (
         "--enable-auto-tool-choice",
         ErrorCode::ToolCallingUnsupported,
@@ -170,6 +164,9 @@ pub(super) fn implied(word: &str) -> Option<u16> {
 
 /// What a code or type means, lower case.
 pub(super) fn word(word: &str) -> Option<Meaning> {
+    if overflow::is_word(word) {
+        return Some((ErrorCode::ContextWindow, None));
+    }
     WORDS
         .iter()
         .find(|(words, ..)| words.contains(&word))
@@ -181,5 +178,7 @@ pub(super) fn phrase(text: &str) -> Option<Meaning> {
     PHRASES
         .iter()
         .find(|(phrase, _)| text.contains(phrase))
-        .map(|(_, code)| (*code, None))
+        .map(|(_, code)| *code)
+        .or_else(|| overflow::sentence(text))
+        .map(|code| (code, None))
 }

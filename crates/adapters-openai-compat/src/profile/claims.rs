@@ -189,6 +189,7 @@ const ROWS: &[Row] = &[
 /// Servers that may leave thinking in the text.
 const UNPARSED: &[&str] = &[
     "generic",
+    "llamacpp",
     "vllm",
     "sglang",
     "tgi",
@@ -197,6 +198,11 @@ const UNPARSED: &[&str] = &[
     "together",
     "fireworks",
     "litellm",
+    "minimax",
+    "novita",
+    "nvidia",
+    "huggingface",
+    "baseten",
 ];
 
 /// Windows and answers, in tokens, where the server's listing does not tell them.

@@ -61,7 +61,15 @@ pub(crate) const FAMILIES: &[Family] = &[
         prefixes: &["gpt-", "chatgpt-"],
         ..UNKNOWN
     },
-    // Distilled into the bodies of other families, so before them.
+    // Distilled into the bodies of other families, so before them. Its template opens the block.
+    Family {
+        name: "deepseek_r1",
+        prefixes: &["deepseek-r1"],
+        parts: &["deepseek-r1"],
+        thinks_in_text: true,
+        preopened: true,
+        ..UNKNOWN
+    },
     Family {
         name: "deepseek",
         prefixes: &["deepseek"],
@@ -120,6 +128,12 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family {
         name: "glm",
         prefixes: &["glm", "chatglm"],
+        thinks_in_text: true,
+        ..UNKNOWN
+    },
+    Family {
+        name: "minimax",
+        prefixes: &["minimax"],
         thinks_in_text: true,
         ..UNKNOWN
     },

@@ -25,7 +25,7 @@ fn b8_a_family_is_known_by_its_name_whoever_serves_it() {
         ("moonshotai/Kimi-K2-Instruct", "kimi"),
         ("Qwen/Qwen3-8B", "qwen"),
         ("Qwen/Qwen3-4B-Thinking-2507", "qwen_thinking"),
-        ("deepseek-ai/DeepSeek-R1-Distill-Llama-70B", "deepseek"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Llama-70B", "deepseek_r1"),
         ("openai/gpt-oss-20b", "gpt_oss"),
         ("gpt-4o-mini", "gpt"),
         ("gpt-5-mini", "openai_reasoning"),

@@ -41,6 +41,16 @@ pub(crate) struct Chunk<'a> {
     pub(crate) message: Option<Loose<'a>>,
     #[serde(default)]
     pub(crate) detail: Present,
+    /// How MiniMax reports a failure under 200.
+    #[serde(default)]
+    pub(crate) base_resp: Option<BaseResp>,
+}
+
+/// A status inside an answer; zero is none.
+#[derive(Clone, Copy, Deserialize)]
+pub(crate) struct BaseResp {
+    #[serde(default)]
+    pub(crate) status_code: i64,
 }
 
 /// The choices of a chunk: one as a rule, which then needs no list.

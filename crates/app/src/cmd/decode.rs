@@ -9,10 +9,10 @@ use handshake_core::{
     error::CallError,
     ids::Token,
     ports::{AdapterFactory, SecretError, SecretStore, SecretUse},
-    reply::{ReplySpec, ResponseHead},
+    reply::{ReasoningPolicy, ReplySpec, ResponseHead},
     secret::Secret,
 };
-use handshake_llm::parts::{SystemClock, adapters};
+use handshake_llm::parts::{SystemClock, adapters, closes_thinking};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -91,6 +91,9 @@ struct Recording<'a> {
     body: &'a [u8],
     chunk: Option<usize>,
 }
+
+/// The media type of server-sent events.
+const STREAM: &str = "text/event-stream";
 
 type Decoded = (Vec<ChatEvent>, std::result::Result<(), CallError>);
 
@@ -217,25 +220,49 @@ fn decode(factory: &dyn AdapterFactory, recording: &Recording<'_>) -> Result<Dec
         Some(dialect) => Token::new(dialect)?,
         None => Token::new("generic")?,
     };
-    let streamed = content_type != "application/json";
-    let reply = ReplySpec::offline(dialect, streamed);
+    let streamed = content_type != "application/json" || guess(recording.kind, body) == STREAM;
+    let mut reply = ReplySpec::offline(dialect, streamed);
     let head = ResponseHead {
         status: recording.status,
         content_type: Some(content_type).filter(|text| !text.is_empty()),
         retry_after: None,
     };
-    let mut decoder = factory.decoder(&reply, &head);
+    let first = read_as(factory, &reply, &head, recording);
+    // Who reads a recording has all of it, and need not know the model to see that its template opened a block.
+    if closes_thinking(&text_of(&first.0)) {
+        reply.reasoning = ReasoningPolicy::Preopened;
+        return Ok(read_as(factory, &reply, &head, recording));
+    }
+    Ok(first)
+}
+
+fn text_of(events: &[ChatEvent]) -> String {
+    let text = |event: &ChatEvent| match event {
+        ChatEvent::TextDelta { text } => Some(text.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(text).collect()
+}
+
+fn read_as(
+    factory: &dyn AdapterFactory,
+    reply: &ReplySpec,
+    head: &ResponseHead,
+    recording: &Recording<'_>,
+) -> Decoded {
+    let body = recording.body;
+    let mut decoder = factory.decoder(reply, head);
     let mut events = Vec::new();
     for chunk in body.chunks(recording.chunk.unwrap_or(body.len()).max(1)) {
         if let Err(error) = decoder.push(chunk, &mut events) {
-            return Ok((events, Err(error)));
+            return (events, Err(error));
         }
         if matches!(events.last(), Some(ChatEvent::Finished { .. })) {
-            return Ok((events, Ok(())));
+            return (events, Ok(()));
         }
     }
     let end = decoder.finish(&mut events);
-    Ok((events, end))
+    (events, end)
 }
 
 fn guess(kind: &str, body: &[u8]) -> &'static str {
@@ -249,6 +276,6 @@ fn guess(kind: &str, body: &[u8]) -> &'static str {
         Some(b'{' | b'[') if kind == "ollama" && lines > 1 => "application/x-ndjson",
         Some(b'{' | b'[') => "application/json",
         Some(b'<') => "text/html",
-        _ => "text/event-stream",
+        _ => STREAM,
     }
 }

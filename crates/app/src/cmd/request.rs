@@ -110,20 +110,41 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a JSON file. The error names the place, never the content.
+/// The longest path of members that an error names.
+const MAX_NAMED: usize = 120;
+
+/// Reads a JSON file. The error names the member at fault and its place, never a value.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
-    serde_json::from_slice(&read(path)?).map_err(|error| {
+    let bytes = read(path)?;
+    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    let refused = |what: String, error: &serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        let name = path.display();
         AppError::usage(
             ErrorCode::InvalidRequest,
-            format!(
-                "{} is not {expected}: line {}, column {}",
-                path.display(),
-                error.line(),
-                error.column()
-            ),
+            format!("{name} is not {expected}: {what}line {line}, column {column}"),
         )
         .next("correct the file at that place")
-    })
+    };
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let member: String = error.path().to_string().chars().take(MAX_NAMED).collect();
+        let error = error.into_inner();
+        // What serde says may repeat a value; of its kind only the beginning is.
+        let what = match error.to_string() {
+            _ if !error.is_data() || member == "." => String::new(),
+            said if said.starts_with("unknown field") => format!("unknown member `{member}`, "),
+            said if said.starts_with("missing field") => {
+                format!("a member is missing in `{member}`, ")
+            }
+            said if said.starts_with("duplicate field") => format!("`{member}` stands twice, "),
+            _ => format!("wrong type or value of `{member}`, "),
+        };
+        refused(what, &error)
+    })?;
+    reader
+        .end()
+        .map_err(|error| refused(String::new(), &error))?;
+    Ok(value)
 }
 
 impl Asked<'_> {
@@ -239,5 +260,56 @@ impl Asked<'_> {
             }
         }
         Ok(chosen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        let name = file.path().display().to_string();
+        let error = read_json::<RequestFile>(file.path(), "a chat request").expect_err(text);
+        assert_eq!(error.code, ErrorCode::InvalidRequest);
+        error.message.replace(&name, "FILE")
+    }
+
+    #[test]
+    fn d3_a_member_at_fault_is_named_and_its_value_is_not() {
+        let place = "FILE is not a chat request: ";
+        for (text, what) in [
+            (
+                r#"{"temperatur":"s3cret"}"#,
+                "unknown member `temperatur`, ",
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":"s3cret","name":"s3cret"}]}"#,
+                "unknown member `messages[0].name`, ",
+            ),
+            (
+                r#"{"params":{"temperature":"s3cret"}}"#,
+                "wrong type or value of `params.temperature`, ",
+            ),
+            (
+                r#"{"messages":[{"role":"user"}]}"#,
+                "a member is missing in `messages[0]`, ",
+            ),
+            (
+                r#"{"stream":true,"stream":"s3cret"}"#,
+                "`stream` stands twice, ",
+            ),
+            (r#"{"stream":true} s3cret"#, "line 1, "),
+            ("s3cret", "line 1, "),
+            ("", "line 1, "),
+        ] {
+            let said = refused(text);
+            assert!(
+                said.starts_with(&format!("{place}{what}")),
+                "{text}: {said}"
+            );
+            assert!(!said.contains("s3cret"), "{said}");
+        }
     }
 }

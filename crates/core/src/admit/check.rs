@@ -8,6 +8,7 @@ use crate::{
     chat::{ChatRequest, Message, Params, Role, ToolChoice, ToolMode},
     code::{ErrorCode, Phase},
     digest::Digest,
+    emulation,
     error::CallError,
     ids::ToolCallId,
     tier::ModelTier,
@@ -33,10 +34,19 @@ pub(super) fn admit(
         .params
         .max_tokens
         .map(|asked| limit.map_or(asked, |limit| asked.min(limit)));
+    let (request, emulated) = match tool_mode {
+        ToolMode::Native => (request, None),
+        ToolMode::EmulatedV1 => {
+            let structured = Feature::SupportsStructuredOutput;
+            let constrained = route.snapshot.capabilities.supports(structured) == Support::Yes;
+            let (rendered, tools) = emulation::render(&request, constrained);
+            (Arc::new(rendered), Some(tools))
+        }
+    };
     Ok(Admitted {
         request,
         route,
-        tool_mode,
+        emulated,
         max_tokens,
         context_limit: None,
     })
@@ -144,8 +154,13 @@ fn features(
     need(snapshot, Feature::SupportsStreaming, request.stream)?;
     let tool_mode = match need(snapshot, Feature::SupportsToolCalling, needs.tool_calling) {
         Ok(()) => ToolMode::Native,
-        // A contested feature stays contested: emulation helps only where there is none.
-        Err(error) if emulation == Emulation::On && error.code != ErrorCode::CapabilityConflict => {
+        // A contested feature stays contested: emulation helps only where there is none. A client's own body that is to
+        // go as it is says nothing in our words.
+        Err(error)
+            if emulation == Emulation::On
+                && error.code != ErrorCode::CapabilityConflict
+                && !request.messages.is_empty() =>
+        {
             ToolMode::EmulatedV1
         }
         Err(error) => return Err(error),

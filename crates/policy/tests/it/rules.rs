@@ -48,13 +48,17 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
-fn d5_tool_emulation_cannot_be_asked_for() {
-    let refused = Rules::read("emulate_tools = [\"old-server\"]").expect_err("refused");
-    assert_eq!(refused.code(), ErrorCode::InvalidConfig);
-    assert_eq!(
-        refused.to_string(),
-        "invalid policy.toml: emulate_tools: tool emulation is not available in this version"
-    );
+fn b7_tool_emulation_is_asked_for_by_provider_or_model() {
+    let rules = Rules::read("emulate_tools = [\"old-server\", \"box/tiny:1b\"]").expect("rules");
+    assert_eq!(rules.emulate_tools.len(), 2);
+    for bad in ["Old Server", "", "/m", "p/"] {
+        let refused = Rules::read(&format!("emulate_tools = [\"{bad}\"]")).expect_err("refused");
+        assert_eq!(refused.code(), ErrorCode::InvalidConfig);
+        assert_eq!(
+            refused.to_string(),
+            "invalid policy.toml: emulate_tools: must be a list of providers or of models, written PROVIDER/MODEL"
+        );
+    }
     assert_eq!(Rules::read("emulate_tools = []"), Ok(Rules::default()));
 }
 
@@ -111,7 +115,7 @@ fn each_widening_is_one() {
         locked: true,
         ..Rules::default()
     };
-    let wider: [Edit; 11] = [
+    let wider: [Edit; 10] = [
         |r| r.locked = false,
         |r| r.cloud = true,
         |r| r.private_hosts = ["h.example.org".to_owned()].into(),
@@ -120,7 +124,6 @@ fn each_widening_is_one() {
         |r| r.second_hand = SecondHand::Ask,
         |r| r.max_context_tokens += 1,
         |r| r.retry.max_attempts += 1,
-        |r| r.emulate_tools = ["p".to_owned()].into(),
         |r| r.disabled_rules = ["x".to_owned()].into(),
         |r| r.redact_clients = ["c".to_owned()].into(),
     ];
@@ -134,6 +137,18 @@ fn each_widening_is_one() {
             "case {n}: narrowing needs no factor"
         );
     }
+}
+
+#[test]
+fn b7_b10_how_answers_are_read_is_no_widening() {
+    let confirmed = Rules::default();
+    let rules = Rules {
+        suspect_refusals: true,
+        emulate_tools: ["p".to_owned()].into(),
+        ..confirmed.clone()
+    };
+    assert!(!rules.widens(&confirmed));
+    assert_eq!(rules.narrowed_to(&confirmed), rules);
 }
 
 #[test]
@@ -182,6 +197,7 @@ fn rules() -> impl Strategy<Value = Rules> {
                 cap_ms: 10,
             },
             emulate_tools: b.3,
+            suspect_refusals: a.0,
             disabled_rules: b.4,
             redact_clients: b.5,
         })
@@ -193,6 +209,12 @@ proptest! {
     /// Narrowing gives something that neither side would call wider, whatever the order, and stops there.
     #[test]
     fn narrowing_is_a_meet(a in rules(), b in rules()) {
+        // No part of it.
+        let b = Rules {
+            emulate_tools: a.emulate_tools.clone(),
+            suspect_refusals: a.suspect_refusals,
+            ..b
+        };
         let met = a.narrowed_to(&b);
         prop_assert!(!met.widens(&a) && !met.widens(&b));
         prop_assert_eq!(&met, &b.narrowed_to(&a));
@@ -203,8 +225,6 @@ proptest! {
     /// What is written is what is read, and has the same digest.
     #[test]
     fn rules_round_trip(rules in rules()) {
-        // No file may ask for emulation (d5).
-        let rules = Rules { emulate_tools: Default::default(), ..rules };
         let text = toml::to_string(&rules).expect("TOML");
         let read = Rules::read(&text).expect("rules");
         prop_assert_eq!(read.digest(), rules.digest());

@@ -87,10 +87,18 @@ impl Attempts<'_> {
             let mut batch: Batch =
                 item.ok_or_else(|| CallError::new(ErrorCode::StreamTruncated, Phase::Stream))??;
             let mut failure = None;
-            for (at, event) in batch.events.iter().enumerate() {
-                let kept = check.event(event).and_then(|()| match &mut fold {
-                    Some(fold) => fold.push(event.clone()).map_err(broken),
-                    None => Ok(()),
+            for (at, event) in batch.events.iter_mut().enumerate() {
+                let kept = check.event(event).and_then(|()| {
+                    if let ChatEvent::Finished {
+                        refusal_suspected, ..
+                    } = event
+                    {
+                        *refusal_suspected |= check.suspects_refusal();
+                    }
+                    match &mut fold {
+                        Some(fold) => fold.push(event.clone()).map_err(broken),
+                        None => Ok(()),
+                    }
                 });
                 if let Err(error) = kept {
                     failure = Some((at, error));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::dto::{ChatRequest, Message};
 use super::{CREATED_AT, JSON, WIRE, error, json, missing};
-use crate::ask::{Ask, Seed};
+use crate::ask::{Ask, Seed, fence};
 use crate::dispatch::{Call, Outcome, control, finish};
 use crate::engine::{Found, Probe};
 use crate::frame::{Answer, Frame, FrameKind, Framing};
@@ -188,6 +188,7 @@ fn ask(call: &Call<'_>, request: &ChatRequest, messages: &[Message]) -> Ask {
             .iter()
             .map(|message| message.tool_calls.as_ref().map_or(0, Vec::len))
             .sum(),
+        fence: fence(call.body),
         seed: Seed::of(call.body),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::dto::{ChatRequest, Content, Message};
 use super::{WIRE, error, missing, render};
-use crate::ask::{Ask, Seed};
+use crate::ask::{Ask, Seed, fence};
 use crate::dispatch::{Call, Outcome, finish};
 use crate::engine::Probe;
 use crate::frame::Answer;
@@ -98,6 +98,7 @@ fn ask(call: &Call<'_>, request: &ChatRequest) -> Ask {
             .iter()
             .map(|message| message.tool_calls.as_ref().map_or(0, Vec::len))
             .sum(),
+        fence: fence(call.body),
         seed: Seed::of(call.body),
     }
 }

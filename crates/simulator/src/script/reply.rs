@@ -9,7 +9,8 @@ use crate::Fault;
 /// An answer, independent of the wire format.
 ///
 /// `Reply::default()` is the simulator's default answer; with faults only, the default answer
-/// with those faults. `{{last}}` in a text chunk stands for the last user or tool text.
+/// with those faults. `{{last}}` in a text chunk stands for the last user or tool text, `{{fence}}` for the
+/// fence of emulated tool calls that the prompt teaches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reply {

@@ -45,6 +45,11 @@ pub trait Turn<F: Framer>: Send {
     /// As [`Turn::frame`]; a value that breaks off is `HSK-502-STREAM-TRUNCATED`.
     fn whole(&mut self, body: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), CallError>;
 
+    /// Whether a body that was announced as one JSON value is a stream all the same: some proxies lose its media type.
+    fn is_stream(_body: &[u8]) -> bool {
+        false
+    }
+
     /// The body ended and the answer is not finished.
     ///
     /// # Errors
@@ -65,6 +70,8 @@ pub trait Turn<F: Framer>: Send {
 /// A decoder for one answer: a framer, a turn, and the bounds around them.
 pub struct Decoder<F, T> {
     kind: BodyKind,
+    /// Whether a stream was asked for.
+    streams: bool,
     head: ResponseHead,
     framer: F,
     turn: T,
@@ -92,6 +99,7 @@ impl<F: Framer, T: Turn<F>> Decoder<F, T> {
         };
         Self {
             kind,
+            streams: reply.stream,
             head: head.clone(),
             framer,
             turn,
@@ -162,7 +170,17 @@ impl<F: Framer, T: Turn<F>> ReplyDecoder for Decoder<F, T> {
             }
             BodyKind::Json => {
                 let body = std::mem::take(&mut self.body);
-                self.turn.whole(body.trim_ascii(), events)?;
+                let body = body.trim_ascii();
+                if self.streams && T::is_stream(body) {
+                    self.frames(body, events)?;
+                    if !self.finished
+                        && let Some(frame) = self.framer.last_frame().map_err(unframed)?
+                    {
+                        self.turn.last_frame(frame, events)?;
+                    }
+                } else {
+                    self.turn.whole(body, events)?;
+                }
             }
             BodyKind::Failure => return Err(self.turn.failure(&self.head, &self.body)),
             BodyKind::Unexpected => return Err(unexpected(&self.head)),

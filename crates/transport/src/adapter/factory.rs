@@ -17,7 +17,7 @@ use handshake_core::{
     reply::{ReplyDecoder, ReplySpec, ResponseHead},
 };
 
-use super::{identity, send};
+use super::{emulated, identity, send};
 use crate::http::Transport;
 
 /// What one kind of provider is, apart from what all of them share.
@@ -147,7 +147,7 @@ impl<P: Protocol> AdapterFactory for Factory<P> {
     }
 
     fn decoder(&self, reply: &ReplySpec, head: &ResponseHead) -> Box<dyn ReplyDecoder> {
-        self.protocol.decoder(reply, head)
+        emulated::decoder(&*self.protocol, reply, head)
     }
 }
 

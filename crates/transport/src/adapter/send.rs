@@ -14,7 +14,7 @@ use handshake_core::{
     upstream::UpstreamAnswer,
 };
 
-use super::{BodyKind, Protocol, identity};
+use super::{BodyKind, Protocol, emulated, identity};
 use crate::{
     http::{Response, Transport},
     stream::stream,
@@ -88,7 +88,7 @@ pub(super) async fn chat<P: Protocol>(
         .await),
         BodyKind::Unexpected => Err(SendError::in_doubt(unexpected(&response.head))),
         BodyKind::Stream | BodyKind::Json => {
-            let decoder = protocol.decoder(&reply, &response.head);
+            let decoder = emulated::decoder(protocol, &reply, &response.head);
             let head = AnswerHead {
                 status: response.head.status,
                 headers: response.forwarded(),

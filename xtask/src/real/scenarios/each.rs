@@ -193,3 +193,66 @@ pub(super) fn cancel(bench: &Bench, provider: &Provider) -> Outcome {
     let next = bench.hsk.run(&next.args(&bench.hsk)?)?.exits(0)?;
     finished(&next).map(|_| ())
 }
+
+/// The operator says that the model has no tools and may have them in text. The call is owed, so the server's own grammar
+/// holds the model to it; after that it may say what it likes.
+pub(super) fn emulated_call(bench: &Bench, provider: &Provider) -> Outcome {
+    let declare = |value: &str| {
+        let capability = format!("tool_calling={value}");
+        let args = [
+            "provider",
+            "enable",
+            provider.id,
+            provider.model,
+            "--capability",
+            &capability,
+        ];
+        bench.hsk.run(&args)?.exits(0)
+    };
+    declare("no")?;
+    // For the turn after the call, which owes none.
+    let done = json!({
+        "type": "object",
+        "properties": { "done": { "type": "string", "enum": ["yes"] } },
+        "required": ["done"],
+    });
+    let chat = Chat::new("Add 2 and 3.")
+        .to(provider.model_ref())
+        .param("max_tokens", 200)
+        .with("tools", json!(["math.add"]))
+        .with("tool_choice", "required")
+        .with("structured_output_schema", done);
+    chat.clone()
+        .fails(&bench.hsk, "HSK-501-TOOL-CALLING-UNSUPPORTED", 1)?;
+    bench
+        .hsk
+        .policy(&format!("emulate_tools = [\"{}\"]\n", provider.model_ref()))?;
+    let (answer, _) = chat.finishes(&bench.hsk)?;
+    bench.hsk.policy("")?;
+    let (call, result) = (
+        answer.of("tool_call").next(),
+        answer.of("tool_result").next(),
+    );
+    let (Some(call), Some(result)) = (call, result) else {
+        return ensure(false, "there should be a call and its result", &answer);
+    };
+    let numbers = ["a", "b"].map(|name| call["arguments"][name].is_i64());
+    ensure(
+        call["tool_id"] == "math.add" && numbers == [true, true],
+        "the call should fit the tool's schema",
+        &answer,
+    )?;
+    ensure(
+        call["tool_call_id"] == result["tool_call_id"] && result["ok"] == true,
+        "the result should be the call's",
+        &answer,
+    )?;
+    let stamped = answer
+        .of("finished")
+        .all(|end| end["tool_mode"] == "emulated_v1");
+    ensure(
+        stamped,
+        "the answer should say how tools travelled",
+        &answer,
+    )
+}

@@ -356,7 +356,7 @@ fn q37_q39_arguments_are_one_object_without_repeated_keys() {
         r#"{\"x\":1,\"x\":2}"#,
         r#"{\"o\":{\"x\":1,\"x\":2}}"#,
         r#"{\"x\":NaN}"#,
-        "null",
+        "null null",
         "[]",
         "1",
         r#"\"{}\""#,
