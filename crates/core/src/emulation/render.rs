@@ -101,13 +101,17 @@ fn results(group: &[Message], all: &[Message], tools: &EmulatedTools) -> Message
 /// they stand (S54). JSON has another spelling for each character, so nothing is lost; outside of its strings these do not
 /// occur.
 fn without_control_tokens(block: &str) -> String {
-    block
-        .replace('<', "\\u003c")
-        .replace("[INST", "\\u005bINST")
-        .replace("[/", "\\u005b/")
-        .replace("[TOOL", "\\u005bTOOL")
-        .replace("[SYSTEM", "\\u005bSYSTEM")
-        .replace("[AVAILABLE", "\\u005bAVAILABLE")
+    let mut text = String::with_capacity(block.len());
+    let mut chars = block.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('<', _) => text.push_str("\\u003c"),
+            // `[INST]`, `[/TOOL_RESULTS]`: the list of a block begins otherwise.
+            ('[', next) if next != Some(&'{') => text.push_str("\\u005b"),
+            _ => text.push(c),
+        }
+    }
+    text
 }
 
 fn said(origin: &Message, role: Role, block: &Value) -> Message {
