@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    process::Cargo,
     report::{CannotRun, CheckResult, Finding},
     workspace::Workspace,
 };
@@ -47,7 +48,8 @@ pub(crate) fn run(workspace: &Workspace, all: bool) -> CheckResult {
                 .iter()
                 .map(|target| {
                     let (programs, folder) = (&programs, &folder);
-                    scope.spawn(move || one(workspace, target, programs, folder, seconds))
+                    let (cargo, root) = (&workspace.cargo, &workspace.root);
+                    scope.spawn(move || one((cargo, root), target, programs, folder, seconds))
                 })
                 .collect();
             running
@@ -58,7 +60,14 @@ pub(crate) fn run(workspace: &Workspace, all: bool) -> CheckResult {
                 })
                 .collect::<Result<Vec<_>, _>>()
         })?;
-        findings.extend(said.into_iter().flatten());
+        for (target, ran) in pair.iter().zip(said) {
+            match ran {
+                Ran::Through(inputs) => {
+                    workspace.say(&format!("fuzz: {target}: {inputs} inputs, nothing found"));
+                }
+                Ran::Into(finding) => findings.push(finding),
+            }
+        }
     }
     Ok(findings)
 }
@@ -83,21 +92,27 @@ fn build(workspace: &Workspace, host: &str, folder: &Path) -> Result<(), CannotR
     }
 }
 
-/// One target: what it found, if it found anything.
+/// What came of one target.
+enum Ran {
+    /// So many inputs, as libFuzzer says it.
+    Through(String),
+    Into(Finding),
+}
+
 fn one(
-    workspace: &Workspace,
+    (cargo, root): (&Cargo, &Path),
     target: &str,
     programs: &Path,
     folder: &Path,
     seconds: u32,
-) -> Result<Option<Finding>, CannotRun> {
+) -> Result<Ran, CannotRun> {
     let found = folder.join("found");
     let corpus = folder.join("corpus").join(target);
     for place in [&found, &corpus] {
         std::fs::create_dir_all(place)
             .map_err(|_| CannotRun::new("cannot make a folder in target/fuzz"))?;
     }
-    let seeds: PathBuf = workspace.root.join("fuzz/seeds").join(target);
+    let seeds: PathBuf = root.join("fuzz/seeds").join(target);
     let args = [
         format!("-max_total_time={seconds}"),
         format!("-seed={SEED}"),
@@ -110,26 +125,21 @@ fn one(
         seeds.display().to_string(),
     ];
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let said = workspace.cargo.stderr_of(&programs.join(target), &args)?;
+    let said = cargo.stderr_of(&programs.join(target), &args)?;
     let Some(said) = said else {
         let mend = format!(
             "run target/fuzz/*/release/{target} on the file in target/fuzz/found, mend what it names, \
              and keep the file as a seed",
         );
         let what = format!("`{target}` fell over");
-        return Ok(Some(Finding::new(
-            &format!("fuzz/targets/{target}.rs"),
-            "fuzz",
-            what,
-            &mend,
-        )));
+        let place = format!("fuzz/targets/{target}.rs");
+        return Ok(Ran::Into(Finding::new(&place, "fuzz", what, &mend)));
     };
     let runs = said
         .lines()
         .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
         .map_or("?", str::trim);
-    workspace.say(&format!("fuzz: {target}: {runs} inputs, nothing found"));
-    Ok(None)
+    Ok(Ran::Through(runs.to_owned()))
 }
 
 #[cfg(test)]
