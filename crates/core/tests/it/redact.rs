@@ -353,10 +353,10 @@ proptest! {
         prop_assert_eq!(&back, &document);
         // Every other byte stands where it stood.
         let mut rest = body.as_str();
-        let mut pieces = out.split("[REDACTED:secret:").enumerate();
+        let pieces = out.split("[REDACTED:secret:").enumerate();
         let count: u32 = applied.iter().map(|applied| applied.count).sum();
         prop_assert!(pieces.clone().count() > count as usize);
-        while let Some((i, piece)) = pieces.next() {
+        for (i, piece) in pieces {
             let piece = if i == 0 { piece } else { piece.split_once(']').map_or("", |(_, rest)| rest) };
             let at = rest.find(piece);
             prop_assert!(at.is_some(), "{} not in {}", piece, rest);

@@ -158,7 +158,7 @@ mod tests {
     fn s54_each_spelling_is_escaped_and_can_be_told_from_what_was() {
         for spelt in SPELT {
             for text in [
-                format!("{spelt}"),
+                (*spelt).to_owned(),
                 format!("a {spelt} b{spelt}{spelt}"),
                 format!("<{spelt}"),
                 spelt.replacen('<', "<\\", 1).replacen('[', "[\\", 1),
