@@ -58,7 +58,8 @@ impl FindingClass {
             | Self::Canary
             | Self::SecondHandEgress
             | Self::Hidden
-            | Self::Uninspectable => false,
+            | Self::Uninspectable
+            | Self::StoredContent => false,
         }
     }
 
@@ -71,7 +72,11 @@ impl FindingClass {
             | Self::GenericSecret
             | Self::Personal
             | Self::Hidden => true,
-            Self::Enrolled | Self::Canary | Self::SecondHandEgress | Self::Uninspectable => false,
+            Self::Enrolled
+            | Self::Canary
+            | Self::SecondHandEgress
+            | Self::Uninspectable
+            | Self::StoredContent => false,
         }
     }
 }

@@ -289,6 +289,7 @@ impl LeakageValidator for StoredValidator {
             pointer: Some(pointer),
             start: None,
             end: None,
+            declassified: None,
             views: chain.iter().map(|name| (*name).to_owned()).collect(),
         }));
         Ok(found)

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use handshake_core::{
     consent::{
-        AskReason, Block, ConsentReceipt, Coverage, DemoBinding, LeaseTerms, Outline,
+        AskReason, Asked, Block, ConsentReceipt, Coverage, DemoBinding, LeaseTerms, Outline,
         ReceiptEvidence, ReceiptProblem, Wanted, judge,
     },
     digest::Digest,
@@ -25,6 +25,7 @@ use super::gate_world::{awaiting, call, cleared, relay};
 struct Case {
     world: World,
     outline: Outline,
+    asked: Asked,
     single: ConsentReceipt,
     lease: ConsentReceipt,
 }
@@ -40,6 +41,7 @@ impl Case {
         Self {
             world,
             outline,
+            asked: Asked::default(),
             single,
             lease,
         }
@@ -81,7 +83,7 @@ impl Case {
             envelope_sha256: receipt.ext.envelope_sha256,
             body_bytes: receipt.ext.max_bytes,
             outline: Some(&self.outline),
-            worst_finding: None,
+            asked: &self.asked,
             uninspectable: false,
             second_hand: false,
             use_id: UseId::from_entropy([1; 16]),

@@ -465,6 +465,7 @@ fn s50_the_seventeenth_finding_of_a_rule_is_masked_too() {
             known: &BTreeSet::new(),
             before: None,
             findings: places,
+            waivable: Vec::new(),
             assurance: Assurance::A1,
             no_lease: None,
         })
