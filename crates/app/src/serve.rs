@@ -91,7 +91,7 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     let over = async {
         tokio::select! {
             () = stopped => {}
-            () = first.is_set() => anew = true,
+            () = first.comes() => anew = true,
         }
     };
     gateway.build().serve(listener, over).await;
@@ -118,7 +118,7 @@ impl FirstPassphrase {
     }
 
     /// Never for a home that had one.
-    async fn is_set(self) {
+    async fn comes(self) {
         let Some(app) = self.0 else {
             return std::future::pending().await;
         };
