@@ -103,6 +103,7 @@ fn decide_local(times: usize) {
         min_assurance: Assurance::A1,
         max_body_bytes: 1 << 20,
         second_hand: SecondHand::Refuse,
+        max_context_tokens: 32_768,
         digest: Digest::of(&[b"rules"]),
     };
     let mut facts = EgressFacts::new(
