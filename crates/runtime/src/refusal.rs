@@ -4,91 +4,26 @@
 //! A phrase counts only where an answer begins with it. Families have their own; those without a family are everybody's.
 //! They were written after refusals as the model cards and public evaluations of the families quote them.
 
+use std::sync::LazyLock;
+
 use handshake_core::ids::Token;
+use serde::Deserialize;
 
 /// As much of an answer as is looked at, in bytes.
 const HEAD: usize = 256;
 
-/// Phrases of families; of all, where none is named. Lower case, plain apostrophes, single spaces.
-const PHRASES: &[(&[&str], &[&str])] = &[
-    (
-        &[],
-        &[
-            "i can't help with",
-            "i cannot help with",
-            "i can't assist with",
-            "i cannot assist with",
-            "i can't provide",
-            "i cannot provide",
-            "i can't fulfill",
-            "i cannot fulfill",
-            "i can't do that",
-            "i won't help with",
-            "i won't provide",
-            "i'm not able to help with",
-            "i am not able to help with",
-            "i'm unable to assist",
-            "i am unable to assist",
-            "i'm sorry, but i can't",
-            "i'm sorry, but i cannot",
-            "i'm sorry, i can't",
-            "i'm sorry, i cannot",
-            "i am sorry, but i cannot",
-            "sorry, but i can't",
-            "sorry, i can't",
-            "i must decline",
-            "i have to decline",
-        ],
-    ),
-    (
-        &["gpt", "gpt_oss", "openai_reasoning"],
-        &["i'm sorry, but i can't assist with that"],
-    ),
-    (
-        &["claude"],
-        &[
-            "i don't feel comfortable",
-            "i'm not comfortable",
-            "i apologize, but i",
-        ],
-    ),
-    (
-        &["llama", "gemma", "phi", "granite"],
-        &[
-            "i can not",
-            "as a responsible ai",
-            "i cannot create",
-            "i can't create",
-        ],
-    ),
-    (
-        &[
-            "qwen",
-            "qwen_thinking",
-            "deepseek",
-            "deepseek_r1",
-            "glm",
-            "kimi",
-            "minimax",
-        ],
-        &[
-            "抱歉，我无法",
-            "抱歉，我不能",
-            "对不起，我无法",
-            "对不起，我不能",
-            "很抱歉，我无法",
-            "很抱歉，我不能",
-            "作为一个人工智能",
-        ],
-    ),
-    (
-        &["mistral"],
-        &[
-            "je suis désolé, mais je ne peux pas",
-            "désolé, je ne peux pas",
-        ],
-    ),
-];
+/// The table: `data/refusals.json`, families and phrases in lower case, with plain apostrophes and single spaces. Without
+/// families a row is everybody's.
+static PHRASES: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../data/refusals.json"))
+        .expect("the table of this crate is checked by its tests")
+});
+
+#[derive(Deserialize)]
+struct Row {
+    families: Vec<String>,
+    phrases: Vec<String>,
+}
 
 /// Looks at the beginning of one answer.
 #[derive(Clone, Debug, Default)]
@@ -112,12 +47,12 @@ impl Suspicion {
         let head = plain(&self.head);
         PHRASES
             .iter()
-            .filter(|(families, _)| {
-                families.is_empty()
-                    || family.is_some_and(|family| families.contains(&family.as_str()))
+            .filter(|row| {
+                let of = |family: &Token| row.families.iter().any(|it| it == family.as_str());
+                row.families.is_empty() || family.is_some_and(of)
             })
-            .flat_map(|(_, phrases)| *phrases)
-            .any(|phrase| head.starts_with(phrase))
+            .flat_map(|row| &row.phrases)
+            .any(|phrase| head.starts_with(phrase.as_str()))
     }
 }
 
@@ -179,10 +114,9 @@ mod tests {
 
     #[test]
     fn b10_the_table_is_written_as_it_is_compared() {
-        for (_, phrases) in PHRASES {
-            for phrase in *phrases {
-                assert_eq!(plain(phrase), *phrase);
-            }
+        assert!(PHRASES.len() >= 5);
+        for phrase in PHRASES.iter().flat_map(|row| &row.phrases) {
+            assert_eq!(plain(phrase), *phrase);
         }
     }
 }

@@ -21,6 +21,9 @@ pub(super) fn check(tree: &Tree, rules: &Manifest) -> Vec<Finding> {
         else {
             continue;
         };
+        if rules.apart.iter().any(|apart| apart == folder) {
+            continue;
+        }
         match text.parse::<Table>() {
             Ok(manifest) => {
                 let published = !rules.unpublished.iter().any(|u| u == folder);
@@ -153,6 +156,7 @@ mod tests {
     fn found(path: &str, manifest: &str, toolchain: (&str, &str)) -> Vec<String> {
         let rules = Manifest {
             unpublished: vec!["xtask".to_owned()],
+            apart: Vec::new(),
         };
         let tree = Tree::of(&[(path, manifest), ("crates/a/README.md", "x"), toolchain]);
         check(&tree, &rules)

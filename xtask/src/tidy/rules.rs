@@ -41,6 +41,9 @@ impl Source {
 #[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
     pub(super) unpublished: Vec<String>,
+    /// Workspaces of their own: nothing is inherited there.
+    #[serde(default)]
+    pub(super) apart: Vec<String>,
 }
 
 /// Documents.

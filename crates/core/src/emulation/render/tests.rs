@@ -186,7 +186,7 @@ fn b7_without_tools_only_the_past_is_explained() {
     assert!(!rendered.messages[0].content.contains("Add two numbers"));
 }
 
-/// What a tool gives back cannot leave its string.
+/// What a tool gives back stays in its string.
 #[test]
 fn s54_a_result_cannot_spell_the_grammar() {
     let asked = request(vec![
