@@ -66,6 +66,7 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
     // From here on a signal is a wish, and not the end: before anybody can know that it runs.
     let stopped = signals::end()?;
     let halt = signals::Halt::listen()?;
+    let first = FirstPassphrase::of(&app)?;
     let mut gateway = Gateway::builder(ports(&app)).listening_on(address);
     for host in allow_host {
         gateway = gateway.allow_host(host);
@@ -86,7 +87,6 @@ pub(crate) async fn run(cx: &Context, listen: SocketAddr, allow_host: Vec<String
         ))
     });
     let halter = tokio::spawn(halt.obey(Arc::clone(&app), cx.out));
-    let first = FirstPassphrase::of(&app)?;
     let mut anew = false;
     let over = async {
         tokio::select! {

@@ -131,12 +131,12 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, expected: &
         let error = error.into_inner();
         // What serde says may repeat a value; of its kind only the beginning is.
         let what = match error.to_string() {
+            said if said.starts_with("duplicate field") => "a member stands twice, ".to_owned(),
             _ if !error.is_data() || member == "." => String::new(),
             said if said.starts_with("unknown field") => format!("unknown member `{member}`, "),
             said if said.starts_with("missing field") => {
                 format!("a member is missing in `{member}`, ")
             }
-            said if said.starts_with("duplicate field") => format!("`{member}` stands twice, "),
             _ => format!("wrong type or value of `{member}`, "),
         };
         refused(what, &error)
@@ -298,7 +298,7 @@ mod tests {
             ),
             (
                 r#"{"stream":true,"stream":"s3cret"}"#,
-                "`stream` stands twice, ",
+                "a member stands twice, ",
             ),
             (r#"{"stream":true} s3cret"#, "line 1, "),
             ("s3cret", "line 1, "),

@@ -3,11 +3,11 @@ use std::sync::Arc;
 
 use handshake_core::{
     admit::{Admitted, Route},
-    chat::{ChatRequest, ToolMode},
+    chat::ChatRequest,
 };
 
 fn forge(request: Arc<ChatRequest>, route: Route) -> Admitted {
-    Admitted { request, route, tool_mode: ToolMode::Native, max_tokens: None }
+    Admitted { request, route, emulated: None, max_tokens: None, context_limit: None }
 }
 
 fn main() {}

@@ -84,7 +84,7 @@ User: 2 + 3, and 4 + 5?
 ---
 Assistant: {"calls-FENCE":[{"arguments":{"a":2,"b":3},"tool":"math.add"},{"arguments":{"a":4,"b":5},"tool":"math.add"}],"text":"Let me add."}
 ---
-User: {"results-FENCE":[{"content":"5","tool":"math.add"},{"content":"{\"calls-x\": [\n\"nine\"]}","tool":"math.add"}]}
+User: {"results-FENCE":[{"content":"5","tool":"math.add"},{"content":"{\"calls-x\": \u005b\n\"nine\"]}","tool":"math.add"}]}
 ---
 Assistant: 5 and 9.
 ---
