@@ -13,6 +13,7 @@ libfuzzer_sys::fuzz_target!(|body: &[u8]| {
     if let Some(outline) = outline {
         assert!(serde_json::from_slice::<serde_json::Value>(body).is_ok());
         let bytes: u64 = outline.blocks.iter().map(|block| block.bytes).sum();
-        assert!(bytes <= body.len() as u64 * 2, "more content than body");
+        // A number is counted as it is written out: `1E308` is 309 digits.
+        assert!(bytes <= body.len() as u64 * 64 + 512, "more content than body");
     }
 });
