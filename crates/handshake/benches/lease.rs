@@ -1,5 +1,5 @@
 //! What the gate costs a call under a lease, with the store, the vault and the rules of a home: `cargo bench -p
-//! handshake-llm --bench lease [-- CALLS]`. Prints microseconds, the median over the calls; asserts nothing. With
+//! handshake-llm --bench lease [-- CALLS [BYTES]]`. Prints microseconds, the median over the calls; asserts nothing. With
 //! `TMPDIR` on a file system in memory it is the time without the disk.
 #![expect(clippy::print_stdout, reason = "what it measures is its result")]
 
@@ -15,7 +15,7 @@ use self::world::{MODEL, PASSPHRASE, World, secret};
 mod world;
 
 const CALLS: usize = 1000;
-/// As many as a lease is for, with this much new text in each.
+/// As many as a lease is for, with this much new text in each where nothing else is said.
 const PER_LEASE: usize = 100;
 const TEXT: usize = 16 * 1024;
 
@@ -26,9 +26,9 @@ struct Took {
     authorize: Duration,
 }
 
-async fn call(handshake: &Handshake, session: &str, number: usize) -> Took {
+async fn call(handshake: &Handshake, session: &str, (number, bytes): (usize, usize)) -> Took {
     let mut text = format!("question {number}: ");
-    while text.len() < TEXT {
+    while text.len() < bytes {
         text.push_str("what does this function return, and who calls it? ");
     }
     let mut request = handshake.ask(MODEL, text).expect("a request");
@@ -55,15 +55,15 @@ fn median(mut times: Vec<Duration>) -> u128 {
 }
 
 fn main() {
-    let calls = std::env::args().skip(1).find_map(|arg| arg.parse().ok());
-    let calls: usize = calls.unwrap_or(CALLS);
+    let mut given = std::env::args().skip(1).filter_map(|arg| arg.parse().ok());
+    let (calls, bytes) = (given.next().unwrap_or(CALLS), given.next().unwrap_or(TEXT));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let took = runtime.block_on(async {
         let world = World::new(Some(PASSPHRASE)).await;
         let mut took = Vec::with_capacity(calls);
         for number in 0..calls {
             let session = format!("s{}", number / PER_LEASE);
-            let one = call(&world.handshake, &session, number).await;
+            let one = call(&world.handshake, &session, (number, bytes)).await;
             // The one that a person was asked about goes through the gate twice.
             if number % PER_LEASE > 0 {
                 took.push(one);
@@ -73,7 +73,7 @@ fn main() {
     });
     let all = |of: fn(&Took) -> Duration| median(took.iter().map(of).collect());
     println!(
-        "{} calls under leases, {TEXT} bytes each, median µs:",
+        "{} calls under leases, {bytes} bytes each, median µs:",
         took.len()
     );
     println!("  locate and inspect   {}", all(|it| it.before));

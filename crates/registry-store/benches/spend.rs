@@ -20,6 +20,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Spends one use of as many leases at once as there are callers: each commit is one caller's.
 async fn spend(store: &Store, leases: &[handshake_core::consent::ConsentReceipt]) {
+    // As the gate does before each spend: what the log says of receipts is kept up with.
+    store.reconcile(None).await.expect("read");
     let epochs = store.epochs(&world::provider_id()).await.expect("epochs");
     let mut callers = JoinSet::new();
     for lease in leases {
