@@ -27,7 +27,7 @@ pub use self::{
     deny::{Awaiting, Denied},
     explain::Explanation,
     facts::{
-        EgressFacts, FindingsFact, LedgerFact, PauseFact, PeerFact, PersonFact, Purpose,
+        EgressFacts, FindingsFact, JobFact, LedgerFact, PauseFact, PeerFact, PersonFact, Purpose,
         ReceiptFact, RulesFact, SealFact, SecretFact,
     },
     redact::Redacted,
@@ -45,7 +45,8 @@ use crate::{
     policy::{Governance, Posture},
     ports::{
         ArtifactStore, Clock, ConsentStore, ContactGrants, EgressLedger, EgressPolicy, Entropy,
-        FindingStore, FlightRecorder, Home, LeakageValidator, PeerResolver, SealStore, SecretStore,
+        FindingStore, FlightRecorder, Home, JobBound, LeakageValidator, PeerResolver, SealStore,
+        SecretStore,
     },
     provider::ProviderRecord,
     redact::Applied,
@@ -257,6 +258,17 @@ impl EgressRequest {
             use_id,
             attempt: 1,
         }
+    }
+
+    /// The job that the call counts for where a work profile bounds the cloud calls of one. A call without a job is
+    /// counted for its session: a bound that nothing is held against would be none.
+    pub(crate) fn job_bound(&self) -> Option<JobBound> {
+        let most = self.context.governance.max_cloud_escalations_per_job?;
+        let job = match &self.context.scope.job_id {
+            Some(job) => format!("job:{job}"),
+            None => format!("session:{}", self.context.consent_session),
+        };
+        Some(JobBound { job, most })
     }
 
     /// The same attempt of another logical call.

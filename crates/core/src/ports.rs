@@ -44,7 +44,7 @@ pub use self::{
     findings::{BlockedFinding, FindingStore, StoredDeclassified},
     home::Home,
     leakage::LeakageValidator,
-    ledger::{Committed, EgressLedger, Epochs, Intent, LedgerError, Spend, SpendReach},
+    ledger::{Committed, EgressLedger, Epochs, Intent, JobBound, LedgerError, Spend, SpendReach},
     peers::{PeerResolver, ResolveError},
     policy::EgressPolicy,
     profile::ProfileStore,

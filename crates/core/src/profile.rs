@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::{Digest, NotCanonical, canonical_json},
-    ids::{ProfileId, RoleId},
+    ids::{ModelRef, ProfileId, RoleId},
     policy::Governance,
 };
 
@@ -302,6 +302,43 @@ impl ModelAssignments {
 }
 
 impl WorkProfile {
+    /// The models that work may go to: of every role its own and its fallback, and the candidates of routing. Names that
+    /// are not qualified yet are left out; so are models that a role is merely allowed.
+    #[must_use]
+    pub fn models(&self) -> BTreeSet<ModelRef> {
+        let roles = &self.model_assignments;
+        let base = [
+            &roles.frontend,
+            &roles.orchestrator,
+            &roles.worker,
+            &roles.validator,
+        ];
+        let named = base
+            .into_iter()
+            .flat_map(|role| {
+                [
+                    Some(&role.primary_model_id),
+                    role.fallback_model_id.as_ref(),
+                ]
+            })
+            .chain(roles.extensions.values().flat_map(|own| {
+                [
+                    own.primary_model_id.as_ref(),
+                    own.fallback_model_id.as_ref(),
+                ]
+            }))
+            .flatten();
+        let candidates = self
+            .routing
+            .iter()
+            .filter_map(|routing| routing.candidate_models.as_ref())
+            .flatten();
+        named
+            .chain(candidates)
+            .filter_map(ModelName::qualified)
+            .collect()
+    }
+
     /// SHA-256 over the canonical JSON of the profile: what a job pins beside the id.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod it {
     mod gate_decide;
     mod gate_declassified;
     mod gate_facts;
+    mod gate_jobs;
     mod gate_lease;
     mod gate_marks;
     mod gate_receipts;

@@ -28,6 +28,12 @@ impl EgressLedger for Store {
         self.write(move |tx| commit(tx, intent)).await
     }
 
+    async fn uses_of_job(&self, job: &str) -> std::result::Result<u32, StoreError> {
+        self.shared().healthy()?;
+        let job = job.to_owned();
+        self.read(move |conn| uses_of_job(conn, &job)).await
+    }
+
     async fn close(&self, use_id: UseId) -> std::result::Result<(), StoreError> {
         self.write(move |tx| {
             tx.conn
@@ -109,6 +115,7 @@ fn spend_receipt(tx: &Tx<'_>, spend: &Spend, provider: &ProviderId, seq: u64) ->
             return Err(LedgerError::Contended.into());
         }
         start_use(tx, spend, &receipt_id, seq)?;
+        count_for_job(tx, spend)?;
     } else {
         continue_use(tx, spend, &receipt_id, seq)?;
     }
@@ -154,6 +161,35 @@ fn start_use(tx: &Tx<'_>, spend: &Spend, receipt_id: &str, seq: u64) -> Result<(
     } else {
         Err(LedgerError::Contended.into())
     }
+}
+
+/// One use more of the job, where it is bounded and one is left.
+fn count_for_job(tx: &Tx<'_>, spend: &Spend) -> Result<()> {
+    let Some(bound) = &spend.job else {
+        return Ok(());
+    };
+    let counted = tx
+        .conn
+        .prepare_cached(
+            "INSERT INTO jobs (job, uses) SELECT ?1, 1 WHERE ?2 >= 1
+             ON CONFLICT DO UPDATE SET uses = uses + 1 WHERE uses < ?2",
+        )?
+        .execute(params![bound.job, bound.most])?;
+    match counted {
+        1 => Ok(()),
+        _ => Err(LedgerError::JobSpent.into()),
+    }
+}
+
+fn uses_of_job(
+    conn: &rusqlite::Connection,
+    job: &str,
+) -> std::result::Result<u32, Fail<StoreError>> {
+    let uses: Option<i64> = conn
+        .prepare_cached("SELECT uses FROM jobs WHERE job = ?1")?
+        .query_row([job], |row| row.get(0))
+        .optional()?;
+    Ok(codec::small(uses.unwrap_or_default())?)
 }
 
 /// The next attempt of a use that this store began and nobody closed, with the very same envelope.

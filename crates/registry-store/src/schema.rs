@@ -18,6 +18,7 @@ pub(crate) const STEPS: &[M<'static>] = &[
     M::up(SHOWN),
     M::up(DECLASSIFIED),
     M::up(PAUSED_AT),
+    M::up(JOBS),
 ];
 
 /// Times are milliseconds since 1970 in UTC; UUIDs and ids are text as they are printed; hashes are blobs.
@@ -245,4 +246,9 @@ CREATE TRIGGER paused_at_changed AFTER UPDATE ON epochs WHEN NEW.name = 'paused_
   INSERT INTO registry_changes VALUES ('', (SELECT coalesce(max(version), 0) + 1 FROM registry_changes))
   ON CONFLICT (provider_id) DO UPDATE SET version = excluded.version;
 END;
+";
+
+/// How many cloud calls each job began, for work profiles that bound them.
+const JOBS: &str = "
+CREATE TABLE jobs (job TEXT PRIMARY KEY, uses INTEGER NOT NULL CHECK (uses > 0)) STRICT, WITHOUT ROWID;
 ";

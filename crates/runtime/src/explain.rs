@@ -62,6 +62,7 @@ impl Runtime {
                 snapshot,
             },
             governance: resolution.governance,
+            fallback: None,
         };
         let request = Arc::new(request);
         let (_, prepared, _) = call::prepared(&self.ports, &self.config, &request, &routed)?;

@@ -9,6 +9,7 @@ use handshake_core::{
     code::{ErrorCode, Phase},
     error::CallError,
     event::EventScope,
+    ids::ModelRef,
     policy::Governance,
     profile::{RegistryView, Resolution, resolve},
     provider::ProviderRecord,
@@ -27,6 +28,8 @@ use crate::{
 pub(crate) struct Routed {
     pub(crate) route: Route,
     pub(crate) governance: Governance,
+    /// What to use when its model fails.
+    pub(crate) fallback: Option<ModelRef>,
 }
 
 /// The registry as it stands.
@@ -50,6 +53,7 @@ pub(crate) async fn route(
     let resolution = resolve(target, &view)?;
     let record = resolution.record;
     let governance = resolution.governance;
+    let fallback = resolution.fallback;
     if record.tier == ModelTier::Local && is_forwarded_name(resolution.model.model.as_str()) {
         // Its server would ask elsewhere, about the model too: it is not asked anything.
         return Err(CallError::new(ErrorCode::TierMismatch, Phase::Resolve).about("model"));
@@ -83,7 +87,11 @@ pub(crate) async fn route(
         record,
         snapshot,
     };
-    Ok(Routed { route, governance })
+    Ok(Routed {
+        route,
+        governance,
+        fallback,
+    })
 }
 
 /// What is known about a model, as far as it is as this program wrote it down: where the model runs is part of it.

@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt;
 use handshake_core::{
     artifact::{LabelWalk, WalkBudget},
-    chat::{ChatEvent, ChatRequest, FinishReason, Message, ToolCall},
+    chat::{ChatEvent, ChatRequest, FinishReason, Message, Target, ToolCall},
     code::{ErrorCode, Phase},
     error::CallError,
     ids::{ArtifactRef, MessageId},
@@ -27,11 +27,12 @@ use crate::{
     handle::{Delivery, Rest},
     ports::Ports,
     redacting::Redacting,
-    route,
+    route::{self, Routed},
     step::{OfCall, Steps},
     timings::{CallStep, Timings},
 };
 
+mod fallback;
 mod tool;
 
 /// How long a session's lease lasts, and how often it is renewed.
@@ -142,15 +143,8 @@ impl Request {
 
     /// The last batch of the last turn. `log` names provider and model once they are known.
     async fn turns(&self, request: ChatRequest, log: &mut Log) -> Result<Batch, Ended> {
-        let resolving = route::route(&self.ports, &self.config, &request.target);
-        let routed = self
-            .steps()
-            .run(CallStep::Resolve, OfCall::default(), resolving, |done| {
-                done.as_ref().err().map(|error| error.code)
-            })
-            .await?;
-        log.scope.model_id = Some(routed.route.model.clone());
-        log.scope.provider_id = Some(routed.route.record.provider_id.clone());
+        let mut routed = self.route(&request.target, log).await?;
+        self.tell_role(&request.target, log, None);
         let stored = self.options.history == History::Stored;
         let registry = self.options.tools == ToolUse::Registry;
         if request.verbatim.is_some() && (stored || registry) {
@@ -166,22 +160,27 @@ impl Request {
         let redacting = Redacting::of(&self.ports, &request, &self.options);
         conversation.redacting = redacting;
         for number in 1..=self.config.max_turns {
-            let turn = Turn {
-                ports: &self.ports,
-                config: &self.config,
-                options: &self.options,
-                routed: &routed,
-                out: &self.out,
-                cancel: &self.cancel,
-                rest: &self.rest,
-                log,
-                steps: self.steps(),
-                number,
-                label: conversation.label,
-                redacting: conversation.redacting.as_ref(),
-                fold: stored || registry,
+            let fold = stored || registry;
+            let turn = self.turn(&routed, log, &conversation, (number, fold));
+            let answered = match turn.run(&request).await {
+                Err(ended) if number == 1 && fallback::is_taken(&ended.error, &request) => {
+                    let Some(model) = routed.fallback.take() else {
+                        return Err(ended);
+                    };
+                    // What failed is in the log under its own name.
+                    if !ended.recorded {
+                        log.refused(&ended.error).await;
+                    }
+                    let because = ended.error.code;
+                    self.instead(model, because, &mut routed, &request, log)
+                        .await?;
+                    let turn = self.turn(&routed, log, &conversation, (number, fold));
+                    // On the heap: most calls never come here.
+                    Box::pin(turn.run(&request)).await?
+                }
+                answered => answered?,
             };
-            let Answered { last, response } = turn.run(&request).await?;
+            let Answered { last, response } = answered;
             let Some(response) = response else {
                 return Ok(last);
             };
@@ -219,6 +218,44 @@ impl Request {
         }
         let error = CallError::new(ErrorCode::ToolLoopBound, Phase::Tool);
         Err(error.about("turns in one request").into())
+    }
+
+    fn turn<'a>(
+        &'a self,
+        routed: &'a Routed,
+        log: &'a Log,
+        conversation: &'a Conversation,
+        (number, fold): (u32, bool),
+    ) -> Turn<'a> {
+        Turn {
+            ports: &self.ports,
+            config: &self.config,
+            options: &self.options,
+            routed,
+            out: &self.out,
+            cancel: &self.cancel,
+            rest: &self.rest,
+            log,
+            steps: self.steps(),
+            number,
+            label: conversation.label,
+            redacting: conversation.redacting.as_ref(),
+            fold,
+        }
+    }
+
+    /// Resolves a target. `log` names provider and model from then on.
+    async fn route(&self, target: &Target, log: &mut Log) -> Result<Routed, CallError> {
+        let resolving = route::route(&self.ports, &self.config, target);
+        let routed = self
+            .steps()
+            .run(CallStep::Resolve, OfCall::default(), resolving, |done| {
+                done.as_ref().err().map(|error| error.code)
+            })
+            .await?;
+        log.scope.model_id = Some(routed.route.model.clone());
+        log.scope.provider_id = Some(routed.route.record.provider_id.clone());
+        Ok(routed)
     }
 
     /// What the last read of a turn gave that is followed by another one: without its finish, which is not the

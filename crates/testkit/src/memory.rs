@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) sessions: BTreeMap<SessionId, StoredSession>,
     pub(crate) leases: BTreeMap<SessionId, SessionLease>,
     pub(crate) receipts: BTreeMap<ReceiptId, StoredReceipt>,
+    /// Uses that began, by bounded job.
+    pub(crate) jobs: BTreeMap<String, u32>,
     pub(crate) contacts: BTreeSet<(ProviderId, u64)>,
     pub(crate) declassified: BTreeMap<String, StoredDeclassified>,
     pub(crate) blocked: Vec<BlockedFinding>,

@@ -57,6 +57,7 @@ mock! {
     impl EgressLedger for Ledger {
         async fn epochs(&self, provider: &ProviderId) -> Result<Epochs, StoreError>;
         async fn commit(&self, intent: Intent) -> Result<Committed, LedgerError>;
+        async fn uses_of_job(&self, job: &str) -> Result<u32, StoreError>;
         async fn close(&self, use_id: UseId) -> Result<(), StoreError>;
     }
 }

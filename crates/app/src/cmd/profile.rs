@@ -1,6 +1,10 @@
 //! `handshake profile`: work profiles.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use handshake_core::{
     code::{ErrorCode, Phase},
@@ -9,11 +13,13 @@ use handshake_core::{
     ports::{ProfileStore, ProviderStore, StoreError},
     profile::{RegistryView, ResolveError, WorkProfile, apply},
     seal::{ActiveProfile, Needs, Sealable},
+    tier::ModelTier,
 };
+use handshake_llm::parts::runtime::registry;
 use serde_json::json;
 
 use crate::{
-    cmd::request::read,
+    cmd::{provider::governance, request::read},
     context::Context,
     error::{AppError, Exit, Result},
     record::{by_person, record},
@@ -155,6 +161,7 @@ async fn apply_file(cx: &Context, args: ApplyArgs) -> Result<Exit> {
     let app = cx.app().await?;
     let view = view(&app, None).await?;
     let profile = apply(&read, &view).map_err(|error| unresolved(error, &view))?;
+    are_there(cx, &app, &profile, &view).await?;
     let id = profile.profile_id.clone();
     ProfileStore::put(&app.store, profile.clone())
         .await
@@ -175,6 +182,51 @@ async fn apply_file(cx: &Context, args: ApplyArgs) -> Result<Exit> {
             .note(format!("help: run `handshake profile activate {id}`"));
     }
     Ok(Exit::Done)
+}
+
+/// Asks the local servers that a profile names for what they have. Who does not answer is not asked twice, and said to be
+/// unchecked; a server without a listing has said nothing.
+async fn are_there(
+    cx: &Context,
+    app: &App,
+    profile: &WorkProfile,
+    view: &RegistryView,
+) -> Result<()> {
+    let mut wanted: BTreeMap<ProviderId, BTreeSet<ModelRef>> = BTreeMap::new();
+    for model in profile.models() {
+        wanted
+            .entry(model.provider.clone())
+            .or_default()
+            .insert(model);
+    }
+    for (id, models) in wanted {
+        let record = view.providers.get(&id);
+        let Some(record) = record.filter(|record| record.tier == ModelTier::Local) else {
+            continue;
+        };
+        let listing =
+            match registry::refresh(app.runtime.ports(), record, governance(app).await?).await {
+                Ok(listing) => listing,
+                Err(_) => {
+                    cx.out.note(format!(
+                        "note: {id} does not answer; its models are not checked"
+                    ));
+                    continue;
+                }
+            };
+        let has = |model: &ModelRef| listing.models.iter().any(|it| it.model_id == model.model);
+        let complete = !listing.partial && !listing.models.is_empty();
+        if let Some(missing) = models.iter().find(|model| complete && !has(model)) {
+            return Err(AppError::usage(
+                ErrorCode::InvalidConfig,
+                format!("{id} has no such model: {missing}, named by the profile"),
+            )
+            .next(format!(
+                "run `handshake provider models {id}`, and correct the name"
+            )));
+        }
+    }
+    Ok(())
 }
 
 async fn is_active(app: &App, id: &ProfileId) -> Result<bool> {

@@ -267,7 +267,13 @@ pub enum Body {
         to: ProfileId,
     },
     /// FR-EVT-PROFILE-003.
-    WorkProfileResolved { profile_id: ProfileId, role: RoleId },
+    WorkProfileResolved {
+        profile_id: ProfileId,
+        role: RoleId,
+        /// Why the role's fallback was taken instead of its model.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fallback_for: Option<ErrorCode>,
+    },
     /// FR-EVT-PROVIDER-001.
     ProviderRegistered { revision: u64, tier: ModelTier },
     /// FR-EVT-PROVIDER-002.

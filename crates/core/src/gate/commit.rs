@@ -137,6 +137,7 @@ impl Gate {
             envelope_sha256: request.prepared.envelope_sha256(&salt),
             body_bytes: request.prepared.envelope().body.len() as u64,
             new_blocks: coverage.new_blocks.clone(),
+            job: request.job_bound(),
         };
         let scope = &request.context.scope;
         self.commit(scope, &request.record, epochs.as_ref(), body, Some(spend))

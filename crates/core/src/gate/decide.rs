@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::facts::{
-    EgressFacts, FindingsFact, LedgerFact, PauseFact, PeerFact, Purpose, ReceiptFact, RulesFact,
-    SealFact, SecretFact,
+    EgressFacts, FindingsFact, JobFact, LedgerFact, PauseFact, PeerFact, Purpose, ReceiptFact,
+    RulesFact, SealFact, SecretFact,
 };
 use crate::{
     code::ErrorCode,
@@ -218,8 +218,19 @@ fn declared_locked(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
 fn declared_policy(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
     match facts.declared {
         ModelTier::Local => StepResult::NotApplicable,
-        ModelTier::Cloud if cloud_allowed(facts) => StepResult::Pass,
-        ModelTier::Cloud => StepResult::Deny(ErrorCode::CloudEscalationDenied),
+        ModelTier::Cloud if !cloud_allowed(facts) => {
+            StepResult::Deny(ErrorCode::CloudEscalationDenied)
+        }
+        ModelTier::Cloud => job(facts),
+    }
+}
+
+/// Before anybody is asked: a question that no yes can answer is not put.
+fn job(facts: &EgressFacts) -> StepResult {
+    match (facts.purpose, facts.job) {
+        (Purpose::Control, _) | (_, JobFact::Unbounded | JobFact::Within) => StepResult::Pass,
+        (Purpose::Content, JobFact::Spent) => StepResult::Deny(ErrorCode::BudgetExceeded),
+        (Purpose::Content, JobFact::Unreadable) => StepResult::Deny(ErrorCode::Storage),
     }
 }
 
@@ -388,6 +399,7 @@ fn ledger(facts: &EgressFacts, effective: Option<ModelTier>) -> StepResult {
             // It spends no receipt that somebody else could have spent.
             Purpose::Control => ErrorCode::Revision,
         }),
+        (_, Some(LedgerFact::JobSpent)) => StepResult::Deny(ErrorCode::BudgetExceeded),
         (_, Some(LedgerFact::Failed(code))) => StepResult::Deny(code),
     }
 }

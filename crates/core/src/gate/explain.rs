@@ -47,6 +47,7 @@ impl Gate {
                 envelope: &envelope,
                 record: &request.record,
                 governance: request.context.governance,
+                job: request.job_bound(),
                 model: envelope.model_id.as_ref(),
                 residence: request.context.residence,
                 waits: request.context.waits_for_resume,

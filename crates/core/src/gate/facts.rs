@@ -62,6 +62,19 @@ pub enum PauseFact {
     Refused,
 }
 
+/// What is known about the bound on the cloud calls of the call's job.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum JobFact {
+    /// No profile bounds it.
+    Unbounded,
+    /// Some are left, or the call is one that was counted.
+    Within,
+    /// None is left.
+    Spent,
+    /// The store could not say, or nobody asked.
+    Unreadable,
+}
+
 /// Whether the state that a call rests on is as it was sealed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SealFact {
@@ -159,6 +172,8 @@ pub enum LedgerFact {
     Stale,
     /// Somebody else spent meanwhile.
     Contended,
+    /// The job made as many cloud calls meanwhile as it may.
+    JobSpent,
     /// The store failed, and how.
     Failed(ErrorCode),
 }
@@ -168,6 +183,7 @@ impl From<&LedgerError> for LedgerFact {
         match error {
             LedgerError::Stale => Self::Stale,
             LedgerError::Contended => Self::Contended,
+            LedgerError::JobSpent => Self::JobSpent,
             LedgerError::Store(error) => Self::Failed(error.code()),
         }
     }
@@ -193,6 +209,8 @@ pub struct EgressFacts {
     pub posture: Arc<Posture>,
     /// The pinned profile's rules.
     pub governance: Governance,
+    /// The bound on its job's cloud calls.
+    pub job: JobFact,
     /// The size of the body.
     pub body_bytes: u64,
     /// Whether the envelope keeps its own rules and is for the record's base URL and revision.
@@ -239,6 +257,10 @@ impl EgressFacts {
             declared,
             reach,
             posture,
+            job: match governance.max_cloud_escalations_per_job {
+                None => JobFact::Unbounded,
+                Some(_) => JobFact::Unreadable,
+            },
             governance,
             body_bytes: u64::MAX,
             envelope_ok: false,

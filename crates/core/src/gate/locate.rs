@@ -5,7 +5,8 @@ use std::{net::SocketAddr, sync::Arc};
 use super::{
     Denied, Gate, Outcome, StepName,
     facts::{
-        EgressFacts, FindingsFact, PauseFact, PeerFact, Purpose, ReceiptFact, RulesFact, SecretFact,
+        EgressFacts, FindingsFact, JobFact, PauseFact, PeerFact, Purpose, ReceiptFact, RulesFact,
+        SecretFact,
     },
     judged::Judged,
 };
@@ -18,7 +19,7 @@ use crate::{
     label::Label,
     net::AddressClass,
     policy::{Governance, Posture},
-    ports::{Epochs, SecretUse, StoreError},
+    ports::{Epochs, JobBound, SecretUse, StoreError},
     provider::ProviderRecord,
     tier::{ModelTier, Residence, is_forwarded_name},
 };
@@ -32,6 +33,8 @@ pub(super) struct Subject<'a> {
     pub(super) envelope: &'a Envelope,
     pub(super) record: &'a Arc<ProviderRecord>,
     pub(super) governance: Governance,
+    /// The job that it counts for, where that is bounded and this is its first attempt.
+    pub(super) job: Option<JobBound>,
     /// The model that it is about.
     pub(super) model: Option<&'a ModelId>,
     /// Where that runs, as last read from its server.
@@ -121,6 +124,22 @@ impl Gate {
         })
     }
 
+    async fn job_of(&self, subject: &Subject<'_>) -> JobFact {
+        if subject.governance.max_cloud_escalations_per_job.is_none() {
+            return JobFact::Unbounded;
+        }
+        match &subject.job {
+            Some(bound) if subject.record.tier == ModelTier::Cloud => {
+                match self.ports.ledger.uses_of_job(&bound.job).await {
+                    Ok(used) if used < bound.most => JobFact::Within,
+                    Ok(_) => JobFact::Spent,
+                    Err(_) => JobFact::Unreadable,
+                }
+            }
+            _ => JobFact::Within,
+        }
+    }
+
     /// The facts that need no network.
     pub(super) async fn early_facts(&self, subject: &Subject<'_>) -> (EgressFacts, Option<Epochs>) {
         let Subject {
@@ -131,6 +150,7 @@ impl Gate {
             waits,
             ..
         } = *subject;
+        let job = self.job_of(subject).await;
         let seal = self.seal_of(subject).await;
         let (epochs, mut posture) = self.rules_now(record).await;
         let key = self.ports.approval_key.as_ref().map(PublicKey::id);
@@ -192,6 +212,7 @@ impl Gate {
                     .contains(&envelope.base_url.host().to_string()),
             posture,
             governance,
+            job,
             body_bytes: envelope.body.len() as u64,
             envelope_ok: envelope.check().is_ok()
                 && envelope.base_url == record.base_url

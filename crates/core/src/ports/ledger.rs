@@ -56,6 +56,15 @@ pub struct SpendReach {
     pub new_bytes: Option<u64>,
 }
 
+/// The job that a call belongs to, and how many cloud calls it may make: a work profile's bound.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct JobBound {
+    /// The job, or the session of a call without one: `job:ID`, `session:ID`.
+    pub job: String,
+    /// The most uses that may begin for it.
+    pub most: u32,
+}
+
 /// One attempt's share of a receipt.
 #[derive(Clone, Debug)]
 pub struct Spend {
@@ -76,6 +85,8 @@ pub struct Spend {
     pub body_bytes: u64,
     /// Blocks that are new under the receipt.
     pub new_blocks: Vec<Block>,
+    /// The job that it counts for, where its profile bounds it.
+    pub job: Option<JobBound>,
 }
 
 /// A committed intent.
@@ -93,6 +104,9 @@ pub enum LedgerError {
     /// Others spent what was left meanwhile, or the receipt was revoked or is gone: judge again.
     #[error("the receipt changed in the meantime")]
     Contended,
+    /// The job has made as many cloud calls as its profile lets it.
+    #[error("the job made as many cloud calls as its profile allows")]
+    JobSpent,
     /// An epoch changed meanwhile: start again at `locate`.
     #[error("the rules changed in the meantime")]
     Stale,
@@ -106,7 +120,8 @@ pub enum LedgerError {
 /// # Contract
 /// `commit` is durable when it returns: event, spend, new blocks and a signed checkpoint are in one
 /// transaction, and either all or none of them is there, also after a crash. A use is begun once, whatever
-/// number of processes try, and no more uses or new bytes than the receipt reaches to; the attempt's event names the receipt, so that the log says what the ledger says; a receipt for one call begins one use in its life. Attempts follow each other
+/// number of processes try, and no more uses or new bytes than the receipt reaches to, and no more uses for a job than its
+/// bound; the attempt's event names the receipt, so that the log says what the ledger says; a receipt for one call begins one use in its life. Attempts follow each other
 /// without a gap, with the envelope that the use began with.
 #[async_trait]
 pub trait EgressLedger: Send + Sync {
@@ -121,6 +136,13 @@ pub trait EgressLedger: Send + Sync {
     /// # Errors
     /// [`LedgerError`]; the gate denies or starts again.
     async fn commit(&self, intent: Intent) -> Result<Committed, LedgerError>;
+
+    /// How many uses began for a job, all processes' included. Those of calls whose profile did not bound them are not
+    /// counted.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the gate denies then.
+    async fn uses_of_job(&self, job: &str) -> Result<u32, StoreError>;
 
     /// Closes a use: no further attempt. At success, first content byte, in doubt, or after a crash.
     ///

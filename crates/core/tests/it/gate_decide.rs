@@ -9,8 +9,9 @@ use handshake_core::{
     digest::Digest,
     finding::{FindingLevel, ValidatorError},
     gate::{
-        Decision, EgressFacts, FindingsFact, LedgerFact, Outcome, PauseFact, PeerFact, PersonFact,
-        Purpose, ReceiptFact, RulesFact, SealFact, SecretFact, StepName, StepResult, decide,
+        Decision, EgressFacts, FindingsFact, JobFact, LedgerFact, Outcome, PauseFact, PeerFact,
+        PersonFact, Purpose, ReceiptFact, RulesFact, SealFact, SecretFact, StepName, StepResult,
+        decide,
     },
     ids::{ArtifactRef, ReceiptId},
     label::{Label, LabelBlock, Sensitivity},
@@ -111,11 +112,12 @@ const PERSONS: [Option<PersonFact>; 7] = [
     Some(PersonFact::QueueFailed(ErrorCode::Storage)),
 ];
 
-const LEDGERS: [Option<LedgerFact>; 5] = [
+const LEDGERS: [Option<LedgerFact>; 6] = [
     Some(LedgerFact::Committed),
     None,
     Some(LedgerFact::Stale),
     Some(LedgerFact::Contended),
+    Some(LedgerFact::JobSpent),
     Some(LedgerFact::Failed(ErrorCode::Storage)),
 ];
 
@@ -240,6 +242,11 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
         1 => Just(SealFact::Outdated),
         1 => Just(SealFact::Unreadable),
     ];
+    let job = prop_oneof![
+        12 => select(vec![JobFact::Unbounded, JobFact::Within]),
+        1 => Just(JobFact::Spent),
+        1 => Just(JobFact::Unreadable),
+    ];
     (
         (
             purpose,
@@ -262,10 +269,11 @@ fn facts() -> impl Strategy<Value = EgressFacts> {
             secret,
         ),
         (proptest::option::of(any::<bool>()), receipt, person, ledger),
-        (pause, seal),
+        (pause, seal, job),
     )
-        .prop_map(|(a, b, c, (pause, seal))| {
+        .prop_map(|(a, b, c, (pause, seal, job))| {
             let mut facts = allowed();
+            facts.job = job;
             facts.pause = pause;
             facts.seal = seal;
             (facts.purpose, facts.rules, facts.declared, facts.reach) = (a.0, a.1, a.2, a.3);
@@ -315,6 +323,13 @@ fn naive(facts: &EgressFacts) -> Outcome {
     }
     if cloud && forbidden {
         return Outcome::Deny(S::DeclaredPolicy, C::CloudEscalationDenied);
+    }
+    if cloud && facts.purpose == Purpose::Content {
+        match facts.job {
+            JobFact::Unbounded | JobFact::Within => {}
+            JobFact::Spent => return Outcome::Deny(S::DeclaredPolicy, C::BudgetExceeded),
+            JobFact::Unreadable => return Outcome::Deny(S::DeclaredPolicy, C::Storage),
+        }
     }
     match facts.pause {
         PauseFact::NotRead if cloud => return Outcome::NeedsFact(S::Pause),
@@ -379,6 +394,7 @@ fn naive(facts: &EgressFacts) -> Outcome {
             Some(LedgerFact::Stale | LedgerFact::Contended) => {
                 Outcome::Deny(S::Ledger, C::Revision)
             }
+            Some(LedgerFact::JobSpent) => Outcome::Deny(S::Ledger, C::BudgetExceeded),
         };
     }
     let Some(labels) = &facts.labels else {
@@ -430,6 +446,7 @@ fn naive(facts: &EgressFacts) -> Outcome {
         Some(LedgerFact::Committed) => Outcome::Allow,
         Some(LedgerFact::Stale) => Outcome::Deny(S::Ledger, C::Revision),
         Some(LedgerFact::Contended) => Outcome::Deny(S::Ledger, C::CloudConsentMismatch),
+        Some(LedgerFact::JobSpent) => Outcome::Deny(S::Ledger, C::BudgetExceeded),
         Some(LedgerFact::Failed(code)) => Outcome::Deny(S::Ledger, code),
     }
 }

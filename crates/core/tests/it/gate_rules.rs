@@ -47,6 +47,10 @@ impl EgressLedger for Overtaken {
         self.inner.commit(intent).await
     }
 
+    async fn uses_of_job(&self, job: &str) -> Result<u32, StoreError> {
+        self.inner.uses_of_job(job).await
+    }
+
     async fn close(&self, use_id: UseId) -> Result<(), StoreError> {
         self.inner.close(use_id).await
     }

@@ -107,6 +107,10 @@ impl EgressLedger for WatchfulLedger {
         self.store.commit(intent).await
     }
 
+    async fn uses_of_job(&self, job: &str) -> Result<u32, StoreError> {
+        self.store.uses_of_job(job).await
+    }
+
     async fn close(&self, use_id: UseId) -> Result<(), StoreError> {
         self.store.close(use_id).await
     }

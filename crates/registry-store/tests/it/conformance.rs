@@ -91,7 +91,7 @@ passes! { home;
         s50_what_blocked_is_kept_bounded_and_for_a_day;
     ledger: a8_spend_and_event_are_one, a8_one_call_is_spent_once, a8_a_race_has_one_winner,
         a8_a_race_goes_as_far_as_the_lease_and_no_further,
-        a14_attempts_follow_each_other, a14_a_closed_use_stays_closed, a_lease_holds_several_uses,
+        a10_a_job_makes_as_many_calls_as_its_bound, a14_attempts_follow_each_other, a14_a_closed_use_stays_closed, a_lease_holds_several_uses,
         blocks_are_new_once, s03_nothing_is_spent_without_a_receipt, a_stale_verdict_spends_nothing,
         enabled_models_are_an_epoch, control_calls_commit_their_event;
     queue: a_submission_waits_to_be_read, identical_requests_join, the_queue_is_bounded,

@@ -298,6 +298,7 @@ pub(crate) fn spend(receipt: &ConsentReceipt, use_number: u32, attempt: u32) -> 
         envelope_sha256: receipt.ext.envelope_sha256,
         body_bytes: 10,
         new_blocks: Vec::new(),
+        job: None,
     }
 }
 

@@ -78,6 +78,10 @@ impl EgressLedger for Changing {
         Err(LedgerError::Stale)
     }
 
+    async fn uses_of_job(&self, job: &str) -> Result<u32, StoreError> {
+        self.memory.uses_of_job(job).await
+    }
+
     async fn close(&self, use_id: UseId) -> Result<(), StoreError> {
         self.memory.close(use_id).await
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use handshake_core::{
     chat::{Target, TurnEvent},
     code::ErrorCode,
+    event::Body,
     gate::Outcome,
     ids::RoleId,
     policy::AutomationLevel,
@@ -15,7 +16,10 @@ use handshake_runtime::CallOptions;
 use handshake_testkit::fixture;
 use serde_json::json;
 
-use super::{fake::says, home::Home};
+use super::{
+    fake::{refuses, says},
+    home::Home,
+};
 
 fn role(home: &Home, name: &str) -> handshake_core::chat::ChatRequest {
     let mut request = home.ask_local("hi");
@@ -198,4 +202,101 @@ async fn a10_s74_explain_says_why_and_touches_nothing() {
         home.fake.sent()[0].body,
         Arc::unwrap_or_clone(explained.envelope).body
     );
+}
+
+/// A profile whose worker has a fallback.
+async fn with_fallback(home: &Home, primary: &str, fallback: &str) {
+    let assignment = json!({
+        "primary_model_id": primary, "fallback_model_id": fallback, "local_only": false,
+    });
+    let profile = json!({
+        "schema": "hsk.work_profile@0.6", "profile_id": "spare", "name": "spare",
+        "model_assignments": {
+            "frontend": assignment, "orchestrator": assignment, "worker": assignment,
+            "validator": assignment,
+        },
+        "governance": { "automation_level": "HYBRID", "allow_cloud_escalation": true },
+    });
+    let profile = WorkProfile::read(profile.to_string().as_bytes()).expect("a profile");
+    let memory = &home.world.memory;
+    memory.put(profile.clone()).await.expect("stored");
+    memory.activate(&profile.profile_id).await.expect("active");
+}
+
+fn resolved(home: &Home) -> Vec<(String, Option<ErrorCode>)> {
+    let events = home.world.memory.events();
+    let told = events.iter().filter_map(|event| match &event.body {
+        Body::WorkProfileResolved { fallback_for, .. } => {
+            let model = event.model_id.as_ref().map(ToString::to_string);
+            Some((model.unwrap_or_default(), *fallback_for))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a10_a_roles_fallback_answers_where_its_model_does_not_and_the_record_says_why() {
+    let home = Home::new().await;
+    home.enable(&home.local, "n", fixture::claims_all()).await;
+    with_fallback(&home, "local/m", "local/n").await;
+    home.fake.will([says("as usual")]);
+    home.run(role(&home, "worker")).await.succeeded();
+    assert_eq!(resolved(&home), [("m".to_owned(), None)]);
+
+    home.fake
+        .will([refuses(ErrorCode::Model404, false), says("instead")]);
+    let whole = home.run(role(&home, "worker")).await;
+    whole.succeeded();
+    let models: Vec<&str> = whole
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            TurnEvent::TurnStarted { model_id, .. } => Some(model_id.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(models.last(), Some(&"n"));
+    assert_eq!(
+        resolved(&home)[1..],
+        [
+            ("m".to_owned(), None),
+            ("n".to_owned(), Some(ErrorCode::Model404))
+        ]
+    );
+    // Each has its own outcome.
+    assert_eq!(home.ids_of("FR-EVT-PROVIDER-009").len(), 1);
+
+    // One fallback, not a chain.
+    home.fake.will([
+        refuses(ErrorCode::Model404, false),
+        refuses(ErrorCode::Model404, false),
+    ]);
+    home.run(role(&home, "worker"))
+        .await
+        .failed_with(ErrorCode::Model404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a10_s31_what_a_rule_or_a_person_refused_and_what_may_have_been_answered_takes_no_fallback()
+{
+    let home = Home::new().await;
+    home.enable(&home.local, "n", fixture::claims_all()).await;
+    with_fallback(&home, "local/m", "local/n").await;
+    for (code, in_doubt) in [
+        (ErrorCode::ProviderRejected, false),
+        (ErrorCode::ProviderAuth, false),
+        (ErrorCode::Timeout, true),
+    ] {
+        // What is transient is tried as often as the policy has it, at the same model.
+        let tries = if in_doubt { 3 } else { 1 };
+        home.fake.will((0..tries).map(|_| refuses(code, in_doubt)));
+        home.run(role(&home, "worker")).await.failed_with(code);
+    }
+    // A model that is named has none.
+    home.fake.will([refuses(ErrorCode::Model404, false)]);
+    home.run(home.ask_local("hi"))
+        .await
+        .failed_with(ErrorCode::Model404);
+    assert!(resolved(&home).iter().all(|(_, why)| why.is_none()));
 }

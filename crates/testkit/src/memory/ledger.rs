@@ -47,6 +47,10 @@ impl EgressLedger for Memory {
         })
     }
 
+    async fn uses_of_job(&self, job: &str) -> Result<u32, StoreError> {
+        Ok(self.store()?.jobs.get(job).copied().unwrap_or_default())
+    }
+
     async fn close(&self, use_id: UseId) -> Result<(), StoreError> {
         for stored in self.store()?.receipts.values_mut() {
             if let Some(begun) = stored.begun.get_mut(&use_id) {
@@ -77,6 +81,12 @@ fn epochs(state: &State, provider: &ProviderId) -> Epochs {
 }
 
 fn spend_receipt(state: &mut State, spend: &Spend, now: UtcTime) -> Result<UseId, LedgerError> {
+    let job = spend.job.as_ref().filter(|_| spend.attempt == 1);
+    if let Some(bound) = job
+        && state.jobs.get(&bound.job).copied().unwrap_or_default() >= bound.most
+    {
+        return Err(LedgerError::JobSpent);
+    }
     let stored = state
         .receipts
         .get_mut(&spend.receipt_id)
@@ -113,6 +123,9 @@ fn spend_receipt(state: &mut State, spend: &Spend, now: UtcTime) -> Result<UseId
             *attempts = spend.attempt;
         }
         _ => return Err(LedgerError::Contended),
+    }
+    if let Some(bound) = job {
+        *state.jobs.entry(bound.job.clone()).or_default() += 1;
     }
     stored.bytes += spend.body_bytes;
     for block in &spend.new_blocks {

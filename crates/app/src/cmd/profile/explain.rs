@@ -61,6 +61,7 @@ pub(super) async fn run(cx: &Context, args: Args) -> Result<Exit> {
         Body::WorkProfileResolved {
             profile_id: id.clone(),
             role: role.clone(),
+            fallback_for: None,
         },
     )
     .await?;
