@@ -477,3 +477,53 @@ fn the_steps_of_a_call_are_written_where_somebody_asks_for_them() {
     assert!(of("send").is_some_and(|span| span["span"]["use_id"].is_string()));
     assert!(!text.contains("a question of mine"), "no payload: {text}");
 }
+
+/// What its server is known not to have is no model for a role; who does not answer is said to be unchecked.
+#[test]
+fn a10_a_profile_that_names_a_model_of_nobody_is_refused_at_apply() {
+    let runtime = runtime();
+    let server = simulator(
+        &runtime,
+        Script::new().model(Model::new("sim-small:latest")),
+    );
+    let machine = Machine::new();
+    assert_eq!(machine.json(&["init"]).0, 0);
+    let add = |id: &str, url: &str| {
+        let added = machine.json(&["provider", "add", id, "--kind", "ollama", "--base-url", url]);
+        assert_eq!(added.0, 0, "{added:?}");
+    };
+    add("box", &server.url());
+    let apply = |id: &str, model: &str| {
+        let role = json!({ "primary_model_id": model, "local_only": true });
+        let profile = json!({
+            "schema": "hsk.work_profile@0.6", "profile_id": id, "name": id,
+            "model_assignments": {
+                "frontend": role, "orchestrator": role, "worker": role, "validator": role,
+            },
+            "governance": { "automation_level": "HYBRID", "allow_cloud_escalation": false },
+        });
+        let file = machine.write("profile.json", &profile.to_string());
+        machine.json(&["profile", "apply", file.to_str().expect("a path")])
+    };
+    let (code, lines) = apply("a", "box/no-such:latest");
+    let error = &lines.last().expect("a line")["error"];
+    assert_eq!(
+        (code, &error["code"]),
+        (2, &json!("HSK-400-INVALID-CONFIG")),
+        "{lines:?}"
+    );
+    assert!(
+        error["message"]
+            .as_str()
+            .is_some_and(|said| said.contains("box/no-such:latest"))
+    );
+    assert_eq!(
+        machine.json(&["profile", "list"]).1,
+        Vec::<Value>::new(),
+        "nothing is stored"
+    );
+    assert_eq!(apply("a", "box/sim-small:latest").0, 0);
+    // Nobody there: stored, and said.
+    add("gone", "http://127.0.0.1:9");
+    assert_eq!(apply("b", "gone/m").0, 0);
+}
