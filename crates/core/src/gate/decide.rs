@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::facts::{
-    EgressFacts, FindingsFact, JobFact, LedgerFact, PauseFact, PeerFact, Purpose, ReceiptFact,
-    RulesFact, SealFact, SecretFact,
+    EgressFacts, FindingsFact, LedgerFact, PauseFact, PeerFact, Purpose, ReceiptFact, RulesFact,
+    SealFact, SecretFact,
 };
 use crate::{
     code::ErrorCode,
@@ -218,19 +218,13 @@ fn declared_locked(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
 fn declared_policy(facts: &EgressFacts, _: Option<ModelTier>) -> StepResult {
     match facts.declared {
         ModelTier::Local => StepResult::NotApplicable,
-        ModelTier::Cloud if !cloud_allowed(facts) => {
-            StepResult::Deny(ErrorCode::CloudEscalationDenied)
-        }
-        ModelTier::Cloud => job(facts),
-    }
-}
-
-/// Before anybody is asked: a question that no yes can answer is not put.
-fn job(facts: &EgressFacts) -> StepResult {
-    match (facts.purpose, facts.job) {
-        (Purpose::Control, _) | (_, JobFact::Unbounded | JobFact::Within) => StepResult::Pass,
-        (Purpose::Content, JobFact::Spent) => StepResult::Deny(ErrorCode::BudgetExceeded),
-        (Purpose::Content, JobFact::Unreadable) => StepResult::Deny(ErrorCode::Storage),
+        _ if !cloud_allowed(facts) => StepResult::Deny(ErrorCode::CloudEscalationDenied),
+        ModelTier::Cloud if facts.purpose == Purpose::Control => StepResult::Pass,
+        // Before anybody is asked: a question that no yes can answer is not put.
+        ModelTier::Cloud => facts
+            .job
+            .refusal()
+            .map_or(StepResult::Pass, StepResult::Deny),
     }
 }
 

@@ -75,6 +75,17 @@ pub enum JobFact {
     Unreadable,
 }
 
+impl JobFact {
+    /// Why no more calls are made, if none are.
+    pub(super) fn refusal(self) -> Option<ErrorCode> {
+        match self {
+            Self::Unbounded | Self::Within => None,
+            Self::Spent => Some(ErrorCode::BudgetExceeded),
+            Self::Unreadable => Some(ErrorCode::Storage),
+        }
+    }
+}
+
 /// Whether the state that a call rests on is as it was sealed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SealFact {
