@@ -143,8 +143,7 @@ impl Request {
 
     /// The last batch of the last turn. `log` names provider and model once they are known.
     async fn turns(&self, request: ChatRequest, log: &mut Log) -> Result<Batch, Ended> {
-        let mut routed = self.route(&request.target, log).await?;
-        self.tell_role(&request.target, log, None);
+        let mut routed = self.first_route(&request, log).await?;
         let stored = self.options.history == History::Stored;
         let registry = self.options.tools == ToolUse::Registry;
         if request.verbatim.is_some() && (stored || registry) {
@@ -172,7 +171,9 @@ impl Request {
                         log.refused(&ended.error).await;
                     }
                     let because = ended.error.code;
-                    self.instead(model, because, &mut routed, &request, log)
+                    let governance = routed.governance;
+                    routed = self
+                        .instead(model, because, governance, &request, log)
                         .await?;
                     let turn = self.turn(&routed, log, &conversation, (number, fold));
                     // On the heap: most calls never come here.

@@ -6,6 +6,7 @@ use handshake_core::{
     error::CallError,
     event::Body,
     ids::ModelRef,
+    policy::Governance,
 };
 
 use super::Request;
@@ -47,20 +48,45 @@ impl Request {
         }
     }
 
+    /// Where a request goes first: to its model, or to its role's fallback where what is known of the model is old and its
+    /// server does not answer.
+    pub(super) async fn first_route(
+        &self,
+        request: &ChatRequest,
+        log: &mut Log,
+    ) -> Result<Routed, CallError> {
+        let error = match self.route(&request.target, log).await {
+            Ok(routed) => {
+                self.tell_role(&request.target, log, None);
+                return Ok(routed);
+            }
+            Err(error) => error,
+        };
+        let resolution = route::resolved(&self.ports, &request.target).ok();
+        let spare = resolution.filter(|_| is_taken(&error, request));
+        match spare.and_then(|it| Some((it.fallback?, it.governance))) {
+            None => Err(error),
+            Some((model, governance)) => {
+                log.refused(&error).await;
+                self.instead(model, error.code, governance, request, log)
+                    .await
+            }
+        }
+    }
+
     /// The role's fallback, which is a model like any other: admitted, judged and consented to by itself.
     pub(super) async fn instead(
         &self,
         model: ModelRef,
         because: ErrorCode,
-        routed: &mut Routed,
+        governance: Governance,
         request: &ChatRequest,
         log: &mut Log,
-    ) -> Result<(), CallError> {
+    ) -> Result<Routed, CallError> {
         // By name: what a role may use was judged when its fallback was.
-        let governance = routed.governance;
-        *routed = self.route(&Target::Model(model), log).await?;
+        let mut routed = self.route(&Target::Model(model), log).await?;
         routed.governance = governance;
         self.tell_role(&request.target, log, Some(because));
-        Ok(())
+        Ok(routed)
     }
 }

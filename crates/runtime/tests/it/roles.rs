@@ -300,3 +300,26 @@ async fn a10_s31_what_a_rule_or_a_person_refused_and_what_may_have_been_answered
         .failed_with(ErrorCode::Model404);
     assert!(resolved(&home).iter().all(|(_, why)| why.is_none()));
 }
+
+/// What is known of the model is old, and its server does not answer: nothing was sent, and the fallback is there.
+#[tokio::test(start_paused = true)]
+async fn a10_a_roles_fallback_answers_where_the_server_of_its_model_is_gone() {
+    let home = Home::new().await;
+    home.enable(&home.local, "n", fixture::claims_all()).await;
+    with_fallback(&home, "local/m", "local/n").await;
+    let past = std::time::Duration::from_secs(61);
+    home.world.memory.advance(past);
+    // What is known of the other one is read again.
+    let mut other = home.ask_local("hi");
+    other.target = Target::Model("local/n".parse().expect("a model"));
+    home.fake.will([says("here")]);
+    home.run(other).await.succeeded();
+    for what in ["show", "list"] {
+        home.fake.breaks(what);
+    }
+    home.fake.will([says("instead")]);
+    home.run(role(&home, "worker")).await.succeeded();
+    let told = resolved(&home);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].0 == "n" && told[0].1.is_some(), "{told:?}");
+}
