@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 use crate::it::{
     gateway::{Gateway, serving_with_factor},
     machine::{Machine, Running},
-    mission::{cloud_script, enrol_cloud, init, runtime, simulator, wait_for_pending, with_factor},
+    mission::{
+        cloud_script, enable_cloud, enrol_cloud, init, runtime, simulator, wait_for_pending,
+        with_factor,
+    },
     terminal::Terminal,
 };
 
@@ -240,22 +243,7 @@ fn rules(n: usize) -> String {
 fn s13_each_kind_of_question_has_its_first_screen() {
     let runtime = runtime();
     let (machine, cloud) = enrolled(&runtime);
-    let (code, screen_of_it) = with_factor(
-        &machine,
-        &[
-            "provider",
-            "enable",
-            "cloud",
-            "sim-large:latest",
-            "--capability",
-            "supports_streaming=yes",
-            "--capability",
-            "supports_multi_turn=yes",
-            "--capability",
-            "tool_calling=yes",
-        ],
-    );
-    assert_eq!(code, 0, "{screen_of_it}");
+    enable_cloud(&machine, &["tool_calling=yes"]);
     let gateway = serving_with_factor(machine);
     let machine = &gateway.machine;
     let system = json!({ "role": "system", "content": rules(40) });

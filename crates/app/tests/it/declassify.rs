@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::it::{
     gateway::{Gateway, serving_with_factor, token_with_factor},
     machine::Machine,
-    mission::{enrol_cloud, init, runtime, simulator, with_factor},
+    mission::{enable_cloud, enrol_cloud, init, runtime, simulator, with_factor},
     terminal::Terminal,
 };
 
@@ -276,18 +276,7 @@ fn a9_what_is_declassified_ends_with_the_provider_as_it_stood() {
         let (code, screen) = with_factor(&machine, &args);
         assert_eq!(code, 0, "{screen}");
     }
-    let enable = [
-        "provider",
-        "enable",
-        "cloud",
-        "sim-large:latest",
-        "--capability",
-        "supports_streaming=yes",
-        "--capability",
-        "supports_multi_turn=yes",
-    ];
-    let (code, screen) = with_factor(&machine, &enable);
-    assert_eq!(code, 0, "{screen}");
+    enable_cloud(&machine, &[]);
     assert!(declassified(&machine).is_empty());
     assert_eq!(
         machine.chat(MODEL, "hello"),

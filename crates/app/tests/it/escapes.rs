@@ -10,7 +10,7 @@ use crate::it::{
     asking::beside,
     gateway::{Gateway, add, models, serving_with_factor},
     machine::Machine,
-    mission::{enrol_cloud, init, runtime, simulator, wait_for_pending, with_factor},
+    mission::{enable_cloud, enrol_cloud, init, runtime, simulator, wait_for_pending},
     terminal::Terminal,
 };
 
@@ -295,22 +295,7 @@ fn asking(gateway: &Gateway) -> std::net::TcpStream {
 #[test]
 fn s10_no_foreign_byte_moves_a_terminal_where_a_person_is_asked() {
     let (machine, cloud, _runtime) = cloud(Reply::text("forty-two"));
-    let (code, text) = with_factor(
-        &machine,
-        &[
-            "provider",
-            "enable",
-            "cloud",
-            "sim-large:latest",
-            "--capability",
-            "supports_streaming=yes",
-            "--capability",
-            "supports_multi_turn=yes",
-            "--capability",
-            "tool_calling=yes",
-        ],
-    );
-    assert_eq!(code, 0, "{text}");
+    enable_cloud(&machine, &["tool_calling=yes"]);
     let gateway = serving_with_factor(machine);
     let machine = &gateway.machine;
     let _call = asking(&gateway);

@@ -66,7 +66,12 @@ pub fn token_with_factor(machine: &Machine, name: &str) -> String {
 
 /// Serves a home that is there.
 pub fn serve(machine: Machine, token: String) -> Gateway {
-    let mut running = machine.start(&["--json", "serve", "--listen", "127.0.0.1:0"]);
+    let running = machine.start(&["--json", "serve", "--listen", "127.0.0.1:0"]);
+    listening(machine, token, running)
+}
+
+/// A gateway that was started just now, once it says where it listens.
+pub fn listening(machine: Machine, token: String, mut running: Running) -> Gateway {
     let mut line = String::new();
     let stdout = running.0.stdout.take().expect("piped");
     BufReader::new(stdout)

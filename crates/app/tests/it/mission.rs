@@ -110,19 +110,17 @@ pub fn enrol_relay(machine: &Machine, origin: &str, url: &str, key: &str) {
     }
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen}");
-    let (code, screen) = with_factor(
-        machine,
-        &[
-            "provider",
-            "enable",
-            "cloud",
-            "sim-large:latest",
-            "--capability",
-            "supports_streaming=yes",
-            "--capability",
-            "supports_multi_turn=yes",
-        ],
-    );
+    enable_cloud(machine, &[]);
+}
+
+/// Enables the model of the simulator that plays the cloud, with these capabilities beside streams and conversations.
+pub fn enable_cloud(machine: &Machine, more: &[&str]) {
+    let mut args = vec!["provider", "enable", "cloud", "sim-large:latest"];
+    let plain = ["supports_streaming=yes", "supports_multi_turn=yes"];
+    for capability in plain.iter().chain(more) {
+        args.extend(["--capability", capability]);
+    }
+    let (code, screen) = with_factor(machine, &args);
     assert_eq!(code, 0, "{screen}");
 }
 

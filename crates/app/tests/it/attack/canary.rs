@@ -7,18 +7,18 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     process::Stdio,
 };
 
 use handshake_simulator::{Fault, Model, Reply, Rule, Script};
 use handshake_testkit::canary::{Canary, Net};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Field, SYSTEM, number};
 use crate::it::{
-    gateway::{Gateway, models, token_with_factor},
+    gateway::{Gateway, listening, models, token_with_factor},
     machine::{Machine, Running},
 };
 
@@ -155,20 +155,8 @@ fn traced(machine: Machine, token: String) -> Gateway {
         "127.0.0.1:0",
     ]);
     let command = command.stdout(Stdio::piped()).stderr(trace);
-    let mut running = Running(command.spawn().expect("started"));
-    let mut line = String::new();
-    let stdout = running.0.stdout.take().expect("piped");
-    BufReader::new(stdout)
-        .read_line(&mut line)
-        .expect("it says where");
-    let said: Value = serde_json::from_str(&line).expect("JSON");
-    let address = said["listening"].as_str().expect("an address").to_owned();
-    Gateway {
-        machine,
-        address,
-        token,
-        running,
-    }
+    let running = Running(command.spawn().expect("started"));
+    listening(machine, token, running)
 }
 
 /// What the commands print that tell what there is, and what there was.
