@@ -52,7 +52,8 @@ pub(crate) fn prepared(
     routed: &Routed,
 ) -> Result<(Admitted, Prepared, Adapter), CallError> {
     let emulation = config.emulate_tools.of(&routed.route.model_ref());
-    let limit = ports.gate.posture().max_context_tokens;
+    let policy = ports.gate.posture().max_context_tokens;
+    let limit = routed.context_limit.map_or(policy, |role| role.min(policy));
     let admitted =
         admit(Arc::clone(request), routed.route.clone(), emulation)?.within_context(limit);
     let adapter = ports.adapters.of(&routed.route.record)?;

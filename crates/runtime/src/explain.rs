@@ -62,6 +62,7 @@ impl Runtime {
                 snapshot,
             },
             governance: resolution.governance,
+            context_limit: resolution.context_limit,
             fallback: None,
         };
         let request = Arc::new(request);

@@ -28,6 +28,8 @@ use crate::{
 pub(crate) struct Routed {
     pub(crate) route: Route,
     pub(crate) governance: Governance,
+    /// The role's limit on the context, in tokens.
+    pub(crate) context_limit: Option<u64>,
     /// What to use when its model fails.
     pub(crate) fallback: Option<ModelRef>,
 }
@@ -53,6 +55,7 @@ pub(crate) async fn route(
     let resolution = resolve(target, &view)?;
     let record = resolution.record;
     let governance = resolution.governance;
+    let context_limit = resolution.context_limit;
     let fallback = resolution.fallback;
     if record.tier == ModelTier::Local && is_forwarded_name(resolution.model.model.as_str()) {
         // Its server would ask elsewhere, about the model too: it is not asked anything.
@@ -90,6 +93,7 @@ pub(crate) async fn route(
     Ok(Routed {
         route,
         governance,
+        context_limit,
         fallback,
     })
 }

@@ -171,10 +171,8 @@ impl Request {
                         log.refused(&ended.error).await;
                     }
                     let because = ended.error.code;
-                    let governance = routed.governance;
-                    routed = self
-                        .instead(model, because, governance, &request, log)
-                        .await?;
+                    let terms = (routed.governance, routed.context_limit);
+                    routed = self.instead(model, because, terms, &request, log).await?;
                     let turn = self.turn(&routed, log, &conversation, (number, fold));
                     // On the heap: most calls never come here.
                     Box::pin(turn.run(&request)).await?

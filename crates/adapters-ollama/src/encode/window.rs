@@ -21,9 +21,10 @@ const MESSAGE: u64 = 8;
 
 /// What a limit on the context is called in a refusal, by who set it.
 const OF_MODEL: &str = "max_context_window";
-const OF_POLICY: &str = "policy.max_context_tokens";
+/// Of `policy.toml`, or of a role in a work profile.
+const SET: &str = "max_context_tokens";
 
-/// min(need rounded up, the model's window, policy's).
+/// min(need rounded up, the model's window, what policy or the role sets).
 ///
 /// Need is estimated at three bytes a token, which is more than most text needs. A prompt is refused here
 /// only when it is too long at four bytes a token; between the two the daemon counts, and says so.
@@ -35,7 +36,7 @@ pub(super) fn size(body: &ChatBody<'_>, admitted: &Admitted) -> Result<u64, Prep
         .limit(Limit::MaxContextWindow);
     let model = known.unwrap_or(UNKNOWN_WINDOW);
     let (window, whose) = match admitted.context_limit() {
-        Some(limit) if limit < model => (limit, OF_POLICY),
+        Some(limit) if limit < model => (limit, SET),
         _ => (model, OF_MODEL),
     };
     let (bytes, images) = content(body)?;
@@ -47,11 +48,11 @@ pub(super) fn size(body: &ChatBody<'_>, admitted: &Admitted) -> Result<u64, Prep
     Ok(need.div_ceil(STEP).saturating_mul(STEP).min(window))
 }
 
-/// A client's own body goes as it is, or not at all: a context above policy's is not made smaller behind its back.
+/// A client's own body goes as it is, or not at all: a context above what policy or the role allows is not made smaller behind its back.
 pub(super) fn asked(num_ctx: Option<u64>, admitted: &Admitted) -> Result<(), PrepareError> {
     match (num_ctx, admitted.context_limit()) {
         (Some(asked), Some(limit)) if asked > limit => {
-            Err(PrepareError::new(ErrorCode::ContextWindow, OF_POLICY))
+            Err(PrepareError::new(ErrorCode::ContextWindow, SET))
         }
         _ => Ok(()),
     }

@@ -11,8 +11,7 @@ use serde_json::Value;
 
 use crate::case::Case;
 
-const POLICY: (ErrorCode, Option<&str>) =
-    (ErrorCode::ContextWindow, Some("policy.max_context_tokens"));
+const POLICY: (ErrorCode, Option<&str>) = (ErrorCode::ContextWindow, Some("max_context_tokens"));
 const MODEL: (ErrorCode, Option<&str>) = (ErrorCode::ContextWindow, Some("max_context_window"));
 
 /// `num_ctx` of the body, or why there is none.

@@ -196,4 +196,28 @@ fn a13_the_context_limit_of_policy_toml_reaches_the_local_server() {
         json!("HSK-413-CONTEXT-WINDOW")
     );
     assert_eq!(chats(), before, "nothing was sent");
+    // A role's own, where it is the smaller one.
+    for (own, effective) in [(1200, 1200), (9000, 1500)] {
+        let role = json!({
+            "primary_model_id": MODEL, "local_only": true, "compute": { "max_context_tokens": own },
+        });
+        let profile = json!({
+            "schema": "hsk.work_profile@0.6", "profile_id": format!("p{own}"), "name": "bounded",
+            "model_assignments": {
+                "frontend": role, "orchestrator": role, "worker": role, "validator": role,
+            },
+            "governance": { "automation_level": "HYBRID", "allow_cloud_escalation": false },
+        });
+        let file = machine.write("profile.json", &profile.to_string());
+        let file = file.to_str().expect("a path");
+        for step in [
+            &["profile", "apply", file][..],
+            &["profile", "activate", &format!("p{own}")],
+            &["chat", "--role", "worker", "hello"],
+        ] {
+            let (code, lines) = machine.json(step);
+            assert_eq!(code, 0, "{step:?} {lines:?}");
+        }
+        assert_eq!(sized(), json!(effective));
+    }
 }

@@ -73,6 +73,8 @@ pub struct Resolution {
     pub local_only: bool,
     /// What the profile says about how far work may go.
     pub governance: Governance,
+    /// The largest context that the role may have a server make, in tokens; `None` for a model that the caller names.
+    pub context_limit: Option<u64>,
 }
 
 impl Resolution {
@@ -193,14 +195,20 @@ fn resolve_role(role: &RoleId, view: &RegistryView) -> Result<Resolution, Resolv
     };
     bounds.hold(view, &model)?;
     let fallback = fallback(view, &assignment, &model, &bounds, &mut because)?;
-    finish(
+    let resolution = finish(
         view,
         profile.governance,
         model,
         because,
         fallback,
         bounds.local_only,
-    )
+    )?;
+    Ok(Resolution {
+        context_limit: assignment
+            .compute
+            .and_then(|compute| compute.max_context_tokens),
+        ..resolution
+    })
 }
 
 fn largest(
@@ -328,5 +336,6 @@ fn finish(
         fallback,
         local_only,
         governance,
+        context_limit: None,
     })
 }

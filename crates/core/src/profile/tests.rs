@@ -362,6 +362,27 @@ fn a10_roles_and_models_resolve() {
     );
 }
 
+/// The limit on the context is the role's, inherited or its own; a model that is named has none.
+#[test]
+fn a10_a_role_carries_its_limit_on_the_context() {
+    let with = |edit: fn(&mut Value)| view(Some(profile(edit)));
+    let of = |target: &Target, view: &RegistryView| {
+        resolve(target, view).expect("resolves").context_limit
+    };
+    let bounded = with(|d| {
+        d["model_assignments"]["worker"]["compute"] = json!({ "max_context_tokens": 1500 });
+    });
+    assert_eq!(of(&role("worker"), &bounded), Some(1500));
+    assert_eq!(of(&role("translator"), &bounded), Some(1500), "inherited");
+    assert_eq!(of(&role("frontend"), &bounded), None);
+    assert_eq!(of(&Target::Model(model("home/small")), &bounded), None);
+    let own = with(|d| {
+        d["model_assignments"]["worker"]["compute"] = json!({ "max_context_tokens": 1500 });
+        d["model_assignments"]["translator"]["compute"] = json!({ "max_context_tokens": 900 });
+    });
+    assert_eq!(of(&role("translator"), &own), Some(900));
+}
+
 #[test]
 fn a10_a_role_needs_a_profile() {
     assert_eq!(

@@ -64,28 +64,29 @@ impl Request {
         };
         let resolution = route::resolved(&self.ports, &request.target).ok();
         let spare = resolution.filter(|_| is_taken(&error, request));
-        match spare.and_then(|it| Some((it.fallback?, it.governance))) {
+        match spare.and_then(|it| Some((it.fallback?, (it.governance, it.context_limit)))) {
             None => Err(error),
-            Some((model, governance)) => {
+            Some((model, terms)) => {
                 log.refused(&error).await;
-                self.instead(model, error.code, governance, request, log)
-                    .await
+                self.instead(model, error.code, terms, request, log).await
             }
         }
     }
 
-    /// The role's fallback, which is a model like any other: admitted, judged and consented to by itself.
+    /// The role's fallback, which is a model like any other: admitted, judged and consented to by itself, on the role's
+    /// terms: its governance and its limit on the context.
     pub(super) async fn instead(
         &self,
         model: ModelRef,
         because: ErrorCode,
-        governance: Governance,
+        (governance, context_limit): (Governance, Option<u64>),
         request: &ChatRequest,
         log: &mut Log,
     ) -> Result<Routed, CallError> {
         // By name: what a role may use was judged when its fallback was.
         let mut routed = self.route(&Target::Model(model), log).await?;
         routed.governance = governance;
+        routed.context_limit = context_limit;
         self.tell_role(&request.target, log, Some(because));
         Ok(routed)
     }
