@@ -10,7 +10,7 @@ use handshake_core::{
     digest::{Digest, canonical_json},
     ids::ArtifactRef,
     label::Label,
-    ports::{ArtifactStore, StoreError},
+    ports::{ArtifactStore, Sealer, StoreError},
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -48,6 +48,17 @@ fn checked(artifact: &ArtifactRef, meta: &str) -> Result<ArtifactMeta, StoreErro
     }
 }
 
+/// The content of an artefact whose description was checked.
+fn opened(sealer: &dyn Sealer, meta: &ArtifactMeta, sealed: &[u8]) -> Result<Bytes, StoreError> {
+    let opened = sealer.open(&context(&meta.artifact), sealed);
+    let content = opened.map_err(codec::seal_error)?;
+    if Digest::of(&[&content]) == meta.content_hash {
+        Ok(content.into())
+    } else {
+        Err(StoreError::Damaged)
+    }
+}
+
 #[async_trait]
 impl ArtifactStore for Store {
     async fn meta(&self, artifact: &ArtifactRef) -> Result<Option<ArtifactMeta>, StoreError> {
@@ -75,17 +86,8 @@ impl ArtifactStore for Store {
                 return Ok(None);
             };
             let meta = checked(&artifact, &meta)?;
-            let sealer = &shared.options.sealer;
-            let content = sealer
-                .open(&context(&artifact), &sealed)
-                .map_err(codec::seal_error)?;
-            if Digest::of(&[&content]) != meta.content_hash {
-                return Err(StoreError::Damaged.into());
-            }
-            Ok(Some(Artifact {
-                meta,
-                content: content.into(),
-            }))
+            let content = opened(&*shared.options.sealer, &meta, &sealed)?;
+            Ok(Some(Artifact { meta, content }))
         })
         .await
     }
@@ -174,14 +176,8 @@ impl Store {
                 if meta.label.is_some_and(|label| label.blocks().is_none()) {
                     continue;
                 }
-                let sealer = &shared.options.sealer;
-                let content = sealer
-                    .open(&context(&artifact), &sealed)
-                    .map_err(codec::seal_error)?;
-                if Digest::of(&[&content]) != meta.content_hash {
-                    return Err(StoreError::Damaged.into());
-                }
-                found.contents.push(content.into());
+                let content = opened(&*shared.options.sealer, &meta, &sealed)?;
+                found.contents.push(content);
             }
             found.more = read == PAGE;
             Ok(found)

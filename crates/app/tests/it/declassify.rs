@@ -88,13 +88,19 @@ fn sql(machine: &Machine, text: &str) {
     std::thread::sleep(Duration::from_millis(100));
 }
 
+/// A gateway that blocked one call.
+fn blocking(runtime: &tokio::runtime::Runtime) -> (Gateway, Simulator) {
+    let (machine, cloud) = home(runtime);
+    let gateway = serving_with_factor(machine);
+    assert_eq!(asks(&gateway, &text()), BLOCKED);
+    (gateway, cloud)
+}
+
 #[test]
 fn a9_a_false_alarm_is_declassified_by_a_person_and_asked_about_like_any_call() {
     let runtime = runtime();
-    let (machine, cloud) = home(&runtime);
-    let gateway = serving_with_factor(machine);
+    let (gateway, cloud) = blocking(&runtime);
     let machine = &gateway.machine;
-    assert_eq!(asks(&gateway, &text()), BLOCKED);
     let told = &blocked(machine)[0];
     assert_eq!(told["rule"], "github-token");
     assert_eq!(told["place"], "/messages/0/content");
@@ -182,10 +188,8 @@ fn a9_a_false_alarm_is_declassified_by_a_person_and_asked_about_like_any_call() 
 #[test]
 fn rt_b04_a_row_made_edited_or_put_back_by_hand_declassifies_nothing() {
     let runtime = runtime();
-    let (machine, cloud) = home(&runtime);
-    let gateway = serving_with_factor(machine);
+    let (gateway, cloud) = blocking(&runtime);
     let machine = &gateway.machine;
-    assert_eq!(asks(&gateway, &text()), BLOCKED);
     let first = id(machine);
     let (code, screen) = with_factor(machine, &["leak", "declassify", &first]);
     assert_eq!(code, 0, "{screen}");

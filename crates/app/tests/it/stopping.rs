@@ -90,6 +90,15 @@ impl Beside {
     }
 }
 
+/// A client that reads a stream under a lease, and the lease's receipt.
+fn streaming(gateway: &Gateway) -> (Beside, String) {
+    let client = Beside::post(gateway, &ask("6 x 7?", true));
+    let _pending = wait_for_pending(&gateway.machine);
+    let receipt = approve_lease(&gateway.machine);
+    client.see("again and", SOON);
+    (client, receipt)
+}
+
 /// Approves the only pending call as a lease, without naming it, at the second try.
 fn approve_lease(machine: &Machine) -> String {
     let mut terminal = Terminal::run(machine, &["approve", "--lease"]);
@@ -119,10 +128,7 @@ fn rt_b08_p3_p4_a_revocation_from_another_terminal_ends_the_clients_stream_and_s
     let cloud = simulator(&runtime, endless());
     let gateway = cloud_gateway(&cloud);
     let machine = &gateway.machine;
-    let client = Beside::post(&gateway, &ask("6 x 7?", true));
-    let _pending = wait_for_pending(machine);
-    let receipt = approve_lease(machine);
-    client.see("again and", SOON);
+    let (client, receipt) = streaming(&gateway);
     let began = Instant::now();
     let (code, lines) = machine.json(&["consent", "revoke", &receipt[..8]]);
     assert_eq!((code, &lines[0]["revoked"]), (0, &json!(receipt)));
@@ -141,10 +147,7 @@ fn rt_b08_p3_p4_a_revocation_from_another_terminal_ends_the_clients_stream_and_s
     assert_eq!(revoked[0]["consent_receipt_id"], json!(receipt));
 
     // Stop: what streams ends, what comes waits, and only the factor lets it go on.
-    let client = Beside::post(&gateway, &ask("6 x 7?", true));
-    let _pending = wait_for_pending(machine);
-    approve_lease(machine);
-    client.see("again and", SOON);
+    let (client, _receipt) = streaming(&gateway);
     let (code, lines) = machine.json(&["stop"]);
     assert_eq!((code, &lines[0]["revoked"]), (0, &json!(1)));
     client.see("HSK-403-CLOUD-CONSENT-REQUIRED", SOON);
@@ -295,10 +298,7 @@ fn rt_b08_a_policy_that_locks_cloud_ends_what_streams() {
         let cloud = simulator(&runtime, endless());
         let gateway = cloud_gateway(&cloud);
         let machine = &gateway.machine;
-        let client = Beside::post(&gateway, &ask("6 x 7?", true));
-        let _pending = wait_for_pending(machine);
-        approve_lease(machine);
-        client.see("again and", SOON);
+        let (client, _receipt) = streaming(&gateway);
         machine.write("home/policy.toml", rule);
         let said = client.see("HSK-403-GOVERNANCE-LOCKED", SOON);
         assert!(said.contains("locked by policy"), "{said}");
@@ -330,10 +330,7 @@ fn rt_b08_a_signal_or_a_file_stops_as_the_command_does() {
     };
     let ways: [&dyn Fn(); 2] = [&signal, &file];
     for stop in ways {
-        let client = Beside::post(&gateway, &ask("6 x 7?", true));
-        let _pending = wait_for_pending(machine);
-        approve_lease(machine);
-        client.see("again and", SOON);
+        let (client, _receipt) = streaming(&gateway);
         let sent = cloud.requests();
         stop();
         let said = client.see("HSK-403-CLOUD-CONSENT-REQUIRED", SOON);
